@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto'
+
+/** Ids are 128 random bits behind a prefix that says of what. The columns check the same shape. */
+type Id<Prefix extends string> = `${Prefix}_${string}`
+
+export type AccountId = Id<'acc'>
+export type AuditRecordId = Id<'aud'>
+export type BeneficiaryId = Id<'ben'>
+export type ChallengeId = Id<'sca'>
+export type ConsentId = Id<'con'>
+export type CustomerId = Id<'cus'>
+export type EntryId = Id<'ent'>
+export type EventId = Id<'evt'>
+export type HoldId = Id<'hld'>
+export type PaymentId = Id<'pay'>
+/** RFC 7591 client identifier. Never starts with `cus_`, so that it cannot be taken for a subject (FAPI2-AS-15). */
+export type ClientId = string
+
+const mint =
+  <Prefix extends string>(prefix: Prefix) =>
+  (): Id<Prefix> =>
+    `${prefix}_${randomBytes(16).toString('hex')}`
+const recognise = <Prefix extends string>(prefix: Prefix) => {
+  const shape = new RegExp(`^${prefix}_[0-9a-f]{32}$`)
+  return (text: unknown): text is Id<Prefix> => typeof text === 'string' && shape.test(text)
+}
+
+export const newAccountId = mint('acc')
+export const newAuditRecordId = mint('aud')
+export const newBeneficiaryId = mint('ben')
+export const newChallengeId = mint('sca')
+export const newConsentId = mint('con')
+export const newCustomerId = mint('cus')
+export const newEntryId = mint('ent')
+export const newEventId = mint('evt')
+export const newHoldId = mint('hld')
+export const newPaymentId = mint('pay')
+
+export const isAccountId = recognise('acc')
+export const isBeneficiaryId = recognise('ben')
+export const isConsentId = recognise('con')
+export const isPaymentId = recognise('pay')

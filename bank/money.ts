@@ -1,0 +1,34 @@
+import { refuse } from './refusal.ts'
+
+/** Whole number of the currency's smallest unit (ISO 4217): pence, yen, fils. */
+export type Money = { readonly minor: bigint; readonly currency: Currency }
+export type Currency = keyof typeof minorDigits
+
+/** The same table stands in `ledger.currency`; a test compares the two. */
+export const minorDigits = { GBP: 2, EUR: 2, USD: 2, JPY: 0, KWD: 3 } as const
+
+export const isCurrency = (text: unknown): text is Currency => typeof text === 'string' && Object.hasOwn(minorDigits, text)
+
+/**
+ * Reads the decimal text of an amount (UK Open Banking `OBActiveCurrencyAndAmount_SimpleType`, RW-D-07), exactly.
+ * A fraction that the currency does not have is refused, never rounded. Zero is an amount; whether it may be paid is not asked here.
+ *
+ * @throws {Refusal} `currency_unsupported`, `amount_invalid`.
+ */
+export function parseMoney(amount: string, currency: string, path?: string): Money {
+  if (!isCurrency(currency)) refuse('currency_unsupported', 'the currency is not supported', { path: path && `${path}.Currency` })
+  const digits = minorDigits[currency]
+  const [, whole, fraction = ''] = /^(\d{1,13})(?:\.(\d{1,5}))?$/.exec(amount) ?? []
+  const significant = fraction.replace(/0+$/, '')
+  if (whole === undefined || significant.length > digits)
+    refuse('amount_invalid', `not an amount of ${currency}`, { path: path && `${path}.Amount` })
+  return { minor: BigInt(whole + significant.padEnd(digits, '0')), currency }
+}
+
+/** Decimal text with exactly the digits of the currency, signed when below zero: `-3.50`, `0.00`, `12`. */
+export function formatMoney({ minor, currency }: Money): string {
+  const digits = minorDigits[currency]
+  const text = (minor < 0n ? -minor : minor).toString().padStart(digits + 1, '0')
+  const whole = text.slice(0, text.length - digits)
+  return `${minor < 0n ? '-' : ''}${whole}${digits > 0 ? `.${text.slice(-digits)}` : ''}`
+}

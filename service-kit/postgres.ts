@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import {
+  createPool,
+  createSqlTag,
+  createTypeParserPreset,
+  type DatabasePool,
+  type DatabaseTransactionConnection,
+  type Interceptor,
+  SlonikError,
+} from 'slonik'
+import { Unavailable } from './refusal.ts'
+
+export { NotFoundError } from 'slonik'
+export { z } from 'zod'
+export type Database = DatabasePool
+/** Whatever changes state takes one of these first: only entry points open transactions. */
+export type Transaction = DatabaseTransactionConnection
+
+/** Tagged queries. Every query names the shape of its rows: `sql.type(z.object({...}))` or `sql.unsafe` for none. */
+export const sql = createSqlTag()
+
+/** slonik reads rows without looking at their schema; this makes the schema of every `sql.type` binding. */
+const checkRows: Interceptor = {
+  name: 'check-rows',
+  transformRow: (context, query, row) => {
+    const checked = context.resultParser?.['~standard'].validate(row)
+    if (checked === undefined) return row
+    if (checked instanceof Promise || checked.issues) throw new Error(`a row does not match its schema: ${query.sql}`)
+    return checked.value as typeof row
+  },
+}
+
+/**
+ * `numeric` and `bigint` columns arrive as `bigint` (every numeric column of ours is a whole number of minor units),
+ * timestamps as `Date`. A driver's float parser would silently round money.
+ */
+const typeParsers = [
+  ...createTypeParserPreset().filter(({ name }) => !['int8', 'numeric', 'timestamp', 'timestamptz', 'date'].includes(name)),
+  { name: 'int8', parse: BigInt },
+  { name: 'numeric', parse: BigInt },
+  { name: 'timestamptz', parse: (value: string) => new Date(value) },
+]
+
+export type DatabaseOptions = { readonly maxConnections?: number; readonly connectTimeoutMs?: number; readonly statementTimeoutMs?: number }
+
+/**
+ * Opens a pool. No session state is ever set outside a transaction (`set local` only), so connections are handed on
+ * without slonik's `discard all`, which would cost a round trip and destroy prepared statements.
+ */
+export function openDatabase(connectionString: string, options: DatabaseOptions = {}): Promise<Database> {
+  return createPool(connectionString, {
+    maxPoolSize: options.maxConnections ?? 10,
+    connectionTimeout: options.connectTimeoutMs ?? 5_000,
+    statementTimeout: options.statementTimeoutMs ?? 15_000,
+    idleInTransactionSessionTimeout: 30_000,
+    connectionRetryLimit: 0,
+    queryRetryLimit: 0,
+    transactionRetryLimit: 0,
+    interceptors: [checkRows],
+    typeParsers,
+    resetConnection: async () => {},
+  })
+}
+
+const transactionAttempts = 5
+
+/**
+ * Runs `work` in one transaction, and again from its beginning when PostgreSQL asks for that (serialization failure,
+ * deadlock): so `work` must have no effect outside the transaction.
+ *
+ * @throws {Unavailable} when the database cannot be reached, is read-only, full or shutting down, or keeps asking to retry.
+ */
+export async function transact<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await database.transaction(work, 0)
+    } catch (error) {
+      if (retryableStates.has(sqlState(error) ?? '') && attempt < transactionAttempts) {
+        await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
+        continue
+      }
+      throw unavailable(error) ?? error
+    }
+  }
+}
+
+/** The same as {@link transact} for a single read outside a transaction: turns lost connections into {@link Unavailable}. */
+export async function reading<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    throw unavailable(error) ?? error
+  }
+}
+
+const retryableStates = new Set(['40001', '40P01'])
+
+/** Classes and codes of PostgreSQL (appendix A) that say "not now": connections, resources, operator, read-only. */
+function unavailable(error: unknown): Unavailable | undefined {
+  const state = sqlState(error)
+  const lost = state === undefined && causes(error).some(isConnectionError)
+  const refusing = state !== undefined && (/^(08|53|57|58)/.test(state) || state === '25006' || retryableStates.has(state))
+  return lost || refusing ? new Unavailable('the database does not answer now', { cause: error }) : undefined
+}
+
+function isConnectionError(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code
+  if (typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_|EHOST|ENET)/.test(code)) return true
+  return error instanceof SlonikError && /Connection|Terminated|AcquisitionTimeout/.test(error.constructor.name)
+}
+
+/** Name of the constraint that an error reports as violated. Code maps constraint names, never message text. */
+export function violatedConstraint(error: unknown): string | undefined {
+  return causes(error).find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)?.constraint
+}
+
+export function sqlState(error: unknown): string | undefined {
+  return causes(error).find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)?.code
+}
+
+function causes(error: unknown): unknown[] {
+  const found: unknown[] = []
+  for (let cause = error; cause instanceof Error && found.length < 8; cause = cause.cause) found.push(cause)
+  return found
+}
