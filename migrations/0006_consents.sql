@@ -69,7 +69,7 @@ insert into consents.transition values
   ('domestic_payment', 'AWAU', 'AUTH'), ('domestic_payment', 'AWAU', 'RJCT'), ('domestic_payment', 'AUTH', 'COND'), ('domestic_payment', 'AUTH', 'RJCT'),
   ('transfer', 'AWAU', 'AUTH'), ('transfer', 'AWAU', 'RJCT'), ('transfer', 'AUTH', 'COND'), ('transfer', 'AUTH', 'RJCT');
 
-create function consents.consent_moves_forward() returns trigger language plpgsql as $$
+create function consents.consent_moves_forward() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if new.status is distinct from old.status
     and not exists (select from consents.transition where kind = old.kind and from_status = old.status and to_status = new.status) then

@@ -33,15 +33,22 @@ create table payments.payment (
 );
 create index payment_waiting on payments.payment (created_at) where status = 'held';
 
-create function payments.payment_moves_forward() returns trigger language plpgsql as $$
+create function payments.payment_moves_forward() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+  if tg_op = 'INSERT' then
+    if new.status = 'posted' then
+      raise exception 'payment % cannot begin as posted', new.payment_id
+        using errcode = '23514', constraint = 'payment_begins_held_or_rejected', table = 'payment', schema = 'payments';
+    end if;
+    return new;
+  end if;
   if old.status <> 'held' or new.status = 'held' then
     raise exception 'payment % cannot move from % to %', old.payment_id, old.status, new.status
       using errcode = '23514', constraint = 'payment_moves_forward', table = 'payment', schema = 'payments';
   end if;
   return new;
 end $$;
-create trigger payment_moves_forward before update on payments.payment for each row execute function payments.payment_moves_forward();
+create trigger payment_moves_forward before insert or update on payments.payment for each row execute function payments.payment_moves_forward();
 
 -- RW-ID-*: the key is client, method, endpoint and header; requests are compared as canonical JSON.
 create table payments.idempotent_request (

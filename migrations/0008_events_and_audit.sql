@@ -1,6 +1,9 @@
 -- The outbox. A row exists if and only if the change it tells of does: both are written in one transaction.
 create table events.event (
   event_id         text primary key,
+  -- Order within a subject: who records for a subject holds its row locked, so numbers come in the order of commits there.
+  -- Between subjects they mean nothing.
+  event_number     bigint not null generated always as identity,
   type             text not null,
   subject          text not null,
   client_id        text,
@@ -17,7 +20,9 @@ create table events.event (
   constraint event_is_not_both_delivered_and_dead check (delivered_at is null or dead_at is null)
 );
 create index event_waiting on events.event (next_attempt_at) where next_attempt_at is not null;
-create index event_of_subject on events.event (subject, occurred_at);
+create index event_of_subject on events.event (subject, event_number);
+create index event_waiting_of_subject on events.event (subject, event_number) where next_attempt_at is not null;
+create index event_dead on events.event (dead_at) where dead_at is not null;
 
 -- What a customer is told. One line per event, whoever delivers it and however often.
 create table events.notification (

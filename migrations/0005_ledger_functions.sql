@@ -1,0 +1,231 @@
+-- The only writers of the ledger. They run as the owner of the tables (security definer), so that no process needs to be
+-- granted more on them than reading. What a caller must reckon with (funds, the state of an account or hold) comes back as
+-- a word; anything else raises an error that carries the name of the constraint.
+--
+-- Rows are locked in one order everywhere: accounts by id, then the hold. So no two of these calls deadlock.
+
+-- Who stands at one end of an entry, as the other end is told.
+create type ledger.party as (name text, scheme_name text, identification text);
+
+create function ledger.party_of(account ledger.account) returns ledger.party
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select row(
+    account.holder_name,
+    case when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when account.iban is not null then 'UK.OBIE.IBAN' end,
+    case when account.sort_code is not null then account.sort_code || account.account_number else account.iban end)::ledger.party
+$$;
+
+create function ledger.open_account(
+  p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text,
+  p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamptz
+) returns void language sql security definer set search_path = pg_catalog, pg_temp as $$
+  insert into ledger.account (
+    account_id, customer_id, kind, currency, status, nickname, holder_name, type_code, sort_code, account_number, iban,
+    posted_minor, held_minor, overdraft_minor, posting_count, opened_at)
+  values (
+    p_account_id, p_customer_id, p_kind, p_currency, 'open', p_nickname, p_holder_name, p_type_code, p_sort_code, p_account_number, p_iban,
+    0, 0, p_overdraft_minor, 0, p_now)
+$$;
+
+-- numeric arguments lose their precision and scale on the way into a function: without this, 1.5 would be rounded on storing.
+create function ledger.check_amount(p_amount_minor numeric) returns void
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor)) is not true then
+    raise exception 'an amount is a positive whole number of minor units, not %', p_amount_minor
+      using errcode = '23514', constraint = 'amount_is_a_positive_whole_number', schema = 'ledger', table = 'posting';
+  end if;
+end $$;
+
+create function ledger.lock_account(p_account_id text, p_currency text) returns ledger.account
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  account ledger.account;
+begin
+  select * into account from ledger.account where account_id = p_account_id and currency = p_currency for no key update;
+  if not found then
+    raise exception 'no account % in %', p_account_id, p_currency
+      using errcode = '23503', constraint = 'posting_currency_matches_account', schema = 'ledger', table = 'posting';
+  end if;
+  return account;
+end $$;
+
+-- One leg. The account is locked by the caller. Time never runs backwards on an account, even when the clocks of two
+-- processes differ: a posting is booked at the time given or at that of the account's last posting, whichever is later.
+create function ledger.post(p_entry_id text, p_account ledger.account, p_amount_minor numeric, p_released_minor numeric, p_counterparty ledger.party, p_now timestamptz)
+returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update ledger.account
+  set posted_minor = posted_minor + p_amount_minor, held_minor = held_minor - p_released_minor, posting_count = posting_count + 1
+  where account_id = p_account.account_id;
+
+  insert into ledger.posting (
+    account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
+    counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
+  values (
+    p_account.account_id, p_account.posting_count + 1, p_entry_id, p_account.currency, p_amount_minor, p_account.posted_minor + p_amount_minor,
+    p_counterparty.name, p_counterparty.scheme_name, p_counterparty.identification,
+    greatest(p_now, (select booked_at from ledger.posting where account_id = p_account.account_id and posting_number = p_account.posting_count)));
+end $$;
+
+-- Moves money between two accounts. A frozen account gives nothing but may be paid into; a closed one does neither.
+-- p_debtor and p_creditor replace what the other side reads as counterparty: the settlement account stands for many people.
+create function ledger.transfer(
+  p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text,
+  p_debtor ledger.party, p_creditor ledger.party, p_now timestamptz
+) returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  debtor ledger.account;
+  creditor ledger.account;
+begin
+  perform ledger.check_amount(p_amount_minor);
+  if p_from < p_to then
+    debtor := ledger.lock_account(p_from, p_currency);
+    creditor := ledger.lock_account(p_to, p_currency);
+  elsif p_from > p_to then
+    creditor := ledger.lock_account(p_to, p_currency);
+    debtor := ledger.lock_account(p_from, p_currency);
+  else
+    raise exception 'from and to are one account'
+      using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
+  end if;
+
+  if debtor.status <> 'open' or creditor.status = 'closed' then return 'account_not_usable'; end if;
+  if debtor.kind = 'customer' and debtor.posted_minor - debtor.held_minor + debtor.overdraft_minor < p_amount_minor then
+    return 'insufficient_funds';
+  end if;
+
+  insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date)
+  values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, (p_now at time zone 'Europe/London')::date);
+  perform ledger.post(p_entry_id, debtor, -p_amount_minor, 0, coalesce(p_creditor, ledger.party_of(creditor)), p_now);
+  perform ledger.post(p_entry_id, creditor, p_amount_minor, 0, coalesce(p_debtor, ledger.party_of(debtor)), p_now);
+  return 'posted';
+end $$;
+
+-- Sets funds aside. They count against what is available until the hold is captured, released or expired.
+create function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamptz, p_expires_at timestamptz)
+returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  account ledger.account;
+begin
+  perform ledger.check_amount(p_amount_minor);
+  account := ledger.lock_account(p_account_id, p_currency);
+  if account.status <> 'open' then return 'account_not_usable'; end if;
+  if account.kind = 'customer' and account.posted_minor - account.held_minor + account.overdraft_minor < p_amount_minor then
+    return 'insufficient_funds';
+  end if;
+
+  update ledger.account set held_minor = held_minor + p_amount_minor where account_id = p_account_id;
+  insert into ledger.hold (hold_id, account_id, currency, amount_minor, status, created_at, expires_at)
+  values (p_hold_id, p_account_id, p_currency, p_amount_minor, 'active', p_now, p_expires_at);
+  return 'held';
+end $$;
+
+-- Posts exactly what was held to a creditor, and spends the hold.
+create function ledger.capture_hold(
+  p_hold_id text, p_entry_id text, p_creditor_account_id text, p_payment_id text, p_description text, p_reference text,
+  p_creditor ledger.party, p_now timestamptz
+) returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  held ledger.hold;
+  debtor ledger.account;
+  creditor ledger.account;
+begin
+  -- What is read here of the hold never changes; its status is read again once everything is locked.
+  select * into held from ledger.hold where hold_id = p_hold_id;
+  if not found then return 'hold_not_active'; end if;
+
+  if held.account_id < p_creditor_account_id then
+    debtor := ledger.lock_account(held.account_id, held.currency);
+    creditor := ledger.lock_account(p_creditor_account_id, held.currency);
+  elsif held.account_id > p_creditor_account_id then
+    creditor := ledger.lock_account(p_creditor_account_id, held.currency);
+    debtor := ledger.lock_account(held.account_id, held.currency);
+  else
+    raise exception 'from and to are one account'
+      using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
+  end if;
+  select * into held from ledger.hold where hold_id = p_hold_id for update;
+
+  if held.status <> 'active' then return 'hold_not_active'; end if;
+  if held.expires_at <= p_now then return 'hold_expired'; end if;
+  if debtor.status <> 'open' or creditor.status = 'closed' then return 'account_not_usable'; end if;
+
+  insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
+  values (p_entry_id, 'transfer', held.currency, p_description, p_reference, p_payment_id, p_now, (p_now at time zone 'Europe/London')::date);
+  perform ledger.post(p_entry_id, debtor, -held.amount_minor, held.amount_minor, coalesce(p_creditor, ledger.party_of(creditor)), p_now);
+  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_of(debtor), p_now);
+  update ledger.hold set status = 'captured', entry_id = p_entry_id, resolved_at = p_now where hold_id = p_hold_id;
+  return 'captured';
+end $$;
+
+-- Gives held funds back. An 'expired' hold must have come to its end.
+create function ledger.release_hold(p_hold_id text, p_status text, p_now timestamptz)
+returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  held ledger.hold;
+begin
+  if (p_status in ('released', 'expired')) is not true then
+    raise exception 'a hold is not released as %', p_status
+      using errcode = '23514', constraint = 'hold_is_released_or_expired', schema = 'ledger', table = 'hold';
+  end if;
+  select * into held from ledger.hold where hold_id = p_hold_id;
+  if not found then return 'hold_not_active'; end if;
+  perform ledger.lock_account(held.account_id, held.currency);
+  select * into held from ledger.hold where hold_id = p_hold_id for update;
+
+  if held.status <> 'active' then return 'hold_not_active'; end if;
+  if p_status = 'expired' and held.expires_at > p_now then return 'hold_not_expired'; end if;
+
+  update ledger.account set held_minor = held_minor - held.amount_minor where account_id = held.account_id;
+  update ledger.hold set status = p_status, resolved_at = p_now where hold_id = p_hold_id;
+  return p_status;
+end $$;
+
+-- A second line of defence behind the functions, whoever writes. Constraint triggers run at commit, under the role that is
+-- current then (before PostgreSQL 18): hence security definer.
+create function ledger.entry_balances() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if exists (select from ledger.posting where entry_id = new.entry_id group by currency having sum(amount_minor) <> 0) then
+    raise exception 'the postings of entry % do not sum to zero', new.entry_id
+      using errcode = '23514', constraint = 'entry_balances', schema = 'ledger', table = 'entry';
+  end if;
+  return null;
+end $$;
+create constraint trigger entry_balances after insert on ledger.posting
+  deferrable initially deferred for each row execute function ledger.entry_balances();
+
+create function ledger.entry_has_two_postings() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if (select count(*) from ledger.posting where entry_id = new.entry_id) < 2 then
+    raise exception 'entry % has fewer than two postings', new.entry_id
+      using errcode = '23514', constraint = 'entry_has_two_postings', schema = 'ledger', table = 'entry';
+  end if;
+  return null;
+end $$;
+create constraint trigger entry_has_two_postings after insert on ledger.entry
+  deferrable initially deferred for each row execute function ledger.entry_has_two_postings();
+
+-- What is booked stays booked: a correction is another entry, which names the one it reverses.
+create function ledger.booking_is_immutable() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception '% is never changed or removed', tg_table_name
+    using errcode = '42501', constraint = tg_table_name || '_is_immutable', schema = 'ledger', table = tg_table_name;
+end $$;
+create trigger entry_is_immutable before update or delete or truncate on ledger.entry execute function ledger.booking_is_immutable();
+create trigger posting_is_immutable before update or delete or truncate on ledger.posting execute function ledger.booking_is_immutable();
+
+create function ledger.hold_moves_forward() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if old.status <> 'active' or new.status = 'active'
+    or (old.hold_id, old.account_id, old.currency, old.amount_minor, old.created_at, old.expires_at)
+      is distinct from (new.hold_id, new.account_id, new.currency, new.amount_minor, new.created_at, new.expires_at) then
+    raise exception 'hold % cannot change from % to %', old.hold_id, old.status, new.status
+      using errcode = '23514', constraint = 'hold_moves_forward', schema = 'ledger', table = 'hold';
+  end if;
+  return new;
+end $$;
+create trigger hold_moves_forward before update on ledger.hold for each row execute function ledger.hold_moves_forward();
+
+-- Two workers that post one payment at once meet here at the latest.
+create unique index entry_posts_a_payment_once on ledger.entry (payment_id) where payment_id is not null and kind <> 'reversal';
