@@ -63,3 +63,35 @@ create table payments.idempotent_request (
   constraint idempotent_request_key_within_length check (length(key) between 1 and 40)
 );
 create index idempotent_request_age on payments.idempotent_request (created_at);
+
+-- Claims a key for a request, or says what became of the one that claimed it. Two requests that race meet at the primary
+-- key: the second waits for the first to end, but not for long, and is then told 'in_use'. lock_timeout is set for this
+-- function only, so that it does not cut short the waits of the work that follows.
+create function payments.claim_idempotency_key(
+  p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_now timestamptz, p_forget_before timestamptz,
+  out outcome text, out resource_id text
+) language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
+declare
+  first payments.idempotent_request;
+begin
+  loop
+    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, created_at)
+    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_now) on conflict do nothing;
+    if found then outcome := 'claimed'; return; end if;
+
+    select * into first from payments.idempotent_request r
+    where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key;
+    -- Forgotten by the worker in between, or old enough to be: the key is free again.
+    if not found then continue; end if;
+    if first.created_at > p_forget_before then
+      outcome := case when first.request_hash = p_request_hash then 'replayed' else 'reused' end;
+      resource_id := case when first.request_hash = p_request_hash then first.resource_id end;
+      return;
+    end if;
+    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = null, created_at = p_now
+    where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
+    if found then outcome := 'claimed'; return; end if;
+  end loop;
+exception when lock_not_available then
+  outcome := 'in_use';
+end $$;

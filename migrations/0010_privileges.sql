@@ -53,6 +53,7 @@ grant select on consents.consent_account, consents.transition to bankside_resour
 grant select, insert on payments.payment to bankside_resource_api;
 grant select, insert on payments.idempotent_request to bankside_resource_api;
 grant update (request_hash, resource_id, created_at) on payments.idempotent_request to bankside_resource_api;
+grant execute on function payments.claim_idempotency_key to bankside_resource_api;
 grant select (grant_id, client_id, customer_id, created_at, revoked_at, expires_at) on oidc.grant to bankside_resource_api;
 grant select, insert on oidc.used_identifier to bankside_resource_api;
 

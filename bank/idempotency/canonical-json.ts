@@ -1,0 +1,26 @@
+import { refuse } from '../refusal.ts'
+
+/** Far deeper than any request of ours, far from the end of the stack. */
+const maxDepth = 64
+
+/**
+ * One text for everything that is the same JSON: members ordered by their names, no white space (RFC 8785). Strings are
+ * compared letter by letter, so the amounts "10.0" and "10.00" differ (PIS-13).
+ *
+ * @throws {Refusal} `field_invalid` for what is nested too deeply to compare.
+ */
+export function canonicalJson(value: unknown, depth = 0): string {
+  if (depth > maxDepth) refuse('field_invalid', `nested more than ${maxDepth} deep`)
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, depth + 1)).join(',')}]`
+  if (typeof value === 'object' && value !== null) return `{${members(value, depth).join(',')}}`
+  // Only JSON.parse of a number such as 1e400 makes these; JSON.stringify would make them null.
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
+  return JSON.stringify(value) ?? 'null'
+}
+
+function members(value: object, depth: number): string[] {
+  return Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`)
+}

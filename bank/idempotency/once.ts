@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { ClientId } from '../ids.ts'
+import { refuse } from '../refusal.ts'
+import { canonicalJson } from './canonical-json.ts'
+
+export type IdempotentRequest = {
+  readonly clientId: ClientId
+  readonly method: string
+  /** The path as routed, with its parameters filled in. */
+  readonly endpoint: string
+  readonly key: string
+  /** The parsed JSON. Its meaning is compared, not its bytes. */
+  readonly request: unknown
+  readonly now: Date
+}
+
+/** How long a key is remembered (RW-ID-02). After that a request under it is a new one. */
+export const keyRememberedMs = 24 * 60 * 60 * 1000
+export const maxKeyLength = 40
+
+const Claim = z.object({ outcome: z.enum(['claimed', 'in_use', 'reused', 'replayed']), resource_id: z.string().nullable() })
+
+/**
+ * Runs `work` once per client, method, endpoint and key. A repeat gets the id of the resource that the first made, so
+ * that the caller can render its present state. The claim lives in the caller's transaction: when that is rolled back,
+ * because the request was refused, the key is as new.
+ *
+ * A repeat that arrives while the first is running waits for it a moment, long enough for an ordinary request to commit,
+ * and is then told that the key is in use.
+ *
+ * @throws {Refusal} `idempotency_key_reused`, `idempotency_key_in_use`; `field_invalid` for a key that is empty or too long.
+ * @see Open Banking Read/Write Data API v4.0, Idempotency; decision D7
+ */
+export async function once<Result extends { readonly resourceId: string }>(
+  tx: Transaction,
+  { clientId, method, endpoint, key, request, now }: IdempotentRequest,
+  work: () => Promise<Result>,
+): Promise<Result | { readonly replayed: string }> {
+  const path = 'x-idempotency-key'
+  if (key.length < 1 || key.length > maxKeyLength) refuse('field_invalid', `a key has 1 to ${maxKeyLength} characters`, { path })
+  const hash = createHash('sha256').update(canonicalJson(request)).digest()
+  const forgetBefore = new Date(now.getTime() - keyRememberedMs)
+
+  const { outcome, resource_id } = await tx.one(sql.type(Claim)`
+    select * from payments.claim_idempotency_key(
+      ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
+  if (outcome === 'in_use') refuse('idempotency_key_in_use', 'the first request under this key is still running', { path })
+  if (outcome === 'reused') refuse('idempotency_key_reused', 'the key was used before with another request', { path })
+  if (outcome === 'replayed') {
+    if (resource_id === null) throw new Error('an idempotency key was committed without its resource')
+    return { replayed: resource_id }
+  }
+
+  const result = await work()
+  await tx.query(sql.unsafe`
+    update payments.idempotent_request set resource_id = ${result.resourceId}
+    where client_id = ${clientId} and method = ${method} and endpoint = ${endpoint} and key = ${key}`)
+  return result
+}

@@ -1,0 +1,29 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type AccountId, type EntryId, type HoldId, newEntryId, type PaymentId } from '../ids.ts'
+import { type Party, partyValue } from './party.ts'
+
+export type Capture = {
+  readonly holdId: HoldId
+  readonly creditorAccountId: AccountId
+  readonly paymentId: PaymentId
+  readonly description: string
+  readonly reference: string
+  /** Who the debtor's statement names. */
+  readonly creditor: Party
+  readonly now: Date
+}
+export type CaptureOutcome =
+  | { readonly captured: EntryId }
+  | { readonly declined: 'account_not_usable' | 'hold_expired' | 'hold_not_active' }
+
+const Row = z.object({ outcome: z.enum(['captured', 'account_not_usable', 'hold_expired', 'hold_not_active']) })
+
+/** Posts exactly what was held to the creditor, once. When it declines, nothing has changed: the hold still stands. */
+export async function captureHold(tx: Transaction, capture: Capture): Promise<CaptureOutcome> {
+  const entryId = newEntryId()
+  const { outcome } = await tx.one(sql.type(Row)`
+    select ledger.capture_hold(
+      ${capture.holdId}, ${entryId}, ${capture.creditorAccountId}, ${capture.paymentId}, ${capture.description}, ${capture.reference},
+      ${partyValue(capture.creditor)}, ${sql.timestamp(capture.now)}) as outcome`)
+  return outcome === 'captured' ? { captured: entryId } : { declined: outcome }
+}
