@@ -1,0 +1,101 @@
+import { type Html, html } from '@bankside/service-kit/html'
+import { accountChoice } from './components/account-choice.ts'
+import { clusters } from './components/clusters.ts'
+import { choices, form, formHeading } from './components/form.ts'
+import { layout } from './components/layout.ts'
+import { name, nameInText } from './components/name.ts'
+import { summaryList } from './components/summary-list.ts'
+import type { Cluster, FormPage } from './page.ts'
+
+export type AccountToShare = {
+  readonly id: string
+  readonly nickname: string
+  readonly typeLabel: string
+  /** As `maskAccountNumber` writes it. */
+  readonly maskedIdentifier: string
+  readonly currency: string
+  readonly eligible: boolean
+  /** Why an account cannot be shared. */
+  readonly reason?: string | undefined
+  /** Chosen before: by this customer on this page, for this consent earlier, or named by the third party. Never on a first consent (CX-14). */
+  readonly selected: boolean
+}
+
+export type ChooseAccounts = FormPage & {
+  readonly clusters: readonly Cluster[]
+  readonly accounts: readonly AccountToShare[]
+  /** As `formatExpiry` writes it. */
+  readonly expiry: string
+  /** As `formatTransactionWindow` writes it; absent when no transactions are asked for. */
+  readonly transactionWindow?: string | undefined
+  readonly purpose?: string | undefined
+  /** A consent given before is given again: same information, same accounts to begin with (CX-AIS-08). */
+  readonly renewal?: boolean | undefined
+  /** UK: the third party asks its customer again, at least this often (CX-AIS-04, RA-01). */
+  readonly reconfirmEveryDays?: number | undefined
+}
+
+const reconfirmEveryDaysDefault = 90
+
+/** Field `account`, repeated; `action` is `confirm` or `cancel`. */
+export function chooseAccountsPage(page: ChooseAccounts): Html {
+  const { common, errors, renewal, purpose, accounts } = page
+  const thirdParty = common.thirdParty?.name ?? ''
+  const who = name(thirdParty)
+  const canShare = accounts.some(({ eligible }) => eligible)
+  const content = html`${formHeading(page, renewal ? html`Keep sharing account information with ${who}` : html`Share account information with ${who}`)}
+      <p class="lead">${renewal ? html`You have shared this with ${who} before. What they can see has not changed.` : html`${who} has asked to see the information below. They can only look: they cannot move money.`}</p>
+      ${purpose && html`<p>What it is for: <span dir="auto">${purpose}</span></p>`}
+      <h2>What ${who} will see</h2>
+      ${clusters(page.clusters)}
+      <h2>For how long</h2>
+      ${terms(page, who)}
+      ${form(
+        page,
+        html`${canShare && choice(page, who)}
+        ${notEligible(accounts)}
+        ${canShare && choices({ confirm: 'Share these accounts', confirmValue: 'confirm', cancel: 'Cancel' })}
+        ${!canShare && html`<div class="choices"><button class="button" name="action" value="cancel">Go back to ${who}</button></div>`}
+        <p class="hint">If you cancel, nothing is shared and you go back to ${who}.</p>`,
+      )}`
+  const title = `${renewal ? 'Keep sharing accounts with' : 'Choose accounts to share with'} ${nameInText(thirdParty)}`
+  return layout({ common, title, hasErrors: Boolean(errors?.length) }, content)
+}
+
+function terms({ expiry, transactionWindow, reconfirmEveryDays = reconfirmEveryDaysDefault }: ChooseAccounts, who: Html): Html {
+  return summaryList([
+    {
+      label: 'Sharing lasts',
+      value: html`${expiry}. ${who} must also ask you at least every ${reconfirmEveryDays} days if you still want it.`,
+    },
+    transactionWindow !== undefined && { label: 'Transactions', value: transactionWindow },
+    { label: 'To stop', value: html`You can stop at any time, in <strong>Connected accounts</strong> at your bank or with ${who}.` },
+  ])
+}
+
+function choice({ accounts, errors }: ChooseAccounts, who: Html): Html {
+  const options = accounts
+    .filter(({ eligible }) => eligible)
+    .map(({ typeLabel, maskedIdentifier, currency, ...account }) => ({
+      ...account,
+      description: [typeLabel, maskedIdentifier, currency].join(' · '),
+    }))
+  return accountChoice({
+    type: 'checkbox',
+    legend: html`Which accounts may ${who} see?`,
+    hint: 'Choose one or more. Only the accounts you choose are shared.',
+    options,
+    errors,
+  })
+}
+
+function notEligible(accounts: readonly AccountToShare[]): Html | false {
+  const others = accounts.filter(({ eligible }) => !eligible)
+  return (
+    others.length > 0 &&
+    html`<section class="others" aria-labelledby="others-heading">
+          <h2 id="others-heading">Accounts you cannot share</h2>
+          <ul class="plain-list" role="list">${others.map(({ nickname, typeLabel, maskedIdentifier, reason }) => html`<li><span class="option-name">${name(nickname)}</span> <span class="option-detail">${typeLabel} · ${maskedIdentifier}</span> <span class="option-detail">${reason ?? 'This account cannot be shared.'}</span></li>`)}</ul>
+        </section>`
+  )
+}

@@ -1,0 +1,80 @@
+import { type Html, html } from '@bankside/service-kit/html'
+import { accountChoice } from './components/account-choice.ts'
+import { choices, form, formHeading } from './components/form.ts'
+import { layout } from './components/layout.ts'
+import { name, nameInText } from './components/name.ts'
+import { paymentPanel } from './components/payment-panel.ts'
+import { type SummaryRow, summaryList } from './components/summary-list.ts'
+import type { Fact, FormPage } from './page.ts'
+
+export type AccountToPayFrom = {
+  readonly id: string
+  readonly nickname: string
+  /** As `maskAccountNumber` writes it. */
+  readonly maskedIdentifier: string
+  /** As `formatAmount` writes it. */
+  readonly availableText: string
+  /** Less money than the payment needs. It can be chosen all the same (CX-PIS-03). */
+  readonly insufficient: boolean
+  readonly selected?: boolean | undefined
+}
+
+export type ConfirmPayment = FormPage & {
+  readonly payee: string
+  /** In full, as `formatPayeeAccount` writes it: the customer must be able to check it. */
+  readonly payeeIdentification: string
+  readonly amountText: string
+  readonly reference?: string | undefined
+  /** The account to pay from, when the third party named it. */
+  readonly debtor?: AccountToPayFrom | undefined
+  /** The accounts to choose from otherwise. */
+  readonly accounts?: readonly AccountToPayFrom[] | undefined
+  /** Date, charges, exchange rate: whatever else belongs to the payment (CX-PIS-01). */
+  readonly facts?: readonly Fact[] | undefined
+}
+
+/** Field `account`; `action` is `confirm` or `cancel`. Amount and payee stand above the choice and again on the button (CX-PIS-04, -08). */
+export function confirmPaymentPage(page: ConfirmPayment): Html {
+  const { common, errors, payee, amountText, accounts = [] } = page
+  const thirdParty = common.thirdParty?.name
+  const only = page.debtor ?? (accounts.length === 1 ? accounts[0] : undefined)
+  const content = html`${formHeading(page, 'Check and confirm this payment')}
+      ${paymentPanel({ amountText, payee })}
+      ${summaryList(rows(page, only))}
+      ${form(
+        page,
+        html`${only ? html`<input type="hidden" name="account" value="${only.id}">` : choice(page)}
+        ${choices({ confirm: html`Pay ${amountText} to ${name(payee)}`, confirmValue: 'confirm', cancel: 'Cancel' })}
+        <p class="hint">If you cancel, nothing is paid${thirdParty !== undefined && html` and you go back to ${name(thirdParty)}`}.</p>`,
+      )}`
+  const title = `Confirm payment of ${amountText} to ${nameInText(payee)}${thirdParty === undefined ? '' : ` through ${nameInText(thirdParty)}`}`
+  return layout({ common, title, hasErrors: Boolean(errors?.length) }, content)
+}
+
+function rows(page: ConfirmPayment, only: AccountToPayFrom | undefined): (SummaryRow | false | undefined)[] {
+  const { payeeIdentification, reference, facts = [], common } = page
+  return [
+    { label: 'Payee’s account', value: payeeIdentification },
+    reference !== undefined && { label: 'Reference', value: reference },
+    ...facts,
+    common.thirdParty && { label: 'Asked for by', value: common.thirdParty.name },
+    only && { label: 'Pay from', value: payFrom(only) },
+  ]
+}
+
+function payFrom({ nickname, maskedIdentifier, availableText, insufficient }: AccountToPayFrom): Html {
+  return html`<span class="option-name">${name(nickname)}</span> <span class="option-detail">${maskedIdentifier}</span> <span class="option-detail">${availableText} available</span>${insufficient && html` <span class="option-remark">${tooLittle}</span>`}`
+}
+
+const tooLittle = 'There is not enough money in this account right now.'
+
+function choice({ accounts = [], errors }: ConfirmPayment): Html {
+  const options = accounts.map(({ id, nickname, maskedIdentifier, availableText, insufficient, selected }) => ({
+    id,
+    nickname,
+    description: `${maskedIdentifier} · ${availableText} available`,
+    remark: insufficient ? tooLittle : undefined,
+    selected: selected ?? false,
+  }))
+  return accountChoice({ type: 'radio', legend: 'Which account do you want to pay from?', options, errors })
+}

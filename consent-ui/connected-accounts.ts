@@ -1,0 +1,63 @@
+import { type Html, html } from '@bankside/service-kit/html'
+import { layout } from './components/layout.ts'
+import { linkTarget } from './components/link-target.ts'
+import { name } from './components/name.ts'
+import { announcement } from './components/notice.ts'
+import { statusTag } from './components/status-tag.ts'
+import { summaryList } from './components/summary-list.ts'
+import { formatDate } from './format/date.ts'
+import type { Common, SignOut } from './page.ts'
+
+/** One consent as the overview shows it (DB-02). */
+export type ConsentSummary = {
+  readonly href: string
+  /** Trading name, with its agent form (CX-01, CX-02). */
+  readonly thirdPartyName: string
+  /** What it allows, in plain words: "Sees your account information". */
+  readonly kindLabel: string
+  /** "Active", "Stopped", "Ended", "Used". */
+  readonly statusLabel: string
+  /** Nicknames with the end of the number. */
+  readonly accounts: readonly string[]
+  readonly grantedAt: Date
+  /** As `formatExpiry` writes it. */
+  readonly expiry: string
+  readonly endedAt?: Date | undefined
+}
+
+export type ConnectedAccounts = {
+  readonly common: Common
+  readonly active: readonly ConsentSummary[]
+  readonly inactive: readonly ConsentSummary[]
+  /** What has just happened: "You stopped Acorn Money." */
+  readonly notifications?: readonly string[] | undefined
+  readonly signOut?: SignOut | undefined
+}
+
+/** Who has access to what, since when and until when; ended ones apart (DB-06). */
+export function connectedAccountsPage({ common, active, inactive, notifications = [], signOut }: ConnectedAccounts): Html {
+  const content = html`${notifications.map(announcement)}
+      <h1>Connected accounts</h1>
+      <p class="lead">These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.</p>
+      <h2>Active now</h2>
+      ${active.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(active)}
+      ${inactive.length > 0 && html`<h2>Ended</h2>${list(inactive)}`}`
+  return layout({ common, title: 'Connected accounts', signOut }, content)
+}
+
+function list(consents: readonly ConsentSummary[]): Html {
+  return html`<ul class="consents" role="list">${consents.map((consent) => html`<li class="consent">${card(consent)}</li>`)}</ul>`
+}
+
+function card({ href, thirdPartyName, kindLabel, statusLabel, accounts, grantedAt, expiry, endedAt }: ConsentSummary): Html {
+  return html`<div class="consent-heading"><h3><a href="${linkTarget(href)}">${name(thirdPartyName)}</a></h3>${statusTag(statusLabel, endedAt === undefined)}</div>
+        <p>${kindLabel}</p>
+        ${summaryList([
+          {
+            label: accounts.length === 1 ? 'Account' : 'Accounts',
+            value: html`<ul class="plain-list" role="list">${accounts.map((account) => html`<li>${name(account)}</li>`)}</ul>`,
+          },
+          { label: 'You said yes on', value: formatDate(grantedAt) },
+          endedAt ? { label: 'Ended on', value: formatDate(endedAt) } : { label: 'Lasts', value: expiry },
+        ])}`
+}

@@ -1,0 +1,28 @@
+import { type Html, html } from '@bankside/service-kit/html'
+import { layout } from './components/layout.ts'
+import { wayOn } from './components/outcome.ts'
+import type { Common } from './page.ts'
+
+export type Problem = {
+  readonly common: Common
+  readonly title: string
+  readonly whatHappened: string
+  /** "No money has moved.": said whenever there could be doubt. */
+  readonly didMoneyMove?: string | undefined
+  readonly whatToDo: string
+  /** What the customer can quote to us, and our logs hold. */
+  readonly reference?: string | undefined
+  readonly backHref?: string | undefined
+}
+
+/** Something went wrong: what happened, whether money moved, what to do, and the way back (CX-17). */
+export function problemPage({ common, title, whatHappened, didMoneyMove, whatToDo, reference, backHref }: Problem): Html {
+  const content = html`<h1 dir="auto">${title}</h1>
+      <p class="lead" dir="auto">${whatHappened}</p>
+      ${didMoneyMove !== undefined && html`<p class="notice" dir="auto">${didMoneyMove}</p>`}
+      <h2>What you can do</h2>
+      <p dir="auto">${whatToDo}</p>
+      ${reference !== undefined && html`<p class="hint">If you contact us, quote <span class="reference">${reference}</span></p>`}
+      ${backHref !== undefined && wayOn(common, backHref)}`
+  return layout({ common, title: common.thirdParty ? `${title} – ${common.thirdParty.name}` : title }, content)
+}

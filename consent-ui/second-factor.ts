@@ -1,0 +1,85 @@
+import { type Html, html } from '@bankside/service-kit/html'
+import { choices, form, formHeading } from './components/form.ts'
+import { layout } from './components/layout.ts'
+import { name, nameInText } from './components/name.ts'
+import { notice } from './components/notice.ts'
+import { paymentPanel } from './components/payment-panel.ts'
+import { type SummaryRow, summaryList } from './components/summary-list.ts'
+import { textField } from './components/text-field.ts'
+import { formatTime } from './format/date.ts'
+import type { FormPage } from './page.ts'
+
+/** The payment a code is for. `amount` is text, as `format/amount` writes it; `payeeIdentification` as `format/account-number` does. */
+export type PaymentToConfirm = {
+  readonly payee: string
+  readonly payeeIdentification: string
+  readonly amount: string
+  readonly reference?: string | undefined
+}
+
+export type SecondFactor = FormPage & {
+  readonly attemptsLeft?: number | undefined
+  readonly expiresAt: Date
+  readonly payment?: PaymentToConfirm | undefined
+  /** Text of the confirming button, when this is the last page of the journey (CX-PIS-06). */
+  readonly confirmText?: string | undefined
+  readonly lockMinutes?: number | undefined
+  /** False where there is nothing to cancel to. */
+  readonly cancel?: boolean | undefined
+}
+
+const lockMinutesDefault = 15
+
+/** Field `code`, which may arrive with spaces in it (pasted); `action` is `continue` or `cancel`. */
+export function secondFactorPage(page: SecondFactor): Html {
+  const {
+    common,
+    errors,
+    expiresAt,
+    payment,
+    attemptsLeft,
+    lockMinutes = lockMinutesDefault,
+    confirmText = 'Continue',
+    cancel = true,
+  } = page
+  const content = html`${formHeading(page, payment ? 'Enter your code for this payment' : 'Enter your 6-digit code')}
+      ${payment && paymentPanel({ amountText: payment.amount, payee: payment.payee })}
+      ${payment && summaryList(paymentRows(payment, common.thirdParty?.name))}
+      <p class="lead">Open the app that makes your codes and look for ${common.bankName}.</p>
+      ${form(
+        page,
+        html`${textField({ name: 'code', label: '6-digit code', hint: hint(expiresAt, attemptsLeft), autocomplete: 'one-time-code', numeric: true, errors })}
+        ${attemptsLeft === 1 && notice(html`<strong>This is your last try.</strong> After another wrong code you cannot sign in for ${lockMinutes} minutes.`)}
+        ${choices({ confirm: confirmText, confirmValue: 'continue', cancel: cancel ? 'Cancel' : undefined })}
+        ${cancel && html`<p class="hint">${ifCancelled(page)}</p>`}
+        <p class="hint">Never tell anyone this code, not even us.</p>`,
+      )}`
+  return layout({ common, title: title(page), hasErrors: Boolean(errors?.length) }, content)
+}
+
+function hint(expiresAt: Date, attemptsLeft: number | undefined): Html {
+  return html`Your app shows a new code every 30 seconds, and each code works once. Enter it before ${formatTime(expiresAt)}.${attemptsLeft !== undefined && html` You have ${attemptsLeft} ${attemptsLeft === 1 ? 'try' : 'tries'} left.`}`
+}
+
+function paymentRows(
+  { payeeIdentification, reference }: PaymentToConfirm,
+  thirdParty: string | undefined,
+): (SummaryRow | false | undefined)[] {
+  return [
+    { label: 'Payee’s account', value: payeeIdentification },
+    reference !== undefined && { label: 'Reference', value: reference },
+    thirdParty !== undefined && { label: 'Asked for by', value: thirdParty },
+  ]
+}
+
+function ifCancelled({ common, payment }: SecondFactor): Html {
+  const nothing = payment ? 'nothing is paid' : common.thirdParty ? 'nothing is shared' : 'nothing changes'
+  return html`If you cancel, ${nothing}${common.thirdParty && html` and you go back to ${name(common.thirdParty.name)}`}.`
+}
+
+function title({ common, payment }: SecondFactor): string {
+  const thirdParty = common.thirdParty && nameInText(common.thirdParty.name)
+  if (payment)
+    return `Enter your code to pay ${payment.amount} to ${nameInText(payment.payee)}${thirdParty ? ` through ${thirdParty}` : ''}`
+  return `Enter your 6-digit code${thirdParty ? ` to continue with ${thirdParty}` : ''}`
+}
