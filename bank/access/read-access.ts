@@ -1,0 +1,12 @@
+import type { Transaction } from '@bankside/service-kit/postgres'
+import { type AccessDecision, type AccessRequest, decideAccess, type TokenClaims } from './decide-access.ts'
+import { readStanding } from './standing.ts'
+
+/**
+ * What every handler begins with: how the token's client, grant and consent stand now, and what that opens.
+ *
+ * @throws {AccessRefusal} as {@link decideAccess}.
+ */
+export async function readAccess(tx: Transaction, token: TokenClaims, request: AccessRequest): Promise<AccessDecision> {
+  return decideAccess(await readStanding(tx, token), { ...request, token })
+}

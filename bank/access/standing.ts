@@ -1,0 +1,104 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
+import { isPermission, type Permission } from '../consents/permission.ts'
+import { type AccountId, type ConsentId, type CustomerId, isAccountId, isConsentId } from '../ids.ts'
+import type { TokenClaims } from './decide-access.ts'
+
+/** How everyone behind a token stands at this moment: read, not judged. */
+export type Standing = {
+  readonly client: { readonly status: 'active' | 'blocked'; readonly firstParty: boolean } | undefined
+  readonly grant: { readonly customerId: CustomerId; readonly revokedAt: Date | undefined; readonly expiresAt: Date } | undefined
+  readonly consent: ConsentStanding | undefined
+  /** Of the customer, not closed, and chosen for the consent if there is one. */
+  readonly accounts: ReadonlySet<AccountId>
+}
+
+export type ConsentStanding = {
+  readonly id: ConsentId
+  readonly clientId: string
+  readonly kind: ConsentKind
+  readonly status: ConsentStatus
+  readonly customerId: CustomerId | undefined
+  readonly grantId: string | undefined
+  readonly permissions: readonly Permission[]
+  readonly expiresAt: Date | undefined
+  readonly transactionFrom: Date | undefined
+  readonly transactionTo: Date | undefined
+  readonly deletedAt: Date | undefined
+}
+
+const customerId = z.templateLiteral(['cus_', z.string()])
+const standingRow = z.object({
+  client_status: z.enum(['active', 'blocked']),
+  first_party: z.boolean(),
+  grant_customer_id: customerId.nullable(),
+  grant_revoked_at: z.date().nullable(),
+  grant_expires_at: z.date().nullable(),
+  consent_id: z.custom<ConsentId>(isConsentId).nullable(),
+  consent_client_id: z.string().nullable(),
+  kind: z.enum(['account_access', 'domestic_payment', 'transfer']).nullable(),
+  status: z.enum(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD']).nullable(),
+  consent_customer_id: customerId.nullable(),
+  consent_grant_id: z.string().nullable(),
+  permissions: z.array(z.custom<Permission>(isPermission)).nullable(),
+  expires_at: z.date().nullable(),
+  transaction_from: z.date().nullable(),
+  transaction_to: z.date().nullable(),
+  deleted_at: z.date().nullable(),
+  accounts: z.array(z.custom<AccountId>(isAccountId)),
+})
+type StandingRow = z.infer<typeof standingRow>
+
+/** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
+export async function readStanding(tx: Transaction, token: TokenClaims): Promise<Standing> {
+  const row = await tx.maybeOne(sql.type(standingRow)`
+    select
+      cl.status as client_status, cl.first_party,
+      g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
+      co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
+      co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at,
+      array(
+        select a.account_id from ledger.account a
+        where a.customer_id = g.customer_id and a.status <> 'closed'
+          and case co.kind
+            when 'account_access' then exists (select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
+            when 'domestic_payment' then a.account_id = co.debtor_account_id
+            else true end
+        order by a.account_id) as accounts
+    from clients.client cl
+    left join oidc.grant g on g.grant_id = ${token.grantId ?? null} and g.client_id = cl.client_id
+    left join consents.consent co on co.consent_id = ${token.consentId ?? null}
+    where cl.client_id = ${token.clientId}`)
+  return row === null ? nobody : toStanding(row)
+}
+
+const nobody: Standing = { client: undefined, grant: undefined, consent: undefined, accounts: new Set() }
+
+function toStanding(row: StandingRow): Standing {
+  return {
+    client: { status: row.client_status, firstParty: row.first_party },
+    grant:
+      row.grant_customer_id !== null && row.grant_expires_at !== null
+        ? { customerId: row.grant_customer_id, revokedAt: row.grant_revoked_at ?? undefined, expiresAt: row.grant_expires_at }
+        : undefined,
+    consent: toConsentStanding(row),
+    accounts: new Set(row.accounts),
+  }
+}
+
+function toConsentStanding(row: StandingRow): ConsentStanding | undefined {
+  if (row.consent_id === null || row.consent_client_id === null || row.kind === null || row.status === null) return undefined
+  return {
+    id: row.consent_id,
+    clientId: row.consent_client_id,
+    kind: row.kind,
+    status: row.status,
+    customerId: row.consent_customer_id ?? undefined,
+    grantId: row.consent_grant_id ?? undefined,
+    permissions: row.permissions ?? [],
+    expiresAt: row.expires_at ?? undefined,
+    transactionFrom: row.transaction_from ?? undefined,
+    transactionTo: row.transaction_to ?? undefined,
+    deletedAt: row.deleted_at ?? undefined,
+  }
+}

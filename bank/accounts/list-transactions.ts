@@ -1,0 +1,135 @@
+import { type Transaction as DatabaseTransaction, sql, z } from '@bankside/service-kit/postgres'
+import type { AccessDecision } from '../access/decide-access.ts'
+import type { AccountId } from '../ids.ts'
+import { refuse } from '../refusal.ts'
+import { permittedAccount } from './account.ts'
+import { type Transaction, type TransactionRow, toTransaction, transactionColumns, transactionRow } from './transaction.ts'
+import { formatCursor, parseCursor, type TransactionCursor } from './transaction-cursor.ts'
+
+export type TransactionQuery = {
+  readonly accountId: string
+  /** By booking time, both ends included. Narrows the decision's own window, never widens it. */
+  readonly from?: Date | undefined
+  readonly to?: Date | undefined
+  readonly limit: number
+  /** A cursor of an earlier answer… */
+  readonly after?: string | undefined
+  /** …or a page number from 1. */
+  readonly page?: number | undefined
+}
+
+export type TransactionPage = {
+  /** Newest first. */
+  readonly transactions: readonly Transaction[]
+  /** Cursor towards older transactions, if there are any. */
+  readonly next: string | undefined
+  /** Cursor towards newer ones. */
+  readonly previous: string | undefined
+  /** How many the account has in all, when nothing is filtered. */
+  readonly total: number | undefined
+}
+
+export const transactionsPerPageLimit = 1000
+/** Pages are counted through by the database: further down, cursors are the way. */
+export const pageDepthLimit = 10_000
+
+/**
+ * Statement of an account within the decision's window and directions (AIS-08, AIS-09, AIS-10).
+ *
+ * @throws {Refusal} `permission_missing`, `account_not_permitted`, `date_invalid`, `field_invalid`.
+ */
+export async function listTransactions(tx: DatabaseTransaction, access: AccessDecision, query: TransactionQuery): Promise<TransactionPage> {
+  const accountId = permittedAccount(access, query.accountId)
+  const { from, to, limit, page, after } = query
+  if (from !== undefined && to !== undefined && from > to)
+    refuse('date_invalid', 'the period ends before it begins', { path: 'fromBookingDateTime' })
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > transactionsPerPageLimit)
+    refuse('field_invalid', `from 1 to ${transactionsPerPageLimit}`, { path: 'limit' })
+  if (page !== undefined) return numberedPage(tx, access, accountId, query, page)
+
+  const cursor = after === undefined ? undefined : parseCursor(accountId, after)
+  const newer = cursor?.direction === 'newer'
+  const rows = await tx.any(sql.type(transactionRow)`
+    ${visible(access, accountId, query)} ${cursor ? beyond(cursor) : sql.fragment``}
+    ${newer ? sql.fragment`order by p.booked_at, p.posting_number` : sql.fragment`order by p.booked_at desc, p.posting_number desc`}
+    limit ${limit + 1}`)
+  const found = rows.slice(0, limit)
+  const newestFirst = newer ? found.toReversed() : found
+  const more = rows.length > limit
+  return {
+    transactions: newestFirst.map((row) => toTransaction(row, access)),
+    next: newer || more ? cursorFrom(accountId, 'older', newestFirst.at(-1)) : undefined,
+    previous: newer
+      ? more
+        ? cursorFrom(accountId, 'newer', newestFirst[0])
+        : undefined
+      : cursor && cursorFrom(accountId, 'newer', newestFirst[0]),
+    total: undefined,
+  }
+}
+
+/** The bank's own API counts pages. The order is the same, so the union of its pages is that of the cursors (NAT-A7). */
+async function numberedPage(
+  tx: DatabaseTransaction,
+  access: AccessDecision,
+  accountId: AccountId,
+  query: TransactionQuery,
+  page: number,
+): Promise<TransactionPage> {
+  if (!Number.isSafeInteger(page) || page < 1) refuse('field_invalid', 'a whole number from 1', { path: 'page' })
+  const { posting_count: postings } = await tx.one(
+    sql.type(z.object({ posting_count: z.bigint() }))`select posting_count from ledger.account where account_id = ${accountId}`,
+  )
+  const offset = (page - 1) * query.limit
+  const beyondTheEnd = offset >= postings
+  if (!beyondTheEnd && offset > pageDepthLimit) refuse('field_invalid', 'too far back: ask for a period', { path: 'page' })
+  const rows = beyondTheEnd
+    ? []
+    : await tx.any(sql.type(transactionRow)`
+        ${visible(access, accountId, query)}
+        order by p.booked_at desc, p.posting_number desc limit ${query.limit + 1} offset ${offset}`)
+  const found = rows.slice(0, query.limit)
+  return {
+    transactions: found.map((row) => toTransaction(row, access)),
+    next: rows.length > query.limit ? cursorFrom(accountId, 'older', found.at(-1)) : undefined,
+    previous: page > 1 ? cursorFrom(accountId, 'newer', found[0]) : undefined,
+    total: isWhole(access, query) ? Number(postings) : undefined,
+  }
+}
+
+/** The one statement that both ways of paging share. A decision without transactions sees none, whatever is asked. */
+function visible(access: AccessDecision, accountId: AccountId, { from, to }: TransactionQuery) {
+  const { permissions, window } = access
+  if (!permissions.has('ReadTransactionsBasic') && !permissions.has('ReadTransactionsDetail'))
+    refuse('permission_missing', 'the consent does not include transactions')
+  const credits = permissions.has('ReadTransactionsCredits')
+  const debits = permissions.has('ReadTransactionsDebits')
+  if (!credits && !debits) refuse('permission_missing', 'the consent includes neither credits nor debits')
+
+  const conditions = [
+    sql.fragment`p.account_id = ${accountId}`,
+    ...[window.from, from].filter((time) => time !== undefined).map((time) => sql.fragment`p.booked_at >= ${sql.timestamp(time)}`),
+    ...[window.to, to].filter((time) => time !== undefined).map((time) => sql.fragment`p.booked_at <= ${sql.timestamp(time)}`),
+    ...(credits ? [] : [sql.fragment`p.amount_minor < 0`]),
+    ...(debits ? [] : [sql.fragment`p.amount_minor > 0`]),
+  ]
+  return sql.fragment`
+    select ${transactionColumns} from ledger.posting p join ledger.entry e on e.entry_id = p.entry_id
+    where ${sql.join(conditions, sql.fragment` and `)}`
+}
+
+function beyond({ direction, bookedAt, postingNumber }: TransactionCursor) {
+  const place = sql.fragment`(${sql.timestamp(bookedAt)}, ${postingNumber.toString()}::bigint)`
+  return direction === 'older'
+    ? sql.fragment`and (p.booked_at, p.posting_number) < ${place}`
+    : sql.fragment`and (p.booked_at, p.posting_number) > ${place}`
+}
+
+function cursorFrom(accountId: AccountId, direction: TransactionCursor['direction'], row: TransactionRow | undefined): string | undefined {
+  return row && formatCursor(accountId, { direction, bookedAt: row.booked_at, postingNumber: row.posting_number })
+}
+
+function isWhole({ permissions, window }: AccessDecision, { from, to }: TransactionQuery): boolean {
+  const bothWays = permissions.has('ReadTransactionsCredits') && permissions.has('ReadTransactionsDebits')
+  return bothWays && [window.from, window.to, from, to].every((time) => time === undefined)
+}
