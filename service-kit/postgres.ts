@@ -47,23 +47,30 @@ export type DatabaseOptions = { readonly maxConnections?: number; readonly conne
 /**
  * Opens a pool. No session state is ever set outside a transaction (`set local` only), so connections are handed on
  * without slonik's `discard all`, which would cost a round trip and destroy prepared statements.
+ *
+ * @throws {Unavailable} when the database cannot be reached: the pool asks it for its types first.
  */
 export function openDatabase(connectionString: string, options: DatabaseOptions = {}): Promise<Database> {
-  return createPool(connectionString, {
-    maxPoolSize: options.maxConnections ?? 10,
-    connectionTimeout: options.connectTimeoutMs ?? 5_000,
-    statementTimeout: options.statementTimeoutMs ?? 15_000,
-    idleInTransactionSessionTimeout: 30_000,
-    connectionRetryLimit: 0,
-    queryRetryLimit: 0,
-    transactionRetryLimit: 0,
-    interceptors: [checkRows],
-    typeParsers,
-    resetConnection: async () => {},
-  })
+  return reading(
+    createPool(connectionString, {
+      maxPoolSize: options.maxConnections ?? 10,
+      connectionTimeout: options.connectTimeoutMs ?? 5_000,
+      statementTimeout: options.statementTimeoutMs ?? 15_000,
+      idleInTransactionSessionTimeout: 30_000,
+      connectionRetryLimit: 0,
+      queryRetryLimit: 0,
+      transactionRetryLimit: 0,
+      interceptors: [checkRows],
+      typeParsers,
+      resetConnection: async () => {},
+    }),
+  )
 }
 
 const transactionAttempts = 5
+
+/** The pool's queue has no limit of its own. Whoever would wait behind so many is better served by another process. */
+const waitingTransactionsAtMost = 500
 
 /**
  * Runs `work` in one transaction, and again from its beginning when PostgreSQL asks for that (serialization failure,
@@ -72,6 +79,7 @@ const transactionAttempts = 5
  * @throws {Unavailable} when the database cannot be reached, is read-only, full or shutting down, or keeps asking to retry.
  */
 export async function transact<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+  if (database.state().waitingClients >= waitingTransactionsAtMost) throw new Unavailable('too many transactions wait for a connection')
   for (let attempt = 1; ; attempt++) {
     try {
       return await database.transaction(work, 0)

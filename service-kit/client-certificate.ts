@@ -1,0 +1,96 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { type Clock, systemClock } from './clock.ts'
+
+export type ClientCertificate = {
+  readonly certificate: X509Certificate
+  /** `x5t#S256` of RFC 8705: SHA-256 of the DER, base64url. */
+  readonly thumbprint: string
+  /** It chains to the configured authority, is within its dates and may be used by a TLS client. */
+  readonly trusted: boolean
+}
+
+export type ClientCertificateOptions = {
+  /** Only from these does a `Client-Cert` header count, and from these nothing else does. */
+  readonly trustedProxyAddresses: readonly string[]
+  /** PEM, one or more authorities. */
+  readonly clientCa: string
+  readonly clock?: Clock
+}
+
+/**
+ * The certificate with whose key the client of this request holds the connection. Does NOT check revocation, nor which
+ * client it belongs to.
+ *
+ * Behind a proxy that terminates TLS it is in the header of RFC 9440, which is read only on connections from a configured
+ * address, and only if the certificate is trusted. From anybody else the header is ignored: it could be forged.
+ */
+export function clientCertificate(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
+  const address = request.socket.remoteAddress?.replace(/^::ffff:/, '')
+  if (address !== undefined && options.trustedProxyAddresses.includes(address)) return fromHeader(request, options)
+  return fromSocket(request.socket)
+}
+
+const ofSocket = new WeakMap<Socket, ClientCertificate | undefined>()
+
+/** Parsing costs more than most requests, and a connection has one certificate for its life: renegotiation is off. */
+function fromSocket(socket: Socket): ClientCertificate | undefined {
+  if (ofSocket.has(socket)) return ofSocket.get(socket)
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+  const found = certificate && { certificate, thumbprint: thumbprintOf(certificate), trusted: (socket as TLSSocket).authorized }
+  ofSocket.set(socket, found)
+  return found
+}
+
+const certificateLengthAtMost = 8_192
+const clientAuthentication = '1.3.6.1.5.5.7.3.2'
+
+function fromHeader(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
+  const certificate = parseClientCert(request.headers['client-cert'])
+  if (certificate === undefined || !isTrusted(certificate, options)) return undefined
+  return { certificate, thumbprint: thumbprintOf(certificate), trusted: true }
+}
+
+/** RFC 9440 section 2.2: one byte sequence of RFC 8941, `:base64 of the DER:`. A header sent twice is not one. */
+function parseClientCert(header: string | string[] | undefined): X509Certificate | undefined {
+  if (typeof header !== 'string' || header.length > certificateLengthAtMost) return undefined
+  const [, encoded] = /^:([A-Za-z0-9+/]+={0,2}):$/.exec(header.trim()) ?? []
+  if (encoded === undefined) return undefined
+  try {
+    return new X509Certificate(Buffer.from(encoded, 'base64'))
+  } catch {
+    return undefined
+  }
+}
+
+function isTrusted(certificate: X509Certificate, { clientCa, clock = systemClock }: ClientCertificateOptions): boolean {
+  const mayBeUsedByClients = certificate.keyUsage === undefined || certificate.keyUsage.includes(clientAuthentication)
+  return !certificate.ca && mayBeUsedByClients && chains(certificate, authorities(clientCa), clock.now())
+}
+
+const intermediatesAtMost = 4
+
+/** Up to a self-signed authority of the file, through others of the file. */
+function chains(certificate: X509Certificate, trusted: readonly X509Certificate[], now: Date, depth = 0): boolean {
+  const isCurrent = certificate.validFromDate <= now && now <= certificate.validToDate
+  if (!isCurrent || depth > intermediatesAtMost) return false
+  const issuer = trusted.find((candidate) => candidate.ca && certificate.checkIssued(candidate) && certificate.verify(candidate.publicKey))
+  if (issuer === undefined) return false
+  return issuer.checkIssued(issuer) ? issuer.validFromDate <= now && now <= issuer.validToDate : chains(issuer, trusted, now, depth + 1)
+}
+
+const parsedAuthorities = new Map<string, readonly X509Certificate[]>()
+
+function authorities(pem: string): readonly X509Certificate[] {
+  const known = parsedAuthorities.get(pem)
+  if (known !== undefined) return known
+  const parsed = (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((block) => new X509Certificate(block))
+  parsedAuthorities.set(pem, parsed)
+  return parsed
+}
+
+export function thumbprintOf(certificate: X509Certificate): string {
+  return createHash('sha256').update(certificate.raw).digest('base64url')
+}
