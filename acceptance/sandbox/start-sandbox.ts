@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readSandbox, type SandboxDescription } from './description.ts'
+import { createOwnDatabase, type OwnDatabase } from './own-database.ts'
+import { freePortBlock } from './port-block.ts'
+
+/** A sandbox of one's own: its folder, its ports, its database. */
+export type RunningSandbox = {
+  readonly description: SandboxDescription
+  readonly home: string
+  readonly portBase: number
+  readonly launcher: ChildProcess
+  /** What the launcher has said so far. */
+  readonly output: () => string
+  /** The owner's URL of its database; undefined when it runs its own PostgreSQL. */
+  readonly databaseUrl: string | undefined
+  /** Ctrl-C, and what a person may expect of it: everything has ended within the time. */
+  interrupt(): Promise<number | null>
+  /** Interrupts it if it still runs, and removes what it left. */
+  remove(): Promise<void>
+}
+
+export type SandboxOptions = {
+  /** Goes on with a folder, ports and database that an earlier sandbox used. */
+  readonly after?: Pick<RunningSandbox, 'home' | 'portBase' | 'databaseUrl'>
+  /** A PostgreSQL of its own, as `npm start` has it, even when the tests share one. */
+  readonly embedded?: boolean
+}
+
+const repository = path.join(import.meta.dirname, '../..')
+const startTakesAtMostMs = 120_000
+const stopTakesAtMostMs = 30_000
+
+export async function startSandbox({ after, embedded = false }: SandboxOptions = {}): Promise<RunningSandbox> {
+  const sharedServer = process.env['TEST_DATABASE_URL']
+  const home = after?.home ?? mkdtempSync(path.join(tmpdir(), 'bankside sandbox '))
+  const portBase = after?.portBase ?? (await freePortBlock())
+  const own: OwnDatabase | undefined = after === undefined && sharedServer && !embedded ? await createOwnDatabase(sharedServer) : undefined
+  const databaseUrl = after ? after.databaseUrl : own?.url
+  const launched = launch({ home, portBase, databaseUrl })
+  try {
+    await ready(launched, home, portBase)
+  } catch (error) {
+    await stop(launched.launcher)
+    throw error
+  }
+  const interrupt = () => stop(launched.launcher)
+  return {
+    description: readSandbox(home),
+    home,
+    portBase,
+    ...launched,
+    databaseUrl,
+    interrupt,
+    async remove() {
+      await interrupt()
+      await own?.drop()
+      if (after === undefined) rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+export type Launched = Pick<RunningSandbox, 'launcher' | 'output'>
+
+/** Starts the launcher and waits for nothing. */
+export function launch({ home, portBase, databaseUrl }: { home: string; portBase: number; databaseUrl?: string | undefined }): Launched {
+  const { DATABASE_URL: _, ...environment } = process.env
+  const launcher = spawn(process.execPath, [path.join(repository, 'sandbox/start.ts')], {
+    cwd: repository,
+    env: {
+      ...environment,
+      BANKSIDE_HOME: home,
+      BANKSIDE_PORT_BASE: String(portBase),
+      ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+      NODE_TEST_CONTEXT: undefined,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  launcher.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  launcher.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  return { launcher, output: () => said }
+}
+
+/** Ready means: described, and each process says so itself. */
+async function ready({ launcher, output }: Launched, home: string, portBase: number): Promise<void> {
+  const deadline = performance.now() + startTakesAtMostMs
+  const processes = [portBase + 4, portBase + 5, portBase + 6]
+  while (!(existsSync(path.join(home, 'sandbox.json')) && (await Promise.all(processes.map(isReady))).every(Boolean))) {
+    if (launcher.exitCode !== null) throw new Error(`the sandbox ended with ${launcher.exitCode}:\n${output().slice(-3000)}`)
+    if (performance.now() > deadline) throw new Error(`the sandbox was not ready in ${startTakesAtMostMs} ms:\n${output().slice(-3000)}`)
+    await sleep(50)
+  }
+}
+
+/** Asks a process's private listener. */
+export function isReady(operationsPort: number): Promise<boolean> {
+  return new Promise((answer) => {
+    const probe = request({ host: '127.0.0.1', port: operationsPort, path: '/health/ready', timeout: 2000 }, (response) => {
+      response.resume()
+      answer(response.statusCode === 200)
+    })
+    probe.once('timeout', () => probe.destroy())
+    probe.once('error', () => answer(false))
+    probe.end()
+  })
+}
+
+async function stop(launcher: ChildProcess): Promise<number | null> {
+  if (launcher.exitCode === null && launcher.signalCode === null) {
+    const ended = once(launcher, 'exit')
+    launcher.kill('SIGINT')
+    const inTime = await Promise.race([ended.then(() => true), sleep(stopTakesAtMostMs, false, { ref: false })])
+    if (!inTime) {
+      launcher.kill('SIGKILL')
+      await ended
+      throw new Error(`the sandbox did not stop in ${stopTakesAtMostMs} ms`)
+    }
+  }
+  return launcher.exitCode
+}
