@@ -1,0 +1,51 @@
+import type { Target } from '../targets/target.ts'
+import { formatRequest } from './connection.ts'
+import { expectStatus, type Path, UnexpectedAnswer } from './path.ts'
+import { clientAssertion, decodeClaims, dpopProof } from './signing.ts'
+
+export const clientCredentials: Path = {
+  name: 'client credentials, DPoP',
+  consistsOf: 'POST /token with grant_type=client_credentials, a private_key_jwt assertion and a DPoP proof, both new each time',
+  connects: ({ issuer, ca }) => ({ origin: issuer, credentials: { ca } }),
+  prepare: async (target, count) => {
+    const requests = Array.from({ length: count }, () => tokenRequest(target))
+    const answers: string[] = []
+    return {
+      perform: async (connection, index) => {
+        const answer = await connection.send(requests[index] ?? '')
+        expectStatus('POST /token', 200, answer)
+        answers.push(answer.body)
+      },
+      check: () => {
+        for (const answer of answers) checkToken(target, answer)
+      },
+    }
+  },
+}
+
+function tokenRequest({ client, issuer }: Target): string {
+  return formatRequest({
+    method: 'POST',
+    origin: issuer,
+    path: '/token',
+    headers: { dpop: dpopProof(client.proofKey, 'POST', `${issuer}/token`) },
+    form: { grant_type: 'client_credentials', scope: 'accounts', ...authentication(client, issuer) },
+  })
+}
+
+export function authentication({ clientId, key }: Target['client'], issuer: string): Record<string, string> {
+  return {
+    client_id: clientId,
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: clientAssertion(key, clientId, issuer),
+  }
+}
+
+/** A token is worth counting when it is bound to our key, for our client, and in force. */
+export function checkToken({ client }: Target, body: string): void {
+  const { token_type, access_token, scope } = JSON.parse(body) as Record<string, string>
+  const claims = decodeClaims(access_token ?? '')
+  const bound = (claims['cnf'] as { jkt?: string } | undefined)?.jkt === client.proofKey.thumbprint
+  if (token_type !== 'DPoP' || !bound || claims['client_id'] !== client.clientId || !scope?.split(' ').includes('accounts'))
+    throw new UnexpectedAnswer(`a token that is not bound, not ours or without its scope: ${body.slice(0, 300)} ${JSON.stringify(claims)}`)
+}

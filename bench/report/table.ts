@@ -1,0 +1,38 @@
+import type { PathSummary, SideSummary } from './summary.ts'
+import type { Spread } from './statistics.ts'
+
+const columns = ['path', 'side', 'ops/s', 'p50 ms', 'p99 ms', 'main µs', 'pool µs', 'PG µs', 'ops/s/core', 'ratio (least–most)', 'CPU ratio'] as const
+
+/** Two lines a path: the first side with the ratios, then the one it is compared with. */
+export function renderTable(names: readonly [string, string], paths: readonly PathSummary[]): string {
+  const lines = paths.flatMap(({ path, sides: [first, second], ratio, settledRatio, cpuRatio }) => [
+    [path, names[0], ...sideCells(first), spreadText(ratio), cpuRatio ? `${cpuRatio.median.toFixed(2)}x` : '–'],
+    ['', names[1], ...sideCells(second), '', ''],
+    ...(settledRatio
+      ? [['  until it is posted', names[0], count(first.settledPerSecond), '', '', '', '', '', '', spreadText(settledRatio), '']]
+      : []),
+  ])
+  const all = [[...columns], ...lines]
+  const widths = columns.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
+  return all
+    .map((line) => line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))
+    .map((line) => line.trimEnd())
+    .join('\n')
+}
+
+function sideCells({ perSecond, p50Ms, p99Ms, mainUs, poolUs, postgresUs, totalUs }: SideSummary): string[] {
+  const perCore = totalUs === undefined ? undefined : 1e6 / totalUs
+  return [count(perSecond), p50Ms.toFixed(1), p99Ms.toFixed(1), ...[mainUs, poolUs, postgresUs, perCore].map(count)]
+}
+
+const count = (value: number | undefined) => (value === undefined ? '–' : Math.round(value).toLocaleString('en-GB'))
+const spreadText = ({ median, least, most }: Spread) => `${median.toFixed(2)}x (${least.toFixed(2)}–${most.toFixed(2)})`
+
+/** In one sentence, whether the promise of the bench holds. */
+export function verdict(paths: readonly PathSummary[]): { readonly slower: readonly string[]; readonly sentence: string } {
+  const slower = paths.filter(({ ratio, settledRatio }) => ratio.median < 1 || (settledRatio?.median ?? 1) < 1).map(({ path }) => path)
+  return {
+    slower,
+    sentence: slower.length === 0 ? 'No path is slower than its naive peer.' : `Slower than the naive peer: ${slower.join('; ')}.`,
+  }
+}
