@@ -1,0 +1,76 @@
+import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { Unavailable } from '@bankside/service-kit/refusal'
+import { type Event, eventRow, toEvent } from './event.ts'
+import { notifyCustomer } from './notify-customer.ts'
+
+export type DeliveryOptions = {
+  readonly now: Date
+  /** At most so many deliveries, failed ones too. */
+  readonly limit: number
+  /** May be called again for the same event: what it does must come to the same. */
+  readonly deliver?: (tx: Transaction, event: Event) => Promise<void>
+  readonly onFault?: (error: unknown, event: Event, outcome: 'again' | 'dead') => void
+}
+
+/** After so many failures a person has to look: the event is dead, and no longer holds up those after it. */
+export const maxAttempts = 10
+const firstRetryMs = 1_000
+const longestRetryMs = 60 * 60 * 1000
+const maxErrorLength = 500
+
+/**
+ * Delivers what waits in the outbox, at least once, and within a subject in the order in which it happened: an event
+ * whose forerunner is still waiting, be it for its next attempt, waits too.
+ *
+ * @returns how many deliveries were attempted; fewer than `limit` when none is due.
+ */
+export async function deliverEvents(database: Database, options: DeliveryOptions): Promise<number> {
+  const { now, limit, deliver = notifyCustomer } = options
+  let attempted = 0
+  for (; attempted < limit; attempted++) {
+    let taken: Event | undefined
+    try {
+      const found = await transact(database, async (tx) => {
+        taken = await takeDue(tx, now)
+        if (taken === undefined) return false
+        await deliver(tx, taken)
+        await tx.query(sql.unsafe`
+          update events.event set delivered_at = ${sql.timestamp(now)}, next_attempt_at = null where event_id = ${taken.id}`)
+        return true
+      })
+      if (!found) break
+    } catch (error) {
+      if (taken === undefined || error instanceof Unavailable) throw error
+      const outcome = await recordFailure(database, taken, error, now)
+      options.onFault?.(error, taken, outcome)
+    }
+  }
+  return attempted
+}
+
+async function takeDue(tx: Transaction, now: Date): Promise<Event | undefined> {
+  const row = await tx.maybeOne(sql.type(eventRow)`
+    select event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts
+    from events.event e
+    where next_attempt_at <= ${sql.timestamp(now)}
+      and not exists (
+        select from events.event earlier
+        where earlier.subject = e.subject and earlier.event_number < e.event_number and earlier.next_attempt_at is not null)
+    order by next_attempt_at, event_number limit 1 for update of e skip locked`)
+  return row === null ? undefined : toEvent(row)
+}
+
+/** In a transaction of its own: that of the delivery was rolled back. */
+async function recordFailure(database: Database, event: Event, error: unknown, now: Date): Promise<'again' | 'dead'> {
+  const attempts = event.attempts + 1
+  const dead = attempts >= maxAttempts
+  const nextAttemptAt = new Date(now.getTime() + Math.min(firstRetryMs * 2 ** event.attempts, longestRetryMs))
+  await transact(database, (tx) =>
+    tx.query(sql.unsafe`
+      update events.event set
+        attempts = ${attempts}, last_error = ${String(error).slice(0, maxErrorLength)},
+        next_attempt_at = ${dead ? null : sql.timestamp(nextAttemptAt)}, dead_at = ${dead ? sql.timestamp(now) : null}
+      where event_id = ${event.id} and next_attempt_at is not null`),
+  )
+  return dead ? 'dead' : 'again'
+}

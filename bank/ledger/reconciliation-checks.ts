@@ -1,0 +1,101 @@
+import { sql } from '@bankside/service-kit/postgres'
+
+export type DiscrepancyName = keyof typeof ledgerChecks | keyof typeof paymentChecks
+
+/** Each finds what must not be: the id of it, and what is seen there. */
+export const ledgerChecks = {
+  'posted balance differs from the sum of postings': sql.fragment`
+    select a.account_id, format('kept %s, added up %s', a.posted_minor, coalesce(sum(p.amount_minor), 0))
+    from ledger.account a left join ledger.posting p using (account_id)
+    group by a.account_id having a.posted_minor <> coalesce(sum(p.amount_minor), 0)`,
+
+  'held amount differs from the sum of active holds': sql.fragment`
+    select a.account_id, format('kept %s, added up %s', a.held_minor, coalesce(sum(h.amount_minor), 0))
+    from ledger.account a left join ledger.hold h on h.account_id = a.account_id and h.status = 'active'
+    group by a.account_id having a.held_minor <> coalesce(sum(h.amount_minor), 0)`,
+
+  'postings of an account are not numbered without a gap': sql.fragment`
+    select a.account_id, format('%s counted, %s there, the last is %s', a.posting_count, count(p.*), coalesce(max(p.posting_number), 0))
+    from ledger.account a left join ledger.posting p using (account_id)
+    group by a.account_id
+    having a.posting_count <> count(p.*) or a.posting_count <> coalesce(max(p.posting_number), 0)`,
+
+  'running balance is wrong': sql.fragment`
+    select account_id, format('posting %s shows %s, added up %s', posting_number, balance_minor, added_up)
+    from (
+      select account_id, posting_number, balance_minor, sum(amount_minor) over (partition by account_id order by posting_number) as added_up
+      from ledger.posting
+    ) running where balance_minor <> added_up`,
+
+  'a posting is booked before the one it follows': sql.fragment`
+    select account_id, format('posting %s', posting_number)
+    from (
+      select account_id, posting_number, booked_at, lag(booked_at) over (partition by account_id order by posting_number) as before
+      from ledger.posting
+    ) ordered where booked_at < before`,
+
+  'entry does not balance': sql.fragment`
+    select entry_id, format('%s postings sum to %s %s', count(*), sum(amount_minor), p.currency)
+    from ledger.posting p group by entry_id, p.currency having sum(amount_minor) <> 0`,
+
+  'entry has fewer than two postings': sql.fragment`
+    select e.entry_id, format('%s postings', count(p.*))
+    from ledger.entry e left join ledger.posting p using (entry_id) group by e.entry_id having count(p.*) < 2`,
+
+  'currency does not sum to zero': sql.fragment`
+    select currency, format('%s', sum(posted_minor)) from ledger.account group by currency having sum(posted_minor) <> 0`,
+
+  'account is beyond its overdraft': sql.fragment`
+    select account_id, format('posted %s, held %s, overdraft %s', posted_minor, held_minor, overdraft_minor)
+    from ledger.account where kind = 'customer' and posted_minor - held_minor + overdraft_minor < 0`,
+} as const
+
+/** The ledger against what the bank says it did with it. */
+export const paymentChecks = {
+  'held payment without its hold': sql.fragment`
+    select p.payment_id, format('hold %s is %s', p.hold_id, coalesce(h.status, 'missing'))
+    from payments.payment p left join ledger.hold h using (hold_id)
+    where p.status = 'held' and (h.hold_id is null
+      or (h.status, h.account_id, h.amount_minor, h.currency) is distinct from ('active', p.debtor_account_id, p.amount_minor, p.currency))`,
+
+  'active hold without a held payment': sql.fragment`
+    select h.hold_id, format('%s %s on %s', h.amount_minor, h.currency, h.account_id)
+    from ledger.hold h
+    where h.status = 'active' and not exists (select from payments.payment p where p.hold_id = h.hold_id and p.status = 'held')`,
+
+  'posted payment differs from its entry': sql.fragment`
+    select p.payment_id, format('entry %s', p.entry_id)
+    from payments.payment p
+    left join ledger.entry e on e.entry_id = p.entry_id and e.payment_id = p.payment_id and e.kind = 'transfer'
+    left join ledger.posting d on d.entry_id = e.entry_id and d.account_id = p.debtor_account_id
+    left join ledger.posting c on c.entry_id = e.entry_id and c.account_id = p.creditor_account_id
+    left join ledger.hold h on h.hold_id = p.hold_id
+    where p.status = 'posted'
+      and (d.amount_minor, c.amount_minor, e.currency, h.status, h.entry_id)
+        is distinct from (-p.amount_minor, p.amount_minor, p.currency, 'captured', p.entry_id)`,
+
+  'entry of a payment that is not posted': sql.fragment`
+    select e.entry_id, format('payment %s is %s', e.payment_id, coalesce(p.status, 'missing'))
+    from ledger.entry e left join payments.payment p on p.payment_id = e.payment_id
+    where e.payment_id is not null and e.kind <> 'reversal' and (p.entry_id, p.status) is distinct from (e.entry_id, 'posted')`,
+
+  'consumed consent without a payment': sql.fragment`
+    select c.consent_id, format('since %s', c.status_updated_at)
+    from consents.consent c
+    where c.status = 'COND' and not exists (select from payments.payment p where p.consent_id = c.consent_id)`,
+
+  'payment whose consent is not consumed': sql.fragment`
+    select p.payment_id, format('consent %s is %s', c.consent_id, c.status)
+    from payments.payment p join consents.consent c using (consent_id) where c.status <> 'COND'`,
+
+  'payment differs from its consent': sql.fragment`
+    select p.payment_id, format('consent %s', c.consent_id)
+    from payments.payment p join consents.consent c using (consent_id)
+    where (p.client_id, p.customer_id, p.debtor_account_id, p.amount_minor, p.currency, p.creditor_identification)
+      is distinct from (c.client_id, c.customer_id, c.debtor_account_id, c.amount_minor, c.currency, c.creditor_identification)`,
+
+  'payment that nobody was told of': sql.fragment`
+    select p.payment_id, format('no event payment.%s', p.status)
+    from payments.payment p
+    where not exists (select from events.event e where e.subject = p.payment_id and e.type = 'payment.' || p.status)`,
+} as const

@@ -1,0 +1,95 @@
+import { sql, z } from '@bankside/service-kit/postgres'
+import type { AccountId, ClientId, ConsentId, CustomerId, HoldId, PaymentId } from '../ids.ts'
+import { type Currency, isCurrency, type Money } from '../money.ts'
+
+/**
+ * One payment, whichever API it came by. `held`: funds are set aside, checks run. `posted`: both balances have moved.
+ * `rejected`: it did not and will not happen. It leaves `held` once and never moves again.
+ */
+export type Payment = {
+  readonly id: PaymentId
+  readonly consentId: ConsentId
+  readonly clientId: ClientId
+  readonly customerId: CustomerId
+  readonly channel: PaymentChannel
+  readonly status: PaymentStatus
+  readonly rejectionReason: RejectionReason | undefined
+  readonly debtorAccountId: AccountId
+  readonly creditorAccountId: AccountId
+  readonly creditor: { readonly name: string; readonly schemeName: string; readonly identification: string }
+  /** False when the creditor's account is at another bank: then `creditorAccountId` is our settlement account. */
+  readonly creditorIsOurs: boolean
+  readonly amount: Money
+  readonly instructionIdentification: string
+  readonly endToEndIdentification: string
+  readonly reference: string
+  readonly createdAt: Date
+  readonly statusUpdatedAt: Date
+}
+
+export type PaymentChannel = 'uk_v4' | 'bank_api'
+export type PaymentStatus = 'held' | 'posted' | 'rejected'
+/** ISO 20022 ExternalStatusReason1Code, as far as we use it. */
+export type RejectionReason = keyof typeof rejectionReasons
+export const rejectionReasons = {
+  AB03: 'the payment could not be completed in time',
+  AC04: 'the account to pay from is closed',
+  AC06: 'the account to pay from is blocked',
+  AC07: 'the account to pay to is closed',
+  AC11: 'the account to pay to is in another currency',
+  AM04: 'not enough funds',
+} as const
+
+export const paymentRow = z.object({
+  payment_id: z.custom<PaymentId>(),
+  consent_id: z.custom<ConsentId>(),
+  client_id: z.string(),
+  customer_id: z.custom<CustomerId>(),
+  channel: z.enum(['uk_v4', 'bank_api']),
+  status: z.enum(['held', 'posted', 'rejected']),
+  status_updated_at: z.date(),
+  rejection_reason: z.custom<RejectionReason>((text) => typeof text === 'string' && Object.hasOwn(rejectionReasons, text)).nullable(),
+  debtor_account_id: z.custom<AccountId>(),
+  creditor_account_id: z.custom<AccountId>(),
+  creditor_name: z.string(),
+  creditor_scheme_name: z.string(),
+  creditor_identification: z.string(),
+  creditor_is_ours: z.boolean(),
+  amount_minor: z.bigint(),
+  currency: z.custom<Currency>(isCurrency),
+  instruction_identification: z.string(),
+  end_to_end_identification: z.string(),
+  reference: z.string(),
+  hold_id: z.custom<HoldId>().nullable(),
+  created_at: z.date(),
+})
+export type PaymentRow = z.infer<typeof paymentRow>
+
+/** For a query over `payments.payment` as `p`. */
+export const paymentColumns = sql.fragment`
+  p.payment_id, p.consent_id, p.client_id, p.customer_id, p.channel, p.status, p.status_updated_at, p.rejection_reason,
+  p.debtor_account_id, p.creditor_account_id, p.creditor_name, p.creditor_scheme_name, p.creditor_identification,
+  (select a.kind = 'customer' or a.account_number is not null from ledger.account a where a.account_id = p.creditor_account_id) as creditor_is_ours,
+  p.amount_minor, p.currency, p.instruction_identification, p.end_to_end_identification, p.reference, p.hold_id, p.created_at`
+
+export function toPayment(row: PaymentRow): Payment {
+  return {
+    id: row.payment_id,
+    consentId: row.consent_id,
+    clientId: row.client_id,
+    customerId: row.customer_id,
+    channel: row.channel,
+    status: row.status,
+    rejectionReason: row.rejection_reason ?? undefined,
+    debtorAccountId: row.debtor_account_id,
+    creditorAccountId: row.creditor_account_id,
+    creditor: { name: row.creditor_name, schemeName: row.creditor_scheme_name, identification: row.creditor_identification },
+    creditorIsOurs: row.creditor_is_ours,
+    amount: { minor: row.amount_minor, currency: row.currency },
+    instructionIdentification: row.instruction_identification,
+    endToEndIdentification: row.end_to_end_identification,
+    reference: row.reference,
+    createdAt: row.created_at,
+    statusUpdatedAt: row.status_updated_at,
+  }
+}
