@@ -1,0 +1,104 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Credential, createAuthority, type KeyKind } from './authority.ts'
+import { issueServerCertificate, issueTransportCertificate, type Organisation } from './sandbox-credentials.ts'
+import { createSigningKeys } from './signing-keys.ts'
+
+export type Equipped = { readonly certFile: string; readonly keyFile: string; readonly jwksFile: string }
+export type CredentialFiles = { readonly certFile: string; readonly keyFile: string }
+export type SandboxFiles = {
+  readonly caFile: string
+  readonly serverRsa: CredentialFiles
+  readonly serverEc: CredentialFiles
+  readonly signingKeysFile: string
+  readonly clients: ReadonlyMap<string, Equipped>
+}
+
+export type ClientToEquip = { readonly clientId: string; readonly organisation: Organisation; readonly keyKind: KeyKind }
+
+/**
+ * Makes what is missing in a folder, and makes again what expires soon or belongs to another authority. Keys of clients
+ * and of the authorization server are kept: what was signed with them stays good.
+ */
+export async function ensureSandboxFiles({
+  folder,
+  clients,
+  now,
+}: {
+  folder: string
+  clients: readonly ClientToEquip[]
+  now: Date
+}): Promise<SandboxFiles> {
+  const own = { certFile: join(folder, 'ca.pem'), keyFile: join(folder, 'ca-key.pem') }
+  const authority = readCurrent(own, undefined, now) ?? write(own, await createAuthority({ commonName: 'Bankside sandbox authority', now }))
+  const ensure = async (files: CredentialFiles, make: () => Promise<Credential>) => {
+    if (readCurrent(files, authority, now) === undefined) write(files, await make())
+    return files
+  }
+  const server = (keyKind: KeyKind) =>
+    ensure(inFolder(folder, `server-${keyKind}`), () => issueServerCertificate(authority, { keyKind, now }))
+  const equip = async ({ clientId, organisation, keyKind }: ClientToEquip): Promise<[string, Equipped]> => {
+    const client = join(folder, 'clients', clientId)
+    const files = await ensure(inFolder(client, 'transport'), () => issueTransportCertificate(authority, { organisation, keyKind, now }))
+    return [clientId, { ...files, jwksFile: await ensureKeys(join(client, 'jwks.json')) }]
+  }
+  const [serverRsa, serverEc, signingKeysFile, ...equipped] = await Promise.all([
+    ...([server('rsa'), server('ec'), ensureKeys(join(folder, 'signing-keys.json'))] as const),
+    ...clients.map(equip),
+  ])
+  return { caFile: own.certFile, serverRsa, serverEc, signingKeysFile, clients: new Map(equipped) }
+}
+
+const renewBeforeExpiryMs = 30 * 86_400_000
+
+function readCurrent(files: CredentialFiles, authority: Credential | undefined, now: Date): Credential | undefined {
+  if (!existsSync(files.certFile) || !existsSync(files.keyFile)) return undefined
+  const credential = { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
+  return isGood(credential, authority ?? credential, now) ? credential : undefined
+}
+
+function isGood({ cert, key }: Credential, authority: Credential, now: Date): boolean {
+  try {
+    const [certificate, issuer] = [new X509Certificate(cert), new X509Certificate(authority.cert)]
+    const lasts = certificate.validFromDate <= now && certificate.validToDate.getTime() - now.getTime() > renewBeforeExpiryMs
+    return (
+      lasts && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey) && certificate.checkPrivateKey(createPrivateKey(key))
+    )
+  } catch {
+    // A file that was cut short or edited is made again.
+    return false
+  }
+}
+
+async function ensureKeys(path: string): Promise<string> {
+  if (!isKeySet(path)) writePrivate(path, `${JSON.stringify(await createSigningKeys(), undefined, 2)}\n`)
+  return path
+}
+
+function isKeySet(path: string): boolean {
+  try {
+    return Array.isArray((JSON.parse(readFileSync(path, 'utf8')) as { keys?: unknown }).keys)
+  } catch {
+    return false
+  }
+}
+
+function inFolder(folder: string, name: string): CredentialFiles {
+  return { certFile: join(folder, `${name}.pem`), keyFile: join(folder, `${name}-key.pem`) }
+}
+
+function write(files: CredentialFiles, credential: Credential): Credential {
+  writePrivate(files.keyFile, credential.key)
+  writePrivate(files.certFile, credential.cert)
+  return credential
+}
+
+/** Whole or not at all, and readable by its owner only from its first byte. */
+function writePrivate(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const draft = `${path}.new`
+  writeFileSync(draft, text, { mode: 0o600 })
+  chmodSync(draft, 0o600)
+  renameSync(draft, path)
+}
