@@ -7,12 +7,17 @@
 -- Who stands at one end of an entry, as the other end is told.
 create type ledger.party as (name text, scheme_name text, identification text);
 
-create function ledger.party_of(account ledger.account) returns ledger.party
+-- What is not told of them is what their account says.
+create function ledger.party_or(told ledger.party, account ledger.account) returns ledger.party
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select row(
-    account.holder_name,
-    case when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when account.iban is not null then 'UK.OBIE.IBAN' end,
-    case when account.sort_code is not null then account.sort_code || account.account_number else account.iban end)::ledger.party
+    coalesce(told.name, account.holder_name),
+    case
+      when told.identification is not null then told.scheme_name
+      when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber'
+      when account.iban is not null then 'UK.OBIE.IBAN'
+    end,
+    coalesce(told.identification, account.sort_code || account.account_number, account.iban))::ledger.party
 $$;
 
 create function ledger.open_account(
@@ -69,7 +74,7 @@ begin
 end $$;
 
 -- Moves money between two accounts. A frozen account gives nothing but may be paid into; a closed one does neither.
--- p_debtor and p_creditor replace what the other side reads as counterparty: the settlement account stands for many people.
+-- p_debtor and p_creditor are what the other side reads as counterparty: the settlement account stands for many people.
 create function ledger.transfer(
   p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text,
   p_debtor ledger.party, p_creditor ledger.party, p_now timestamptz
@@ -97,8 +102,8 @@ begin
 
   insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date)
   values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, (p_now at time zone 'Europe/London')::date);
-  perform ledger.post(p_entry_id, debtor, -p_amount_minor, 0, coalesce(p_creditor, ledger.party_of(creditor)), p_now);
-  perform ledger.post(p_entry_id, creditor, p_amount_minor, 0, coalesce(p_debtor, ledger.party_of(debtor)), p_now);
+  perform ledger.post(p_entry_id, debtor, -p_amount_minor, 0, ledger.party_or(p_creditor, creditor), p_now);
+  perform ledger.post(p_entry_id, creditor, p_amount_minor, 0, ledger.party_or(p_debtor, debtor), p_now);
   return 'posted';
 end $$;
 
@@ -153,8 +158,8 @@ begin
 
   insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
   values (p_entry_id, 'transfer', held.currency, p_description, p_reference, p_payment_id, p_now, (p_now at time zone 'Europe/London')::date);
-  perform ledger.post(p_entry_id, debtor, -held.amount_minor, held.amount_minor, coalesce(p_creditor, ledger.party_of(creditor)), p_now);
-  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_of(debtor), p_now);
+  perform ledger.post(p_entry_id, debtor, -held.amount_minor, held.amount_minor, ledger.party_or(p_creditor, creditor), p_now);
+  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_or(null, debtor), p_now);
   update ledger.hold set status = 'captured', entry_id = p_entry_id, resolved_at = p_now where hold_id = p_hold_id;
   return 'captured';
 end $$;

@@ -64,7 +64,8 @@ async function finish(tx: Transaction, { payment, holdId }: Waiting, now: Date):
     paymentId: payment.id,
     description: payment.channel === 'bank_api' ? 'Transfer' : 'Open banking payment',
     reference: payment.reference || payment.endToEndIdentification,
-    creditor: payment.creditor,
+    // Of an account here the ledger knows the number itself.
+    creditor: payment.creditorIsOurs ? { name: payment.creditor.name } : payment.creditor,
     now,
   })
   const finished = 'captured' in outcome ? await post(tx, payment, outcome.captured, now) : await reject(tx, payment, holdId, outcome, now)
