@@ -2,7 +2,6 @@
  * `npm test`: prepares what tests need, runs every test file of the repository, and ends with the counts.
  * Arguments are file patterns: `npm test -- "bank/**"`.
  */
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -11,6 +10,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { testPostgresUrl } from '@bankside/service-kit/test-postgres'
 import pg from 'pg'
+import { launchBrowser } from './browser/launch-browser.ts'
 
 const repository = path.join(import.meta.dirname, '..')
 const fileTakesAtMostMs = 300_000
@@ -30,7 +30,7 @@ async function main(patterns: readonly string[]): Promise<number> {
   if (files.length === 0) return complain(`No test file matches ${patterns.join(' ')}.`)
   say(`${files.length} test files, ${filesAtOnce} at once.`)
   const postgres = await preparePostgres()
-  if (files.some((file) => file.startsWith('acceptance/') || file.startsWith('consent-ui/'))) unpackBrowser()
+  if (files.some((file) => file.startsWith('acceptance/') || file.startsWith('consent-ui/'))) await unpackBrowser()
   try {
     const outcome = await runFiles(files)
     return summarise(outcome, (performance.now() - startedAt) / 1000)
@@ -67,12 +67,13 @@ async function preparePostgres(): Promise<pg.Client> {
   return held
 }
 
-/** Once, before files that run at the same time would unpack it twice. */
-function unpackBrowser(): void {
-  const command = path.join(repository, 'acceptance/browser/unpack.ts')
-  if (!existsSync(command)) return
-  const { status, stderr } = spawnSync(process.execPath, [command], { encoding: 'utf8', timeout: 120_000 })
-  if (status !== 0) complain(`The browser could not be unpacked: ${stderr.trim()}`)
+/** Starts it once, before files that run at the same time would each unpack it. A machine without any says so in the tests that need one. */
+async function unpackBrowser(): Promise<void> {
+  try {
+    await (await launchBrowser()).close()
+  } catch (error) {
+    complain(`No browser: ${(error as Error).message}`)
+  }
 }
 
 function runFiles(files: string[]): Promise<Outcome> {
