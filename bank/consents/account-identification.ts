@@ -1,0 +1,39 @@
+import { refuse } from '../refusal.ts'
+import type { AccountIdentification } from './consent.ts'
+
+/** How an account may be named in a payment. The last is for the bank's own apps only. */
+export const schemes = ['UK.OBIE.SortCodeAccountNumber', 'UK.OBIE.IBAN'] as const
+export const internalScheme = 'BANKSIDE.AccountId'
+
+/**
+ * @param path JSON path of the account, for what is wrong with it.
+ * @throws {Refusal} `scheme_unsupported`, `field_invalid`.
+ * @see requirements PIS-04, RW-D-15
+ */
+export function checkIdentification({ schemeName, identification }: AccountIdentification, path: string): void {
+  switch (schemeName) {
+    case 'UK.OBIE.SortCodeAccountNumber':
+      if (!/^\d{14}$/.test(identification))
+        refuse('field_invalid', 'a sort code and account number have 14 digits together', { path: `${path}.Identification` })
+      return
+    case 'UK.OBIE.IBAN':
+      if (!isIban(identification)) refuse('field_invalid', 'not an IBAN', { path: `${path}.Identification` })
+      return
+    default:
+      refuse('scheme_unsupported', 'accounts are named by sort code and number, or by IBAN', { path: `${path}.SchemeName` })
+  }
+}
+
+/** ISO 13616: shape, and the remainder of 97. The lengths of single countries are not checked. */
+export function isIban(text: string): boolean {
+  const iban = text.replaceAll(' ', '').toUpperCase()
+  return /^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(iban) && ibanRemainder(iban) === 1
+}
+
+export function ibanRemainder(iban: string): number {
+  const rearranged = iban.slice(4) + iban.slice(0, 4)
+  return [...rearranged].reduce((remainder, character) => {
+    const value = Number.parseInt(character, 36)
+    return (remainder * (value > 9 ? 100 : 10) + value) % 97
+  }, 0)
+}

@@ -1,0 +1,133 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { AccountId, CustomerId } from '../ids.ts'
+import { isBeneficiaryId } from '../ids.ts'
+import { refuse } from '../refusal.ts'
+import { bindingHash } from './binding-hash.ts'
+import { checkMove, tellOfChange } from './change-status.ts'
+import type { AccountAccessConsent, Consent, PaymentConsent } from './consent.ts'
+import { endGrant } from './end-grant.ts'
+import { mayBeAuthorised } from './find-intent.ts'
+import { type ConsentSought, lockConsent } from './get-consent.ts'
+import { listEligibleAccounts } from './list-eligible-accounts.ts'
+import { rejectAwaiting } from './reject-consent.ts'
+import { payeeOfTransfer } from './transfer-detail.ts'
+
+export type AuthorisationOrder = ConsentSought & {
+  readonly customerId: CustomerId
+  /** What the customer chose: for a payment, the one account to pay from. */
+  readonly accountIds: readonly string[]
+  readonly grantId: string
+  /** The second factor that the customer answered for this consent. Payments need one. */
+  readonly challengeId?: string | undefined
+  readonly interactionId?: string | undefined
+  /** What the customer was shown and answered, for the audit log (CX-19). */
+  readonly evidence: Readonly<Record<string, unknown>>
+  readonly now: Date
+}
+
+/** Rejected: the account that the third party named to pay from is not this customer's, or cannot pay (PIS-07, AC01). */
+export type Authorisation = { readonly outcome: 'authorised' | 'rejected'; readonly consent: Consent }
+
+/** More accounts than any customer has. */
+export const chosenAccountsLimit = 100
+
+/**
+ * The customer says yes, to the whole and for good (CON-02): binds the customer, keeps the chosen accounts, spends the answered
+ * challenge and ends what an earlier authorisation of this consent had issued (RW-TOK-04).
+ *
+ * @throws {Refusal} `consent_not_found`, `consent_not_authorised` (in no state for it), `consent_not_yours` (of another client, or
+ *   first authorised by another customer), `field_missing` (no account chosen), `account_not_permitted`, `account_not_usable`,
+ *   `insufficient_user_authentication` (challenge not answered, spent, expired, or for other terms).
+ */
+export async function authoriseConsent(tx: Transaction, order: AuthorisationOrder): Promise<Authorisation> {
+  const consent = await lockConsent(tx, order)
+  if (!mayBeAuthorised(consent, order.now)) refuse('consent_not_authorised', `a consent that is ${consent.status} cannot be authorised now`)
+  checkMove(consent, 'AUTH')
+  if (consent.customerId !== undefined && consent.customerId !== order.customerId)
+    refuse('consent_not_yours', 'the consent is of another customer')
+
+  const choices = await listEligibleAccounts(tx, { consent, customerId: order.customerId })
+  const eligible = choices.filter(({ ineligible }) => ineligible === undefined)
+  if (consent.kind !== 'account_access' && (await cannotBeMade(tx, consent, order.customerId, eligible.length)))
+    return { outcome: 'rejected', consent: await rejectAwaiting(tx, consent, { ...wrongDebtor, ...order }) }
+  const accountIds = chosenAmong(eligible, choices, order.accountIds)
+  if (consent.kind !== 'account_access' && accountIds.length !== 1)
+    refuse('field_invalid', 'a payment comes from one account', { path: 'account' })
+  if (consent.kind !== 'account_access' || order.challengeId !== undefined) await spendChallenge(tx, consent, order)
+
+  return { outcome: 'authorised', consent: await keep(tx, consent, order, accountIds) }
+}
+
+const wrongDebtor = { reasonCode: 'AC01', description: 'The account to pay from cannot be used for this payment' }
+
+/** What nobody can put right by choosing another account: the debtor or the beneficiary named is not the customer's. */
+async function cannotBeMade(tx: Transaction, consent: PaymentConsent, customerId: CustomerId, eligibleCount: number): Promise<boolean> {
+  if (consent.debtor !== undefined && eligibleCount === 0) return true
+  if (consent.kind !== 'transfer') return false
+  const payee = payeeOfTransfer(consent)
+  if (!isBeneficiaryId(payee)) return false
+  return !(await tx.exists(sql.unsafe`
+    select from customers.beneficiary where beneficiary_id = ${payee} and customer_id = ${customerId}`))
+}
+
+function chosenAmong(
+  eligible: readonly { readonly id: AccountId }[],
+  all: readonly { readonly id: AccountId }[],
+  asked: readonly string[],
+): readonly AccountId[] {
+  const chosen = new Set(asked)
+  if (chosen.size === 0) refuse('field_missing', 'choose at least one account', { path: 'account' })
+  if (chosen.size > chosenAccountsLimit) refuse('field_invalid', `at most ${chosenAccountsLimit} accounts`, { path: 'account' })
+  const ids = eligible.map(({ id }) => id).filter((id) => chosen.has(id))
+  if (ids.length === chosen.size) return ids
+  const known = new Set<string>(all.map(({ id }) => id))
+  return [...chosen].every((id) => known.has(id))
+    ? refuse('account_not_usable', 'the account cannot be chosen for this', { path: 'account' })
+    : refuse('account_not_permitted', 'the account is not of this customer', { path: 'account' })
+}
+
+/** The answer holds for the terms that stand in the locked row, and once. */
+async function spendChallenge(tx: Transaction, consent: Consent, { challengeId, customerId, now }: AuthorisationOrder): Promise<void> {
+  const spent = await tx.maybeOne(sql.type(z.object({ challenge_id: z.string() }))`
+    update customers.sca_challenge set spent_at = ${sql.timestamp(now)}
+    where challenge_id = ${challengeId ?? null} and customer_id = ${customerId} and consent_id = ${consent.id}
+      and binding_hash = ${sql.binary(bindingHash(consent))}
+      and answered_at is not null and spent_at is null and expires_at > ${sql.timestamp(now)}
+    returning challenge_id`)
+  if (spent === null) refuse('insufficient_user_authentication', 'no second factor was answered for these terms')
+}
+
+async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]): Promise<Consent> {
+  const { customerId, grantId, now } = order
+  const [debtorAccountId] = consent.kind === 'account_access' ? [] : accountIds
+  await tx.query(sql.unsafe`
+    update consents.consent set
+      status = 'AUTH', status_updated_at = ${sql.timestamp(now)}, status_reason_code = null, status_reason_description = null,
+      customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
+      debtor_account_id = ${debtorAccountId ?? null}
+    where consent_id = ${consent.id}`)
+  if (consent.kind === 'account_access') await replaceAccounts(tx, consent, accountIds)
+  if (consent.grantId !== undefined && consent.grantId !== grantId) await endGrant(tx, { grantId: consent.grantId, now })
+
+  const decided = { status: 'AUTH', statusUpdatedAt: now, statusReason: undefined, customerId, authorisedAt: now, grantId } as const
+  const authorised: Consent =
+    consent.kind === 'account_access' ? { ...consent, ...decided, accountIds } : { ...consent, ...decided, debtorAccountId }
+  const details = {
+    accounts: accountIds,
+    challenge: order.challengeId ?? null,
+    renewed: consent.customerId !== undefined,
+    evidence: order.evidence,
+  }
+  await tellOfChange(tx, authorised, { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now })
+  return authorised
+}
+
+async function replaceAccounts(
+  tx: Transaction,
+  { id, accountIds: before }: AccountAccessConsent,
+  chosen: readonly AccountId[],
+): Promise<void> {
+  if (before.length > 0) await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${id}`)
+  await tx.query(sql.unsafe`
+    insert into consents.consent_account (consent_id, account_id) select ${id}, unnest(${sql.array([...chosen], 'text')})`)
+}

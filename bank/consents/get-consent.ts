@@ -1,0 +1,35 @@
+import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { refuse } from '../refusal.ts'
+import type { Consent } from './consent.ts'
+import { consentColumns, consentRow, toConsent } from './consent-row.ts'
+
+/**
+ * A consent for the client that lodged it, and for nobody else (CON-03).
+ *
+ * @throws {Refusal} `consent_not_found` for an unknown or deleted one, `consent_not_yours`.
+ */
+export async function getConsent(tx: Transaction, sought: ConsentSought): Promise<Consent> {
+  return checkOwner(await readConsent(tx, sought.consentId), sought)
+}
+
+/** The same, held until the transaction ends: whatever decides on a consent decides on this. */
+export async function lockConsent(tx: Transaction, sought: ConsentSought): Promise<Consent> {
+  return checkOwner(await readConsent(tx, sought.consentId, sql.fragment`for no key update`), sought)
+}
+
+export type ConsentSought = { readonly consentId: string; readonly clientId: string }
+
+/** Any consent, whoever asks. The caller checks whose it is. */
+export async function readConsent(tx: Transaction, consentId: string, lock = sql.fragment``): Promise<Consent | undefined> {
+  const row = await tx.maybeOne(
+    sql.type(consentRow)`select ${consentColumns} from consents.consent c where c.consent_id = ${consentId} ${lock}`,
+  )
+  return row === null ? undefined : toConsent(row)
+}
+
+function checkOwner(consent: Consent | undefined, { clientId }: ConsentSought): Consent {
+  if (consent === undefined) refuse('consent_not_found', 'no such consent')
+  if (consent.clientId !== clientId) refuse('consent_not_yours', 'the consent is of another client')
+  if (consent.deletedAt !== undefined) refuse('consent_not_found', 'the consent is deleted')
+  return consent
+}

@@ -1,0 +1,82 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type AccountId, isAccountId, newConsentId } from '../ids.ts'
+import { type Currency, isCurrency, type Money } from '../money.ts'
+import { checkPaymentLimits } from '../payments/payment-limits.ts'
+import { refuse } from '../refusal.ts'
+import { checkIdentification } from './account-identification.ts'
+import type { AccountIdentification, Creditor, PaymentConsent } from './consent.ts'
+import { insertPaymentConsent } from './insert-payment-consent.ts'
+import { authoriseBefore } from './lodge-account-access-consent.ts'
+
+export type DomesticPaymentRequest = {
+  readonly clientId: string
+  /** The body as it was sent: what the payment is compared with. */
+  readonly request: unknown
+  readonly amount: Money
+  readonly creditor: Creditor
+  readonly debtor?: AccountIdentification | undefined
+  readonly reference?: string | undefined
+  readonly interactionId?: string | undefined
+  readonly now: Date
+}
+
+/** Currencies in which the bank keeps accounts and can send money on. */
+export const paymentCurrencies: ReadonlySet<Currency> = new Set(['GBP', 'EUR'])
+
+const initiation = 'Data.Initiation'
+
+/**
+ * Keeps what a third party wants paid, until a customer decides. What the bank could not carry out is refused here (PIS-06);
+ * whether the debtor's account is the customer's is not asked before the customer has signed in (PIS-07).
+ *
+ * @throws {Refusal} `amount_invalid`, `payment_over_limit`, `currency_unsupported`, `scheme_unsupported`, `field_invalid`.
+ */
+export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: DomesticPaymentRequest): Promise<PaymentConsent> {
+  const { clientId, request, amount, creditor, debtor, reference, now } = asked
+  if (!paymentCurrencies.has(amount.currency))
+    refuse('currency_unsupported', `payments are in ${[...paymentCurrencies].join(' or ')}`, {
+      path: `${initiation}.InstructedAmount.Currency`,
+    })
+  checkPaymentLimits(amount, `${initiation}.InstructedAmount.Amount`)
+  checkIdentification(creditor, `${initiation}.CreditorAccount`)
+  if (debtor !== undefined) checkIdentification(debtor, `${initiation}.DebtorAccount`)
+
+  const consent: PaymentConsent = {
+    id: newConsentId(),
+    clientId,
+    kind: 'domestic_payment',
+    status: 'AWAU',
+    statusUpdatedAt: now,
+    statusReason: undefined,
+    createdAt: now,
+    authoriseBefore: authoriseBefore(now),
+    request,
+    amount,
+    creditor,
+    creditorAccountId: await ourAccount(tx, creditor, amount.currency),
+    debtor,
+    debtorAccountId: undefined,
+    reference,
+    customerId: undefined,
+    authorisedAt: undefined,
+    grantId: undefined,
+    deletedAt: undefined,
+  }
+  await insertPaymentConsent(tx, consent, asked.interactionId)
+  return consent
+}
+
+const ourAccountRow = z.object({ account_id: z.custom<AccountId>(isAccountId), currency: z.custom<Currency>(isCurrency) })
+
+/** The creditor's account, when it is one of ours. An account in another currency cannot be paid: nothing is exchanged here. */
+async function ourAccount(tx: Transaction, { schemeName, identification }: Creditor, currency: Currency): Promise<AccountId | undefined> {
+  const named =
+    schemeName === 'UK.OBIE.IBAN'
+      ? sql.fragment`iban = ${identification.replaceAll(' ', '').toUpperCase()}`
+      : sql.fragment`sort_code = ${identification.slice(0, 6)} and account_number = ${identification.slice(6)}`
+  const account = await tx.maybeOne(sql.type(ourAccountRow)`
+    select account_id, currency from ledger.account where kind = 'customer' and status <> 'closed' and ${named}`)
+  if (account !== null && account.currency !== currency)
+    refuse('currency_unsupported', 'the account to pay to is in another currency', { path: `${initiation}.InstructedAmount.Currency` })
+  return account?.account_id
+}

@@ -1,0 +1,36 @@
+import type { Transaction } from '@bankside/service-kit/postgres'
+import { sql } from '@bankside/service-kit/postgres'
+import type { CustomerId } from '../ids.ts'
+import { refuse } from '../refusal.ts'
+import { changeStatus } from './change-status.ts'
+import type { AccountAccessConsent } from './consent.ts'
+import { endGrant } from './end-grant.ts'
+import { readConsent } from './get-consent.ts'
+
+export type Revocation = {
+  readonly consentId: string
+  readonly customerId: CustomerId
+  readonly interactionId?: string | undefined
+  readonly now: Date
+}
+
+/**
+ * The customer takes access back (AIS-20, DB-05): the third party's very next call is refused, its refresh token is dead.
+ * Payments are not revocable (PIS-18). Stopping what is stopped already changes nothing.
+ *
+ * @throws {Refusal} `consent_not_found` (also for another customer's), `consent_not_authorised`.
+ */
+export async function revokeConsent(
+  tx: Transaction,
+  { consentId, customerId, interactionId, now }: Revocation,
+): Promise<AccountAccessConsent> {
+  const consent = await readConsent(tx, consentId, sql.fragment`for no key update`)
+  if (consent === undefined || consent.customerId !== customerId || consent.kind !== 'account_access' || consent.deletedAt !== undefined)
+    refuse('consent_not_found', 'no such consent of this customer')
+  if (consent.status === 'CANC') return consent
+
+  const reason = { code: 'CUST', description: 'The customer stopped the access' }
+  const revoked = await changeStatus(tx, consent, { to: 'CANC', reason, action: 'consent.revoked', actor: customerId, interactionId, now })
+  if (consent.grantId !== undefined) await endGrant(tx, { grantId: consent.grantId, now })
+  return revoked
+}
