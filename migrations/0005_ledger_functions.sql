@@ -7,17 +7,22 @@
 -- Who stands at one end of an entry, as the other end is told.
 create type ledger.party as (name text, scheme_name text, identification text);
 
--- What is not told of them is what their account says.
+create function ledger.party_of(account ledger.account) returns ledger.party
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select row(
+    account.holder_name,
+    case when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when account.iban is not null then 'UK.OBIE.IBAN' end,
+    coalesce(account.sort_code || account.account_number, account.iban))::ledger.party
+$$;
+
+-- What was told of them; for the rest, what their account says.
 create function ledger.party_or(told ledger.party, account ledger.account) returns ledger.party
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select row(
-    coalesce(told.name, account.holder_name),
-    case
-      when told.identification is not null then told.scheme_name
-      when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber'
-      when account.iban is not null then 'UK.OBIE.IBAN'
-    end,
-    coalesce(told.identification, account.sort_code || account.account_number, account.iban))::ledger.party
+    coalesce(told.name, own.name),
+    case when told.identification is null then own.scheme_name else told.scheme_name end,
+    coalesce(told.identification, own.identification))::ledger.party
+  from ledger.party_of(account) own
 $$;
 
 create function ledger.open_account(
@@ -159,7 +164,7 @@ begin
   insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
   values (p_entry_id, 'transfer', held.currency, p_description, p_reference, p_payment_id, p_now, (p_now at time zone 'Europe/London')::date);
   perform ledger.post(p_entry_id, debtor, -held.amount_minor, held.amount_minor, ledger.party_or(p_creditor, creditor), p_now);
-  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_or(null, debtor), p_now);
+  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_of(debtor), p_now);
   update ledger.hold set status = 'captured', entry_id = p_entry_id, resolved_at = p_now where hold_id = p_hold_id;
   return 'captured';
 end $$;

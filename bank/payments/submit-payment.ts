@@ -35,9 +35,9 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
 export async function submitPayment(tx: Transaction, order: PaymentOrder): Promise<Payment> {
   const { access, now } = order
   if (access.consentId !== order.consentId) refuse('consent_not_yours', 'the token is bound to another consent', { path: 'Data.ConsentId' })
-  const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId, now })
+  const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId })
   const identifications = matchInitiation(consent, order)
-  await consumeConsent(tx, consent, { now })
+  await consumeConsent(tx, consent, { interactionId: order.interactionId, now })
 
   const paymentId = newPaymentId()
   const creditor = await findCreditorAccount(tx, {
