@@ -35,7 +35,7 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
 export async function submitPayment(tx: Transaction, order: PaymentOrder): Promise<Payment> {
   const { access, now } = order
   if (access.consentId !== order.consentId) refuse('consent_not_yours', 'the token is bound to another consent', { path: 'Data.ConsentId' })
-  const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId })
+  const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId, now })
   const identifications = matchInitiation(consent, order)
   await consumeConsent(tx, consent, { interactionId: order.interactionId, now })
 

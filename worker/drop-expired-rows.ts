@@ -1,0 +1,47 @@
+import { keyRememberedMs } from '@bankside/bank/idempotency/once'
+import { type Database, sql, transact } from '@bankside/service-kit/postgres'
+
+const hourMs = 60 * 60 * 1000
+const dayMs = 24 * hourMs
+
+/** Rows that serve nobody any more. Clocks of machines differ: each is kept a little beyond its time. */
+const expiring: readonly Expiring[] = [
+  ...[
+    ['session', 'id_hash'],
+    ['interaction', 'id_hash'],
+    ['pushed_authorization_request', 'id_hash'],
+    ['authorization_code', 'id_hash'],
+    ['refresh_token', 'id_hash'],
+    ['used_identifier', 'id_hash'],
+    ['grant', 'grant_id'],
+    ['journey', 'journey_hash'],
+  ].map(([table = '', key = '']) => ({ table: ['oidc', table], key, time: 'expires_at', keptMs: hourMs })),
+  { table: ['customers', 'session'], key: 'session_hash', time: 'expires_at', keptMs: hourMs },
+  { table: ['customers', 'sca_challenge'], key: 'challenge_id', time: 'expires_at', keptMs: dayMs },
+  // Longer than any lock: forgetting a count is no way around it.
+  { table: ['customers', 'sign_in_attempt'], key: 'username_hash', time: 'updated_at', keptMs: dayMs },
+  { table: ['customers', 'totp_step_used'], key: 'ctid', time: 'used_at', keptMs: dayMs },
+  { table: ['payments', 'idempotent_request'], key: 'ctid', time: 'created_at', keptMs: keyRememberedMs },
+]
+
+type Expiring = { readonly table: readonly string[]; readonly key: string; readonly time: string; readonly keptMs: number }
+type Limits = { readonly now: Date /** Rows of each table. */; readonly limit: number }
+
+/**
+ * Drops at most `limit` rows of each table, the oldest first, each table in a transaction of its own.
+ *
+ * @returns how many were dropped.
+ */
+export async function dropExpiredRows(database: Database, { now, limit }: Limits): Promise<number> {
+  let dropped = 0
+  for (const { table, key, time, keptMs } of expiring) {
+    const before = sql.timestamp(new Date(now.getTime() - keptMs))
+    const [name, column, age] = [sql.identifier([...table]), sql.identifier([key]), sql.identifier([time])]
+    const { rowCount } = await transact(database, (tx) =>
+      tx.query(sql.unsafe`
+        delete from ${name} where ${column} in (select ${column} from ${name} where ${age} < ${before} order by ${age} limit ${limit})`),
+    )
+    dropped += rowCount
+  }
+  return dropped
+}

@@ -1,0 +1,81 @@
+import { expireConsents } from '@bankside/bank/consents/expire-consents'
+import { deliverEvents } from '@bankside/bank/events/deliver-events'
+import { expireHolds } from '@bankside/bank/ledger/expire-holds'
+import { type Discrepancy, reconcile } from '@bankside/bank/ledger/reconcile'
+import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import type { Log } from '@bankside/service-kit/log'
+import type { Database } from '@bankside/service-kit/postgres'
+import { dropExpiredRows } from './drop-expired-rows.ts'
+import type { Loop } from './run-loop.ts'
+import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
+
+/** What one round does at most, so that a stop never waits long. */
+const paymentsPerRound = 50
+const eventsPerRound = 100
+const holdsPerRound = 100
+const consentsPerRound = 100
+const rowsPerRound = 1_000
+
+export type LoopNeeds = { readonly database: Database; readonly log: Log; readonly metrics: WorkerMetrics }
+
+/** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
+export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[] {
+  const fault = (loop: string, facts: object) => (error: unknown) => {
+    metrics.faults.inc({ loop })
+    log.error({ err: error, loop, ...facts }, 'one unit of work failed')
+  }
+  return [
+    {
+      name: 'advance payments',
+      idleMs: 250,
+      work: (now) =>
+        advancePayments(database, {
+          now,
+          limit: paymentsPerRound,
+          onFault: (error, paymentId) => fault('advance payments', { paymentId })(error),
+        }),
+    },
+    {
+      name: 'deliver events',
+      idleMs: 500,
+      work: (now) =>
+        deliverEvents(database, {
+          now,
+          limit: eventsPerRound,
+          onFault: (error, { id, type, attempts }, outcome) => fault('deliver events', { eventId: id, type, attempts, outcome })(error),
+        }),
+    },
+    { name: 'expire holds', idleMs: 30_000, work: (now) => expireHolds(database, { now, limit: holdsPerRound }) },
+    {
+      name: 'expire consents',
+      idleMs: 10_000,
+      work: (now) => expireConsents(database, { now, limit: consentsPerRound }),
+    },
+    { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
+    {
+      name: 'measure backlog',
+      idleMs: 10_000,
+      work: async (now) => {
+        await measureBacklog(database, metrics, now)
+        return 0
+      },
+    },
+    {
+      name: 'reconcile',
+      idleMs: 15 * 60_000,
+      work: async (now) => {
+        tell(await reconcile(database), { log, metrics, now })
+        return 0
+      },
+    },
+  ]
+}
+
+function tell(discrepancies: readonly Discrepancy[], { log, metrics, now }: { log: Log; metrics: WorkerMetrics; now: Date }): void {
+  metrics.reconciledAt.set(now.getTime() / 1000)
+  metrics.discrepancies.reset()
+  for (const { name, subject, detail } of discrepancies) {
+    metrics.discrepancies.inc({ name })
+    log.error({ discrepancy: name, subject, detail }, 'the books do not agree')
+  }
+}

@@ -1,0 +1,51 @@
+import { systemClock } from '@bankside/service-kit/clock'
+import { createLog } from '@bankside/service-kit/log'
+import { createMetrics } from '@bankside/service-kit/metrics'
+import { startOperations } from '@bankside/service-kit/operations-server'
+import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
+import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
+import { readWorkerConfig } from './config.ts'
+import { bankLoops } from './loops.ts'
+import { runLoop } from './run-loop.ts'
+import { createWorkerMetrics } from './worker-metrics.ts'
+
+const config = readWorkerConfig()
+const log = createLog({ level: config.LOG_LEVEL, name: 'worker' })
+const registry = createMetrics('worker')
+const metrics = createWorkerMetrics(registry)
+const database = await openDatabase(config.DATABASE_URL)
+const loops = bankLoops({ database, log, metrics })
+
+const operations = await startOperations({
+  port: config.OPERATIONS_PORT,
+  address: config.LISTEN_ADDRESS,
+  checks: { database: () => reading(database.query(sql.unsafe`select 1`)) },
+  registry,
+})
+
+const stopping = new AbortController()
+const running = loops.map((loop) =>
+  runLoop(loop, {
+    clock: systemClock,
+    signal: stopping.signal,
+    onRound: ({ name }, done, seconds) => {
+      metrics.rounds.observe({ loop: name }, seconds)
+      metrics.done.inc({ loop: name }, done)
+    },
+    onFault: ({ name }, error) => {
+      metrics.faults.inc({ loop: name })
+      log.error({ err: error, loop: name }, 'a round failed')
+    },
+  }),
+)
+
+runUntilStopped({
+  log,
+  stop: async () => {
+    operations.drain()
+    stopping.abort()
+    await Promise.all(running)
+    await database.end()
+    await operations.close()
+  },
+})

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '@bankside/service-kit/clock'
+
+export type Loop = {
+  readonly name: string
+  /** How long it sleeps at most when there is nothing to do: how late it notices that there is. */
+  readonly idleMs: number
+  /** One round, bounded. @returns how much was done; nothing sends the loop to sleep. */
+  readonly work: (now: Date) => Promise<number>
+}
+
+export type LoopWatch = {
+  readonly clock: Clock
+  /** Ends the loop when its present round is done. */
+  readonly signal: AbortSignal
+  readonly onRound: (loop: Loop, done: number, seconds: number) => void
+  readonly onFault: (loop: Loop, error: unknown) => void
+}
+
+const firstSleepMs = 20
+const longestSleepAfterFaultMs = 30_000
+
+/** Works while there is work, sleeps longer and longer while there is none, and after a fault longer still. */
+export async function runLoop(loop: Loop, { clock, signal, onRound, onFault }: LoopWatch): Promise<void> {
+  let idleRounds = 0
+  let faults = 0
+  while (!signal.aborted) {
+    const startedMs = performance.now()
+    try {
+      const done = await loop.work(clock.now())
+      onRound(loop, done, (performance.now() - startedMs) / 1000)
+      faults = 0
+      idleRounds = done > 0 ? 0 : idleRounds + 1
+    } catch (error) {
+      onFault(loop, error)
+      faults++
+    }
+    await rest(sleepMs(loop, idleRounds, faults), signal)
+  }
+}
+
+/** A little at random, so that many workers do not ask all at once. */
+function sleepMs({ idleMs }: Loop, idleRounds: number, faults: number): number {
+  const randomness = 0.75 + Math.random() / 2
+  if (faults > 0) return Math.min(idleMs * 2 ** faults, Math.max(idleMs, longestSleepAfterFaultMs)) * randomness
+  return idleRounds === 0 ? 0 : Math.min(firstSleepMs * 2 ** idleRounds, idleMs) * randomness
+}
+
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

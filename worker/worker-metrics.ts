@@ -1,0 +1,57 @@
+import { Counter, Gauge, Histogram, type Registry } from '@bankside/service-kit/metrics'
+import { type Database, reading, sql, z } from '@bankside/service-kit/postgres'
+
+export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>
+
+export function createWorkerMetrics(registry: Registry) {
+  const registers = [registry]
+  return {
+    rounds: new Histogram({
+      name: 'bankside_worker_round_seconds',
+      help: 'Time a round of a loop took',
+      labelNames: ['loop'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    done: new Counter({ name: 'bankside_worker_done_total', help: 'Units of work a loop has finished', labelNames: ['loop'], registers }),
+    faults: new Counter({ name: 'bankside_worker_faults_total', help: 'Faults in a loop', labelNames: ['loop'], registers }),
+    paymentsWaiting: new Gauge({ name: 'bankside_payments_waiting', help: 'Payments that are held', registers }),
+    paymentLag: new Gauge({ name: 'bankside_payments_lag_seconds', help: 'Age of the oldest payment that is held', registers }),
+    eventsWaiting: new Gauge({ name: 'bankside_events_waiting', help: 'Events that are not delivered yet', registers }),
+    eventLag: new Gauge({ name: 'bankside_events_lag_seconds', help: 'How long the oldest event that is due has waited', registers }),
+    eventsDead: new Gauge({ name: 'bankside_events_dead', help: 'Events that were given up: a person has to look', registers }),
+    discrepancies: new Gauge({
+      name: 'bankside_reconciliation_discrepancies',
+      help: 'What the last reconciliation found',
+      labelNames: ['name'],
+      registers,
+    }),
+    reconciledAt: new Gauge({ name: 'bankside_reconciliation_timestamp_seconds', help: 'When the books were last proven', registers }),
+  }
+}
+
+const backlogRow = z.object({
+  payments: z.bigint(),
+  oldest_payment: z.date().nullable(),
+  events: z.bigint(),
+  oldest_event: z.date().nullable(),
+  dead: z.bigint(),
+})
+
+export async function measureBacklog(database: Database, metrics: WorkerMetrics, now: Date): Promise<void> {
+  const row = await reading(
+    database.one(sql.type(backlogRow)`
+      select
+        (select count(*) from payments.payment where status = 'held') as payments,
+        (select min(created_at) from payments.payment where status = 'held') as oldest_payment,
+        (select count(*) from events.event where next_attempt_at is not null) as events,
+        (select min(next_attempt_at) from events.event where next_attempt_at is not null) as oldest_event,
+        (select count(*) from events.event where dead_at is not null) as dead`),
+  )
+  const ageSeconds = (since: Date | null) => (since === null ? 0 : Math.max(0, (now.getTime() - since.getTime()) / 1000))
+  metrics.paymentsWaiting.set(Number(row.payments))
+  metrics.paymentLag.set(ageSeconds(row.oldest_payment))
+  metrics.eventsWaiting.set(Number(row.events))
+  metrics.eventLag.set(ageSeconds(row.oldest_event))
+  metrics.eventsDead.set(Number(row.dead))
+}
