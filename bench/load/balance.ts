@@ -58,7 +58,9 @@ function balance(
   }
 }
 
-type Balances = { readonly Data: { readonly Balance: readonly { readonly AccountId: string; readonly Amount: { readonly Amount: string } }[] } }
+type Balances = {
+  readonly Data: { readonly Balance: readonly { readonly AccountId: string; readonly Amount: { readonly Amount: string } }[] }
+}
 
 function checkBalance(body: string, accountId: string | undefined): void {
   const { Data } = JSON.parse(body) as Balances

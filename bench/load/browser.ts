@@ -11,7 +11,13 @@ export type Form = {
 }
 
 /** A browser without eyes: sends the cookies it was given, keeps those it is handed. */
-export async function visit(connection: Connection, origin: string, cookies: Cookies, location: string, fields?: URLSearchParams): Promise<Answer> {
+export async function visit(
+  connection: Connection,
+  origin: string,
+  cookies: Cookies,
+  location: string,
+  fields?: URLSearchParams,
+): Promise<Answer> {
   const path = location.startsWith(origin) ? location.slice(origin.length) : location
   const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
   const headers = { ...(cookie && { cookie }), ...(fields && { origin }), accept: 'text/html' }
@@ -46,12 +52,12 @@ export function readForm(page: string, location: string): Form {
 
 function attribute(tag: string, name: string): string {
   const [, quoted, bare] = new RegExp(`\\b${name}=(?:"([^"]*)"|([^\\s>"]+))`, 'i').exec(tag) ?? []
-  return unescape(quoted ?? bare ?? '')
+  return withoutEntities(quoted ?? bare ?? '')
 }
 
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' }
 
-function unescape(text: string): string {
+function withoutEntities(text: string): string {
   if (!text.includes('&')) return text
   return text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal, hex, name) =>
     name ? (named[name] ?? whole) : String.fromCodePoint(decimal ? Number(decimal) : Number.parseInt(hex, 16)),

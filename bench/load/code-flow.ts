@@ -34,7 +34,7 @@ export const codeFlow: Path = {
         const browser = browsers[worker % browsers.length]
         if (flow === undefined || browser === undefined) throw new Error('more operations than were prepared')
         const steps: Steps = { names: [] }
-        answers.push(await runFlow(target, connection, new Map(browser), flow, steps))
+        answers.push(await runFlow(target, connection, browser, flow, steps))
         counted.add(steps.names.join(', '))
       },
       check: () => {
@@ -91,7 +91,13 @@ async function runFlow(target: Target, connection: Connection, cookies: Cookies,
       origin: issuer,
       path: '/token',
       headers: { dpop: flow.proof },
-      form: { grant_type: 'authorization_code', code, redirect_uri: client.redirectUri, code_verifier: flow.verifier, ...flow.authenticate },
+      form: {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: client.redirectUri,
+        code_verifier: flow.verifier,
+        ...flow.authenticate,
+      },
     }),
   )
   expectStatus('POST /token', 200, token)
@@ -100,7 +106,14 @@ async function runFlow(target: Target, connection: Connection, cookies: Cookies,
 }
 
 /** From /auth to the redirect with the code, answering each page on the way. */
-async function walk(target: Target, connection: Connection, cookies: Cookies, start: string, steps: Steps, customer?: Customer): Promise<string> {
+async function walk(
+  target: Target,
+  connection: Connection,
+  cookies: Cookies,
+  start: string,
+  steps: Steps,
+  customer?: Customer,
+): Promise<string> {
   const { issuer, client } = target
   let location = start
   let fields: URLSearchParams | undefined

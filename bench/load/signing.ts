@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, constants, type KeyObject, randomUUID, sign } from 'node:crypto'
+import { constants, createHash, createPublicKey, type KeyObject, randomUUID, sign } from 'node:crypto'
 
 export type Algorithm = 'ES256' | 'PS256'
 export type SigningKey = { readonly algorithm: Algorithm; readonly kid?: string; readonly privateKey: KeyObject }

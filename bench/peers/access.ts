@@ -35,7 +35,8 @@ export async function verifyAccess(trust: Trust, request: IncomingMessage, socke
   else {
     const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined
     const thumbprint = certificate && createHash('sha256').update(certificate.raw).digest('base64url')
-    if (thumbprint === undefined || thumbprint !== confirmation['x5t#S256']) throw new Refused(401, 'the token is bound to another certificate')
+    if (thumbprint === undefined || thumbprint !== confirmation['x5t#S256'])
+      throw new Refused(401, 'the token is bound to another certificate')
   }
   return {
     clientId: String(payload['client_id']),

@@ -37,7 +37,7 @@ function configuration({ audience, signingKey, acr }: AuthorizationServerSetting
     acrValues: [acr],
     claims: { openid: ['sub'], openbanking_intent_id: null, acr: null, auth_time: null } as never,
     scopes: ['openid', 'accounts', 'payments'],
-    clientAuthMethods: ['private_key_jwt', 'tls_client_auth'],
+    clientAuthMethods: ['private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: 'PS256' },
     enabledJWA: {
       idTokenSigningAlgValues: ['PS256'],
@@ -48,6 +48,7 @@ function configuration({ audience, signingKey, acr }: AuthorizationServerSetting
       userinfoSigningAlgValues: ['PS256'],
       introspectionSigningAlgValues: ['PS256'],
     } as never,
+    routes: { pushed_authorization_request: '/par' },
     pkce: { required: () => true },
     rotateRefreshToken: false,
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -123,7 +124,11 @@ function interactionRoutes(provider: Provider, pool: pg.Pool, acr: string): Rout
     const clientId = String(params['client_id'])
     const customerId = session?.accountId ?? ''
     const grant = new provider.Grant({ accountId: customerId, clientId })
-    const missing = prompt.details as { missingOIDCScope?: string[]; missingOIDCClaims?: string[]; missingResourceScopes?: Record<string, string[]> }
+    const missing = prompt.details as {
+      missingOIDCScope?: string[]
+      missingOIDCClaims?: string[]
+      missingResourceScopes?: Record<string, string[]>
+    }
     if (missing.missingOIDCScope) grant.addOIDCScope(missing.missingOIDCScope.join(' '))
     if (missing.missingOIDCClaims) grant.addOIDCClaims(missing.missingOIDCClaims)
     for (const [resource, scopes] of Object.entries(missing.missingResourceScopes ?? {})) grant.addResourceScope(resource, scopes.join(' '))

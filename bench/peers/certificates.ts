@@ -36,12 +36,21 @@ export async function issueCertificates(): Promise<PeerCertificates> {
       extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])],
     })
     const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')
-    return { key, cert: certificate.toString('pem'), thumbprint: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('base64url') }
+    return {
+      key,
+      cert: certificate.toString('pem'),
+      thumbprint: createHash('sha256').update(Buffer.from(certificate.rawData)).digest('base64url'),
+    }
   }
-  return { ca: ca.toString('pem'), server: [await issue(rsa, 'localhost'), await issue(ec, 'localhost')], client: await issue(ec, 'bench client') }
+  return {
+    ca: ca.toString('pem'),
+    server: [await issue(rsa, 'localhost'), await issue(ec, 'localhost')],
+    client: await issue(ec, 'bench client'),
+  }
 }
 
-const generate = (algorithm: typeof rsa | typeof ec) => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
+const generate = (algorithm: typeof rsa | typeof ec) =>
+  webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
 
 const validity = () => ({
   serialNumber: randomBytes(8).toString('hex').replace(/^./, '4'),

@@ -40,7 +40,10 @@ export async function decideConsent(pool: Pool, { consentId, clientId, customerI
     await db.query('begin')
     const { rows } = await db.query('select status from consent where consent_id = $1 and client_id = $2 for update', [consentId, clientId])
     if (rows[0]?.status !== 'AWAU') throw new Error(`consent ${consentId} was decided before`)
-    const owned = await db.query('select account_id from account where customer_id = $1 and account_id = any ($2)', [customerId, accountIds])
+    const owned = await db.query('select account_id from account where customer_id = $1 and account_id = any ($2)', [
+      customerId,
+      accountIds,
+    ])
     if (owned.rowCount !== accountIds.length || accountIds.length === 0) throw new Error('an account of somebody else was chosen')
     await db.query(`update consent set status = 'AUTH', status_updated_at = now(), customer_id = $2, grant_id = $3 where consent_id = $1`, [
       consentId,

@@ -26,7 +26,8 @@ export function jsonbAdapter(pool: Pool): (type: string) => Adapter {
     },
     find: (id) => one(`select payload, consumed_at from oidc_payload where type = $1 and id = $2 ${alive}`, [type, id]),
     findByUid: (uid) => one(`select payload, consumed_at from oidc_payload where type = $1 and uid = $2 ${alive}`, [type, uid]),
-    findByUserCode: (code) => one(`select payload, consumed_at from oidc_payload where type = $1 and user_code = $2 ${alive}`, [type, code]),
+    findByUserCode: (code) =>
+      one(`select payload, consumed_at from oidc_payload where type = $1 and user_code = $2 ${alive}`, [type, code]),
     async consume(id) {
       await pool.query('update oidc_payload set consumed_at = now() where type = $1 and id = $2', [type, id])
     },

@@ -13,12 +13,12 @@ export function signInPage(uid: string): string {
 export function consentPage(uid: string, { permissions, accounts }: ConsentToDecide): string {
   return page(
     'Choose accounts',
-    `<ul>${permissions.map((permission) => `<li>${escape(permission)}</li>`).join('')}</ul>
+    `<ul>${permissions.map((permission) => `<li>${escaped(permission)}</li>`).join('')}</ul>
 <form method="post" action="/interaction/${uid}">
 ${accounts
   .map(
     ({ account_id, nickname, sort_code, account_number, currency }) =>
-      `<label><input type="checkbox" name="account" value="${escape(account_id)}"> ${escape(nickname)} ${sort_code} ${account_number.slice(-4)} ${currency}</label>`,
+      `<label><input type="checkbox" name="account" value="${escaped(account_id)}"> ${escaped(nickname)} ${sort_code} ${account_number.slice(-4)} ${currency}</label>`,
   )
   .join('\n')}
 <button name="action" value="confirm">Share</button> <button name="action" value="cancel">Cancel</button></form>`,
@@ -28,4 +28,4 @@ ${accounts
 const page = (title: string, content: string) =>
   `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title></head><body><h1>${title}</h1>${content}</body></html>`
 
-const escape = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)

@@ -1,6 +1,7 @@
 /** The naive resource server: koa, jose and `pg`, with the same checks as the product and a query for each of them. */
-import type { TLSSocket } from 'node:tls'
+
 import { text } from 'node:stream/consumers'
+import type { TLSSocket } from 'node:tls'
 import Router from '@koa/router'
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import Koa from 'koa'

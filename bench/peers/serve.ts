@@ -1,5 +1,5 @@
-import https from 'node:https'
 import type { RequestListener } from 'node:http'
+import https from 'node:https'
 
 export type ServerTls = {
   readonly certificates: readonly { readonly key: string; readonly cert: string }[]

@@ -8,7 +8,10 @@ export type PeerProcess = { readonly pid: number; readonly stop: () => Promise<v
 
 /** Starts one of `bench/peers`, hands it its settings, and waits until it listens. */
 export async function startPeer(file: string, settings: object, nodeOptions: readonly string[] = []): Promise<PeerProcess> {
-  const child = fork(`${import.meta.dirname}/../peers/${file}`, { execArgv: [...nodeOptions], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(`${import.meta.dirname}/../peers/${file}`, {
+    execArgv: [...nodeOptions],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   child.send(settings)
   await ready(child, file)
   return { pid: child.pid ?? 0, stop: () => stopChild(child) }

@@ -1,7 +1,19 @@
-import type { PathSummary, SideSummary } from './summary.ts'
 import type { Spread } from './statistics.ts'
+import type { PathSummary, SideSummary } from './summary.ts'
 
-const columns = ['path', 'side', 'ops/s', 'p50 ms', 'p99 ms', 'main µs', 'pool µs', 'PG µs', 'ops/s/core', 'ratio (least–most)', 'CPU ratio'] as const
+const columns = [
+  'path',
+  'side',
+  'ops/s',
+  'p50 ms',
+  'p99 ms',
+  'main µs',
+  'pool µs',
+  'PG µs',
+  'ops/s/core',
+  'ratio (least–most)',
+  'CPU ratio',
+] as const
 
 /** Two lines a path: the first side with the ratios, then the one it is compared with. */
 export function renderTable(names: readonly [string, string], paths: readonly PathSummary[]): string {
@@ -15,7 +27,9 @@ export function renderTable(names: readonly [string, string], paths: readonly Pa
   const all = [[...columns], ...lines]
   const widths = columns.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
   return all
-    .map((line) => line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))
+    .map((line) =>
+      line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '),
+    )
     .map((line) => line.trimEnd())
     .join('\n')
 }

@@ -47,7 +47,9 @@ export async function startPeerTarget(settings: PeerSettings): Promise<{ target:
     await dropDatabase(settings.adminUrl, databaseName)
   }
   try {
-    processes.push(await startPeer('authorization-server.ts', { ...shared, port, signingKey: signing.privateJwk, acr }, settings.nodeOptions))
+    processes.push(
+      await startPeer('authorization-server.ts', { ...shared, port, signingKey: signing.privateJwk, acr }, settings.nodeOptions),
+    )
     const jwks = { keys: [signing.publicJwk] }
     processes.push(await startPeer('resource-server.ts', { ...shared, port: port + 1, origin: resourceApi, jwks }, settings.nodeOptions))
   } catch (error) {
@@ -73,7 +75,10 @@ export async function startPeerTarget(settings: PeerSettings): Promise<{ target:
       proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
     },
     certificateClient: { clientId, ...certificates.client },
-    customers: Array.from({ length: customerCount }, (_, index): Customer => ({ username: `customer-${index}`, password: 'p', totpSecret: undefined })),
+    customers: Array.from(
+      { length: customerCount },
+      (_, index): Customer => ({ username: `customer-${index}`, password: 'p', totpSecret: undefined }),
+    ),
     ...consentActs(db, mint),
     settlePayments: async () => undefined,
     comeToRest: async () => undefined,
@@ -110,7 +115,11 @@ type RsaKey = { readonly privateKey: KeyObject; readonly privateJwk: JsonWebKey;
 function rsaKey(kid: string): RsaKey {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const uses = { kid, alg: 'PS256', use: 'sig' }
-  return { privateKey, privateJwk: { ...privateKey.export({ format: 'jwk' }), ...uses }, publicJwk: { ...publicKey.export({ format: 'jwk' }), ...uses } }
+  return {
+    privateKey,
+    privateJwk: { ...privateKey.export({ format: 'jwk' }), ...uses },
+    publicJwk: { ...publicKey.export({ format: 'jwk' }), ...uses },
+  }
 }
 
 async function fill(db: pg.Client, customers: number, jwk: JsonWebKey): Promise<void> {
@@ -161,7 +170,10 @@ function consentActs(db: pg.Client, mint: Mint): Pick<Target, 'lodgeConsents' | 
          select account_id, grant_id from given join chosen using (customer_id)`,
         [count, forClient, permissions],
       )
-      return rows.map(({ account_id, grant_id }) => ({ accountId: account_id, accessToken: mint(grant_id, forClient, 'openid accounts', cnf) }))
+      return rows.map(({ account_id, grant_id }) => ({
+        accountId: account_id,
+        accessToken: mint(grant_id, forClient, 'openid accounts', cnf),
+      }))
     },
     authorisePayments: async (count, forClient, cnf) => {
       const { rows: accounts } = await db.query('select account_id, sort_code || account_number as identification from account')
@@ -169,7 +181,10 @@ function consentActs(db: pg.Client, mint: Mint): Pick<Target, 'lodgeConsents' | 
       const wanted = Array.from({ length: count }, () => {
         const debtor = pick()
         const creditor = pick()
-        return { debtor: debtor.account_id, ...paymentRequest(debtor === creditor ? accounts[(accounts.indexOf(debtor) + 1) % accounts.length] : creditor) }
+        return {
+          debtor: debtor.account_id,
+          ...paymentRequest(debtor === creditor ? accounts[(accounts.indexOf(debtor) + 1) % accounts.length] : creditor),
+        }
       })
       const { rows } = await db.query(
         `insert into consent (consent_id, client_id, kind, status, status_updated_at, created_at, permissions, request, debtor_account_id, grant_id)

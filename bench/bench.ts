@@ -1,0 +1,74 @@
+/** `npm run bench`: the product against a naive peer, path by path, in interleaved rounds. See README.md. */
+import { mkdirSync } from 'node:fs'
+import pg from 'pg'
+import { codeFlow, stepsOf } from './load/code-flow.ts'
+import { type Comparison, compare, type Sides } from './measure/compare.ts'
+import { type Options, parseOptions, usage } from './options.ts'
+import { choosePaths } from './paths.ts'
+import { saveResults } from './report/results.ts'
+import { summarise } from './report/summary.ts'
+import { renderTable, verdict } from './report/table.ts'
+import { type Stopping, startSides } from './sides.ts'
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+
+async function main(): Promise<number> {
+  const options = readOptions()
+  if (options === undefined) return 2
+  const paths = choosePaths(options.paths)
+  if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
+  const stopping: Stopping = []
+  const stop = async () => {
+    for (const end of stopping.splice(0).reverse()) await end()
+  }
+  stopOnSignal(stop)
+  try {
+    const { sides, adminUrl } = await startSides(options, stopping, say)
+    const admin = new pg.Client(adminUrl)
+    await admin.connect()
+    stopping.push(() => admin.end())
+    const comparisons: Comparison[] = []
+    for (const path of paths) comparisons.push(await compare(admin, sides, path, options, (text) => say(`  ${text}`)))
+    return await report(options, admin, sides, comparisons)
+  } finally {
+    await stop()
+  }
+}
+
+function readOptions(): Options | undefined {
+  try {
+    return parseOptions(process.argv.slice(2))
+  } catch (error) {
+    say(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    return undefined
+  }
+}
+
+/** Ctrl-C ends the children and the database as the end of a run does; a second one does not wait. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      say(`\n${signal}: stopping what was started`)
+      void stop().finally(() => process.exit(130))
+      process.once(signal, () => process.exit(130))
+    })
+}
+
+async function report(options: Options, admin: pg.Client, sides: Sides, comparisons: readonly Comparison[]): Promise<number> {
+  const summaries = comparisons.map(summarise)
+  const { slower, sentence } = verdict(summaries)
+  say(`\n${renderTable([sides[0].name, sides[1].name], summaries)}\n`)
+  for (const { path, consistsOf, generatorShare } of summaries)
+    say(`${path}: ${consistsOf}. The load generator took ${Math.round(generatorShare * 100)} % of a core.`)
+  for (const side of sides) if (stepsOf.has(side)) say(`${codeFlow.name}, ${side.name}: ${stepsOf.get(side)}`)
+  const file = await saveResults({ options, admin, sides, comparisons, summaries })
+  say(`\n${options.selfCheck ? 'Self-check: every ratio should be about 1.' : sentence}\nEvery answer was checked. Saved as ${file}`)
+  return slower.length > 0 && !options.selfCheck ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  say(`\nThe bench stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  process.exitCode = 1
+}
