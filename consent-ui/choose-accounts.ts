@@ -1,5 +1,6 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import { accountChoice } from './components/account-choice.ts'
+import { button } from './components/button.ts'
 import { clusters } from './components/clusters.ts'
 import { choices, form, formHeading } from './components/form.ts'
 import { layout } from './components/layout.ts'
@@ -48,14 +49,14 @@ export function chooseAccountsPage(page: ChooseAccounts): Html {
       ${purpose && html`<p>What it is for: <span dir="auto">${purpose}</span></p>`}
       <h2>What ${who} will see</h2>
       ${clusters(page.clusters)}
-      <h2>For how long</h2>
+      <h2>How long, and how to stop</h2>
       ${terms(page, who)}
       ${form(
         page,
         html`${canShare && choice(page, who)}
         ${notEligible(accounts)}
         ${canShare && choices({ confirm: 'Share these accounts', confirmValue: 'confirm', cancel: 'Cancel' })}
-        ${!canShare && html`<div class="choices"><button class="button" name="action" value="cancel">Go back to ${who}</button></div>`}
+        ${!canShare && html`<div class="choices">${button({ value: 'cancel', text: html`Go back to ${who}` })}</div>`}
         <p class="hint">If you cancel, nothing is shared and you go back to ${who}.</p>`,
       )}`
   const title = `${renewal ? 'Keep sharing accounts with' : 'Choose accounts to share with'} ${nameInText(thirdParty)}`
@@ -76,10 +77,7 @@ function terms({ expiry, transactionWindow, reconfirmEveryDays = reconfirmEveryD
 function choice({ accounts, errors }: ChooseAccounts, who: Html): Html {
   const options = accounts
     .filter(({ eligible }) => eligible)
-    .map(({ typeLabel, maskedIdentifier, currency, ...account }) => ({
-      ...account,
-      description: [typeLabel, maskedIdentifier, currency].join(' · '),
-    }))
+    .map((account) => ({ id: account.id, nickname: account.nickname, description: describe(account), selected: account.selected }))
   return accountChoice({
     type: 'checkbox',
     legend: html`Which accounts may ${who} see?`,
@@ -89,13 +87,18 @@ function choice({ accounts, errors }: ChooseAccounts, who: Html): Html {
   })
 }
 
+/** An account is in pounds unless its line says otherwise. */
+function describe({ typeLabel, maskedIdentifier, currency }: AccountToShare): string {
+  return [typeLabel, maskedIdentifier, currency !== 'GBP' && `in ${currency}`].filter(Boolean).join(' · ')
+}
+
 function notEligible(accounts: readonly AccountToShare[]): Html | false {
   const others = accounts.filter(({ eligible }) => !eligible)
   return (
     others.length > 0 &&
     html`<section class="others" aria-labelledby="others-heading">
           <h2 id="others-heading">Accounts you cannot share</h2>
-          <ul class="plain-list" role="list">${others.map(({ nickname, typeLabel, maskedIdentifier, reason }) => html`<li><span class="option-name">${name(nickname)}</span> <span class="option-detail">${typeLabel} · ${maskedIdentifier}</span> <span class="option-detail">${reason ?? 'This account cannot be shared.'}</span></li>`)}</ul>
+          <ul class="plain-list" role="list">${others.map((account) => html`<li><span class="option-name">${name(account.nickname)}</span> <span class="option-detail">${describe(account)}</span> <span class="option-detail">${account.reason ?? 'This account cannot be shared.'}</span></li>`)}</ul>
         </section>`
   )
 }

@@ -1,4 +1,5 @@
 import { type Html, html } from '@bankside/service-kit/html'
+import { button } from './components/button.ts'
 import { clusters as clusterList } from './components/clusters.ts'
 import { form } from './components/form.ts'
 import { layout } from './components/layout.ts'
@@ -53,7 +54,7 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
     stop,
     signOut,
   } = page
-  const content = html`<nav aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
+  const content = html`<nav class="back-nav" aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
       ${notifications.map(announcement)}
       <h1>${name(thirdPartyName)}</h1>
       <p class="lead">${kindLabel} ${statusTag(statusLabel, endedAt === undefined)}</p>
@@ -97,5 +98,5 @@ function payments({ payments: made = [] }: ConnectedAccount): Html | false {
 function stopForm(stop: { formAction: string; pageToken: string }, thirdPartyName: string): Html {
   return html`<h2>Stop access</h2>
       <p>You can stop at any time. You do not need to give a reason.</p>
-      ${form(stop, html`<div class="choices"><button class="button" name="action" value="stop">Stop access for ${name(thirdPartyName)}</button></div>`)}`
+      ${form(stop, html`<div class="choices">${button({ value: 'stop', text: html`Stop access for ${name(thirdPartyName)}` })}</div>`)}`
 }

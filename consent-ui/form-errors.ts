@@ -4,8 +4,8 @@ import type { FieldError } from './page.ts'
 export const formErrors = {
   usernameMissing: { field: 'username', message: 'Enter your username' },
   passwordMissing: { field: 'password', message: 'Enter your password' },
-  /** The same for an unknown customer and a wrong password. */
-  notSignedIn: { field: 'username', message: 'Your username or password is not right. Check both and try again' },
+  /** The same for an unknown customer and a wrong password; both fields are marked. */
+  notSignedIn: { field: 'credentials', message: 'Your username or password is not right. Check both and try again' },
   codeMissing: { field: 'code', message: 'Enter the 6-digit code from your app' },
   codeNotSixDigits: { field: 'code', message: 'Enter a code of 6 digits, such as 123456' },
   codeWrong: { field: 'code', message: 'That code is not right. Enter the code your app shows now' },

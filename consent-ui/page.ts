@@ -16,7 +16,7 @@ export type Common = {
 /** SCA-RTS Art. 4(3)(d): never longer. */
 export const idleMinutesDefault = 5
 
-/** `field` is the name of a form field, or `form` for what concerns no single field. */
+/** `field` is the name of a form field, `credentials` for user name and password together, or `form` for what concerns no field. */
 export type FieldError = { readonly field: string; readonly message: string }
 
 /** A page with a form. `pageToken` is posted back as `page_token`: it proves that the form is ours and is used once. */

@@ -1,11 +1,12 @@
 import { type Html, html } from '@bankside/service-kit/html'
+import { fieldError } from './components/error-summary.ts'
 import { choices, form, formHeading } from './components/form.ts'
 import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { notice } from './components/notice.ts'
 import { paymentPanel } from './components/payment-panel.ts'
 import { textField } from './components/text-field.ts'
-import type { FormPage } from './page.ts'
+import type { FieldError, FormPage } from './page.ts'
 
 /** What the customer is about to do. `amount` is text, as `format/amount` writes it. */
 export type SignInContext =
@@ -23,20 +24,32 @@ export type SignIn = FormPage & {
 
 /** Fields `username`, `password`; `action` is `continue` or `cancel`. The password is never sent back to the page. */
 export function signInPage(page: SignIn): Html {
-  const { common, errors, username, cancel, context } = page
+  const { common, errors = [], cancel, context } = page
   const texts = textsOf(page)
-  const content = html`${formHeading(page, texts.heading)}
+  const content = html`${formHeading({ ...page, errors: errors.map(linkedToField) }, texts.heading)}
       ${context.kind === 'payment' && paymentPanel({ amountText: context.amount, payee: context.payee })}
       <p class="lead">${texts.lead}</p>
       ${form(
         page,
         html`${notice(texts.passwordOnlyHere)}
-        ${textField({ name: 'username', label: 'Username', autocomplete: 'username', value: username ?? '', errors })}
-        ${textField({ name: 'password', label: 'Password', type: 'password', autocomplete: 'current-password', errors })}
+        ${credentials(page)}
         ${choices({ confirm: 'Continue', confirmValue: 'continue', cancel: cancel ? 'Cancel' : undefined })}
         ${cancel && html`<p class="hint">${texts.ifCancelled}</p>`}`,
       )}`
-  return layout({ common, title: texts.title, hasErrors: Boolean(errors?.length) }, content)
+  return layout({ common, title: texts.title, hasErrors: errors.length > 0 }, content)
+}
+
+/** The error `credentials` belongs to both fields, so that it does not tell which one is wrong (CX-11). */
+const linkedToField = (error: FieldError): FieldError => (error.field === 'credentials' ? { ...error, field: 'username' } : error)
+
+function credentials({ username = '', errors }: SignIn): Html {
+  const error = fieldError('credentials', errors)
+  const shared = { errors, sharedErrorId: error && 'credentials-error' }
+  return html`<div class="${error ? 'field-group field-wrong' : 'field-group'}">
+          ${error}
+          ${textField({ ...shared, name: 'username', label: 'Username', autocomplete: 'username', value: username })}
+          ${textField({ ...shared, name: 'password', label: 'Password', type: 'password', autocomplete: 'current-password' })}
+        </div>`
 }
 
 type Texts = { title: string; heading: Html | string; lead: Html | string; passwordOnlyHere: Html | string; ifCancelled: Html | string }

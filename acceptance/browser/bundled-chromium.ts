@@ -47,7 +47,7 @@ async function unpackedFolder(packageFolder: string, version: string): Promise<s
 /** A program is started from here: trusted only when nobody else can have put it there. The name appears at once, by a rename, when all is in it. */
 function isOurs(folder: string): boolean {
   const facts = lstatSync(folder, { throwIfNoEntry: false })
-  return facts !== undefined && facts.isDirectory() && facts.uid === userInfo().uid && (facts.mode & 0o077) === 0
+  return facts?.isDirectory() === true && facts.uid === userInfo().uid && (facts.mode & 0o077) === 0
 }
 
 /** Several processes may unpack at once: each does so apart, the first one's rename wins, the others take what it made. */

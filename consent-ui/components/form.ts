@@ -1,5 +1,6 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import type { FormPage } from '../page.ts'
+import { button } from './button.ts'
 import { errorSummary } from './error-summary.ts'
 import { linkTarget } from './link-target.ts'
 
@@ -30,7 +31,7 @@ type Choices = {
  */
 export function choices({ confirm, confirmValue, cancel }: Choices): Html {
   return html`<div class="choices">
-      <button class="button" name="action" value="${confirmValue}">${confirm}</button>
-      ${cancel && html`<button class="button button-other" name="action" value="cancel">${cancel}</button>`}
+      ${button({ value: confirmValue, text: confirm })}
+      ${cancel && button({ value: 'cancel', text: cancel, other: true })}
     </div>`
 }

@@ -1,7 +1,7 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import type { Common } from '../page.ts'
+import { linkButton } from './button.ts'
 import { layout } from './layout.ts'
-import { linkTarget } from './link-target.ts'
 import { name } from './name.ts'
 
 /** How something ended. `continueHref` leads back to the third party, or on in the bank. */
@@ -25,7 +25,7 @@ export function outcomePage({ common, title, lines, continueHref }: Outcome, kin
 
 /** The link by hand of CX-08: the browser is usually sent on by itself. */
 export function wayOn({ thirdParty }: Common, href: string): Html {
-  return html`<div class="choices"><a class="button" href="${linkTarget(href)}">${thirdParty ? html`Go back to ${name(thirdParty.name)}` : 'Continue'}</a></div>`
+  return html`<div class="choices">${linkButton(href, thirdParty ? html`Go back to ${name(thirdParty.name)}` : 'Continue')}</div>`
 }
 
 function sign(kind: 'done' | 'refused'): Html {
