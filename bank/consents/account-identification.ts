@@ -5,22 +5,24 @@ import type { AccountIdentification } from './consent.ts'
 export const schemes = ['UK.OBIE.SortCodeAccountNumber', 'UK.OBIE.IBAN'] as const
 export const internalScheme = 'BANKSIDE.AccountId'
 
+/** Paths of the two members, for what is wrong with them. */
+export type IdentificationPaths = { readonly schemeName: string; readonly identification: string }
+
 /**
- * @param path JSON path of the account, for what is wrong with it.
  * @throws {Refusal} `scheme_unsupported`, `field_invalid`.
  * @see requirements PIS-04, RW-D-15
  */
-export function checkIdentification({ schemeName, identification }: AccountIdentification, path: string): void {
+export function checkIdentification({ schemeName, identification }: AccountIdentification, paths: IdentificationPaths): void {
   switch (schemeName) {
     case 'UK.OBIE.SortCodeAccountNumber':
       if (!/^\d{14}$/.test(identification))
-        refuse('field_invalid', 'a sort code and account number have 14 digits together', { path: `${path}.Identification` })
+        refuse('field_invalid', 'a sort code and account number have 14 digits together', { path: paths.identification })
       return
     case 'UK.OBIE.IBAN':
-      if (!isIban(identification)) refuse('field_invalid', 'not an IBAN', { path: `${path}.Identification` })
+      if (!isIban(identification)) refuse('field_invalid', 'not an IBAN', { path: paths.identification })
       return
     default:
-      refuse('scheme_unsupported', 'accounts are named by sort code and number, or by IBAN', { path: `${path}.SchemeName` })
+      refuse('scheme_unsupported', 'accounts are named by sort code and number, or by IBAN', { path: paths.schemeName })
   }
 }
 

@@ -3,7 +3,7 @@ import { type AccountId, isAccountId, newConsentId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 import { checkPaymentLimits } from '../payments/payment-limits.ts'
 import { refuse } from '../refusal.ts'
-import { checkIdentification } from './account-identification.ts'
+import { checkIdentification, type IdentificationPaths } from './account-identification.ts'
 import type { AccountIdentification, Creditor, PaymentConsent } from './consent.ts'
 import { insertPaymentConsent } from './insert-payment-consent.ts'
 import { authoriseBefore } from './lodge-account-access-consent.ts'
@@ -24,6 +24,10 @@ export type DomesticPaymentRequest = {
 export const paymentCurrencies: ReadonlySet<Currency> = new Set(['GBP', 'EUR'])
 
 const initiation = 'Data.Initiation'
+const pathsIn = (account: string): IdentificationPaths => ({
+  schemeName: `${initiation}.${account}.SchemeName`,
+  identification: `${initiation}.${account}.Identification`,
+})
 
 /**
  * Keeps what a third party wants paid, until a customer decides. What the bank could not carry out is refused here (PIS-06);
@@ -38,8 +42,8 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
       path: `${initiation}.InstructedAmount.Currency`,
     })
   checkPaymentLimits(amount, `${initiation}.InstructedAmount.Amount`)
-  checkIdentification(creditor, `${initiation}.CreditorAccount`)
-  if (debtor !== undefined) checkIdentification(debtor, `${initiation}.DebtorAccount`)
+  checkIdentification(creditor, pathsIn('CreditorAccount'))
+  if (debtor !== undefined) checkIdentification(debtor, pathsIn('DebtorAccount'))
 
   const consent: PaymentConsent = {
     id: newConsentId(),

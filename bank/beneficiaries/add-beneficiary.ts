@@ -1,0 +1,71 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { AccessDecision } from '../access/decide-access.ts'
+import { appendAudit } from '../audit/append-audit.ts'
+import { checkIdentification } from '../consents/account-identification.ts'
+import { recordEvent } from '../events/record-event.ts'
+import { newBeneficiaryId } from '../ids.ts'
+import { refuse } from '../refusal.ts'
+import type { Beneficiary } from './beneficiary.ts'
+import { beneficiariesLimit } from './list-beneficiaries.ts'
+
+export type NewBeneficiary = {
+  readonly access: AccessDecision
+  readonly name: string
+  readonly schemeName: string
+  readonly identification: string
+  readonly reference?: string | undefined
+  readonly interactionId?: string | undefined
+  readonly now: Date
+}
+
+const nameLimit = 140
+const referenceLimit = 35
+
+/**
+ * Enters someone to pay (NAT-S7). The fresh strong authentication that this needs was demanded with the decision.
+ *
+ * @throws {Refusal} `field_missing`, `field_invalid`, `scheme_unsupported`, `beneficiary_exists` (by constraint),
+ *   `token_without_consent` without a customer.
+ */
+export async function addBeneficiary(tx: Transaction, asked: NewBeneficiary): Promise<Beneficiary> {
+  const { access, now } = asked
+  const { customerId, clientId } = access
+  if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
+  const beneficiary = { id: newBeneficiaryId(), ...checked(asked), createdAt: now }
+  await demandRoom(tx, customerId)
+
+  await tx.query(sql.unsafe`
+    insert into customers.beneficiary (beneficiary_id, customer_id, name, scheme_name, identification, reference, created_at)
+    values (
+      ${beneficiary.id}, ${customerId}, ${beneficiary.name}, ${beneficiary.schemeName}, ${beneficiary.identification},
+      ${beneficiary.reference ?? null}, ${sql.timestamp(now)})`)
+  await recordEvent(tx, { type: 'beneficiary.added', subject: beneficiary.id, clientId, customerId, payload: {}, now })
+  const audited = { actor: customerId, action: 'beneficiary.added', subject: beneficiary.id, interactionId: asked.interactionId }
+  await appendAudit(tx, { ...audited, details: { clientId }, now })
+  return beneficiary
+}
+
+/** One spelling for one account, so that the constraint finds it again. */
+function checked({ name, schemeName, identification, reference }: NewBeneficiary) {
+  checkIdentification({ schemeName, identification }, { schemeName: 'scheme_name', identification: 'identification' })
+  return {
+    name: printable(name, 'name', nameLimit),
+    schemeName,
+    identification: identification.replaceAll(' ', '').toUpperCase(),
+    reference: reference === undefined ? undefined : printable(reference, 'reference', referenceLimit),
+  }
+}
+
+function printable(text: string, path: string, limit: number): string {
+  const trimmed = text.trim()
+  if (trimmed === '') refuse('field_missing', `${path} is empty`, { path })
+  if (trimmed.length > limit) refuse('field_invalid', `at most ${limit} characters`, { path })
+  if (/[\p{C}]/u.test(trimmed)) refuse('field_invalid', 'characters that cannot be printed', { path })
+  return trimmed
+}
+
+async function demandRoom(tx: Transaction, customerId: string): Promise<void> {
+  const { count } = await tx.one(sql.type(z.object({ count: z.bigint() }))`
+    select count(*) from customers.beneficiary where customer_id = ${customerId}`)
+  if (count >= beneficiariesLimit) refuse('field_invalid', `at most ${beneficiariesLimit} beneficiaries`)
+}
