@@ -4,7 +4,19 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants as os, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +28,7 @@ const lockFile = join(root, 'package-lock.json')
 const running = join(modules, '.running')
 const installLock = join(tmpdir(), `bankside-install-${createHash('sha256').update(root).digest('hex').slice(0, 16)}.lock`)
 const neededMajor = 24
+const spaceNeededMb = 1_000
 const waitForOtherInstallMs = 10 * 60_000
 
 /** Something that happens to people, with what to do about it. Anything else is a fault of ours and shows its stack. */
@@ -57,6 +70,8 @@ function install() {
   } catch {
     throw new Problem(`The folder ${root} cannot be written to, so nothing can be installed. Use a copy that belongs to you.`)
   }
+  const { bavail, bsize } = statfsSync(root)
+  if (bavail * bsize < spaceNeededMb * 1_000_000) throw new Problem(diskIsFull)
   console.error('Installing what Bankside needs (npm ci). This happens once and takes a little while.')
   const [command, first] = npmCommand()
   const args = [...first, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
@@ -69,6 +84,15 @@ function install() {
   })
   if (result.signal) throw new Problem('The installation was interrupted. Run the same command again.')
   if (result.status !== 0 || result.error) throw new Problem(explain(`${result.stderr ?? ''}${result.error?.message ?? ''}`))
+  refuseBroken()
+}
+
+/** npm takes a package that was cut short by a full disk for installed, if it is an optional one, as Node 24 is. */
+function refuseBroken() {
+  const node = nodeBinary()
+  if (node === undefined || spawnSync(node, ['--version']).status === 0) return
+  rmSync(installed, { force: true })
+  throw new Problem('What was installed does not run: perhaps the disk was full. Make room and run the same command again.')
 }
 
 /** npm as it runs this script, or the one next to this Node. */
@@ -84,8 +108,10 @@ function withoutNpmSettings() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_') || kept.test(name)))
 }
 
+const diskIsFull = `The disk is too full: the dependencies need ${spaceNeededMb} MB. Make room and run the same command again.`
+
 const explanations = [
-  [/ENOSPC|no space left/i, 'The disk is full: the dependencies need about 700 MB. Make room and run the same command again.'],
+  [/ENOSPC|no space left/i, diskIsFull],
   [/EACCES|EPERM|EROFS/, `Files could not be written (in ${root}, or in npm's cache). Use a copy that belongs to you.`],
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|network/i,
@@ -95,11 +121,8 @@ const explanations = [
 ]
 
 function explain(output) {
-  const [, sentence] = explanations.find(([pattern]) => pattern.test(output)) ?? [
-    undefined,
-    'The dependencies could not be installed. npm said:',
-  ]
-  return `${sentence}\n\n${output.trim().split('\n').slice(-15).join('\n')}`.trim()
+  const [, sentence] = explanations.find(([pattern]) => pattern.test(output)) ?? []
+  return sentence ?? `The dependencies could not be installed. npm said:\n\n${output.trim().split('\n').slice(-15).join('\n')}`
 }
 
 /** Two that start at once in a new checkout: the second waits for the first. */
