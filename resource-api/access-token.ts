@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { TokenClaims } from '@bankside/bank/access/decide-access'
+import { Refusal } from '@bankside/service-kit/refusal'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
+import { leastRecentlyUsed } from './least-recently-used.ts'
+import type { AccessTokenRefusal } from './request-refusal.ts'
+import type { UseProofOnce } from './used-proofs.ts'
+
+const tokenAlgorithms = ['ES256', 'PS256']
+const tokenLimit = 4_096
+const rememberedTokens = 10_000
+
+declare const verified: unique symbol
+/** Made by {@link accessTokenVerifier} only: the token is the issuer's, for this API, fresh, and presented by its holder. */
+export type VerifiedToken = { readonly claims: TokenClaims; readonly subject: string; readonly [verified]: true }
+
+export type Trust = {
+  readonly issuer: string
+  readonly keys: IssuerKeys
+  /** Public origin of this API: what `htu` of a proof begins with. */
+  readonly origin: string
+  readonly useProofOnce: UseProofOnce
+  /** Thumbprint of the client certificate of a connection, if it was presented and is trusted. */
+  readonly certificateThumbprint: (request: IncomingMessage) => string | undefined
+}
+
+export type Presented = { readonly request: IncomingMessage; readonly path: string; readonly query: URLSearchParams; readonly now: Date }
+type Confirmed = { readonly thumbprint?: string; readonly certificate?: string }
+type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed; readonly expiresAtSeconds: number }
+
+/**
+ * Verifies access tokens for one audience: signature, issuer, audience, expiry, and that whoever presents one holds the key
+ * or certificate it was issued to. It does NOT ask whether grant, client and consent still stand: `readAccess` does, each time.
+ *
+ * @throws {Refusal} `token_missing`, `token_misplaced`, `token_invalid`, `proof_invalid`.
+ * @see RFC 9068 section 4, RFC 9449 section 7.1, RFC 8705 section 3
+ */
+export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => Promise<VerifiedToken> {
+  const checkSignature = rememberSignatures(audience, trust)
+  return async ({ request, path, query, now }) => {
+    const { scheme, jwt } = presentedToken(request, query)
+    const { token, confirmation } = await checkSignature(jwt, now)
+    if (confirmation.certificate !== undefined && confirmation.certificate !== trust.certificateThumbprint(request))
+      refuseToken('the token is bound to another certificate')
+    if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
+    if (confirmation.thumbprint !== undefined) {
+      const url = `${trust.origin}${path}`
+      const proof = await verifyDpopProof(singleProof(request), { method: request.method ?? '', url, accessToken: jwt, now })
+      await checkHolder(proof, confirmation.thumbprint, trust)
+    }
+    return token
+  }
+}
+
+/** RFC 6750 section 2.1, and no other place (FAPI2-RS-01, FAPI2-RS-02). Schemes are case-insensitive (FAPI2-RS-06). */
+function presentedToken(request: IncomingMessage, query: URLSearchParams): { scheme: string; jwt: string } {
+  if (query.has('access_token')) refuseAccess('token_misplaced', 'an access token does not belong into a URL')
+  const header = request.headers.authorization
+  if (header === undefined) refuseAccess('token_missing', 'an access token is required')
+  const [, scheme = '', jwt = ''] = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/i.exec(header) ?? []
+  if (jwt === '' || jwt.length > tokenLimit) refuseToken('the Authorization header is malformed')
+  return { scheme: scheme.toLowerCase(), jwt }
+}
+
+/** A signature is verified once for a token: what is remembered is that it was good, never that the consent is. */
+function rememberSignatures(audience: string, trust: Trust): (jwt: string, now: Date) => Promise<Signed> {
+  const remembered = leastRecentlyUsed<string, Signed>(rememberedTokens)
+  let generation = -1
+  return async (jwt, now) => {
+    if (generation !== trust.keys.generation()) {
+      generation = trust.keys.generation()
+      remembered.clear()
+    }
+    const hash = createHash('sha256').update(jwt).digest('base64url')
+    const known = remembered.get(hash)
+    if (known !== undefined && known.expiresAtSeconds > now.getTime() / 1_000) return known
+    const signed = readClaims(await verifySignature(jwt, audience, trust, now))
+    remembered.set(hash, signed)
+    return signed
+  }
+}
+
+async function verifySignature(jwt: string, audience: string, trust: Trust, now: Date): Promise<JWTPayload> {
+  const options = { issuer: trust.issuer, audience, algorithms: tokenAlgorithms, typ: 'at+jwt', currentDate: now }
+  const requiredClaims = ['exp', 'iat', 'sub', 'client_id', 'jti', 'cnf']
+  try {
+    const { payload } = await jwtVerify(jwt, trust.keys.find, { ...options, requiredClaims })
+    // One audience, as a string: a token for several APIs could be passed on from one to the other.
+    if (payload.aud !== audience) refuseToken('the audience is not exactly this API')
+    return payload
+  } catch (cause) {
+    if (cause instanceof errors.JOSEError) refuseToken('the access token is not valid', cause)
+    throw cause
+  }
+}
+
+function readClaims(payload: JWTPayload): Signed {
+  const text = (name: string) => (typeof payload[name] === 'string' ? payload[name] : undefined)
+  const clientId = text('client_id')
+  const confirmation = readConfirmation(payload['cnf'])
+  if (clientId === undefined || payload.sub === undefined || payload.exp === undefined) refuseToken('a claim is missing')
+  if (confirmation.thumbprint === undefined && confirmation.certificate === undefined) refuseToken('the token is not bound to its holder')
+  const claims: TokenClaims = {
+    clientId,
+    scopes: new Set((text('scope') ?? '').split(' ').filter((scope) => scope !== '')),
+    grantId: text('grant_id'),
+    consentId: text('consent_id'),
+    acr: text('acr'),
+    authTime: typeof payload['auth_time'] === 'number' ? payload['auth_time'] : undefined,
+  }
+  return { token: { claims, subject: payload.sub } as VerifiedToken, confirmation, expiresAtSeconds: payload.exp }
+}
+
+function readConfirmation(cnf: unknown): Confirmed {
+  const { jkt, 'x5t#S256': x5t } = (typeof cnf === 'object' ? (cnf ?? {}) : {}) as Record<string, unknown>
+  return { ...(typeof jkt === 'string' && { thumbprint: jkt }), ...(typeof x5t === 'string' && { certificate: x5t }) }
+}
+
+function singleProof(request: IncomingMessage): string {
+  const [proof, ...others] = request.headersDistinct['dpop'] ?? []
+  if (proof === undefined || others.length > 0) refuseProof('exactly one DPoP header is required')
+  return proof
+}
+
+/** Used up only once everything else about the proof is right, and before anything else is done with it. */
+async function checkHolder(proof: VerifiedProof, thumbprint: string, trust: Trust): Promise<void> {
+  if (proof.thumbprint !== thumbprint) refuseToken('the token is bound to another key')
+  if (!(await trust.useProofOnce(proof.identifierHash, proof.expiresAt))) refuseProof('the proof was used before')
+}
+
+function refuseToken(message: string, cause?: unknown): never {
+  refuseAccess('token_invalid', message, cause)
+}
+
+function refuseAccess(code: AccessTokenRefusal, message: string, cause?: unknown): never {
+  throw new Refusal<AccessTokenRefusal>(code, message, { cause })
+}

@@ -1,0 +1,59 @@
+import { AccessRefusal } from '@bankside/bank/access/access-refusal'
+import { refusalOf } from '@bankside/bank/refusal'
+import { type Refusal, Unavailable } from '@bankside/service-kit/refusal'
+import type { Context } from 'koa'
+import type { Answer, Api, Problem } from './api.ts'
+import { proofAlgorithms } from './dpop-proof.ts'
+import type { Seen } from './observe.ts'
+import { MethodNotAllowed, Violations } from './request-refusal.ts'
+import { send } from './send.ts'
+
+/**
+ * The three kinds of error, told apart once for every API: a refusal is answered as the API's table says, what is
+ * unavailable with 503, and a fault with a reference and nothing else.
+ */
+export function answerError(ctx: Context, error: unknown, { api, seen }: { api: Api; seen: Seen }): void {
+  const problem = problemOf(error, seen.interactionId)
+  if (problem.kind === 'refused') {
+    seen.refused(problem.refusals.map(({ code }) => code))
+    const [first] = problem.refusals
+    ctx.set(headersOf(ctx, first, api.answerTo(first)))
+  } else if (problem.kind === 'unavailable') {
+    seen.unavailable(error)
+    ctx.set('retry-after', String(problem.retryAfterSeconds))
+  } else seen.fault(error)
+  // The rest of a body that was refused is not waited for.
+  if (!ctx.req.complete && ctx.req.headers['content-length'] !== '0') ctx.set('connection', 'close')
+  send(ctx, api.renderProblem(problem))
+}
+
+function problemOf(error: unknown, reference: string): Problem {
+  if (error instanceof Unavailable) return { kind: 'unavailable', retryAfterSeconds: error.retryAfterSeconds, reference }
+  const [first, ...others] = error instanceof Violations ? error.refusals : [refusalOf(error)]
+  return first === undefined
+    ? { kind: 'fault', reference }
+    : { kind: 'refused', refusals: [first, ...others.filter((other) => other !== undefined)], reference }
+}
+
+function headersOf(ctx: Context, refusal: Refusal, { challenge, retryAfterSeconds }: Answer): Record<string, string> {
+  return {
+    ...(challenge !== undefined && { 'www-authenticate': challengeOf(ctx, refusal, challenge) }),
+    ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+    ...(refusal instanceof MethodNotAllowed && { allow: refusal.allow.join(', ') }),
+  }
+}
+
+/** RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3: of the scheme that was used, of both when there was none. */
+function challengeOf(ctx: Context, refusal: Refusal, challenge: NonNullable<Answer['challenge']>): string {
+  const { scope, stepUp } = refusal instanceof AccessRefusal ? refusal.facts : {}
+  const parameters = [
+    ...(challenge === 'none' ? [] : [`error="${challenge}"`]),
+    ...(scope === undefined ? [] : [`scope="${scope}"`]),
+    ...(stepUp === undefined ? [] : [`acr_values="${stepUp.acrValues}"`, `max_age="${stepUp.maxAgeSeconds}"`]),
+  ]
+  const [scheme = ''] = /^(bearer|dpop)\b/i.exec(ctx.get('authorization')) ?? []
+  const dpop = `DPoP ${[...parameters, `algs="${proofAlgorithms.join(' ')}"`].join(', ')}`
+  const bearer = `Bearer ${parameters.join(', ')}`.trim()
+  if (scheme.toLowerCase() === 'dpop' || challenge === 'invalid_dpop_proof') return dpop
+  return scheme === '' ? `${dpop}, ${bearer}` : bearer
+}

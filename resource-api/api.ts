@@ -1,0 +1,94 @@
+import type { AccessDecision, AccessRequest } from '@bankside/bank/access/decide-access'
+import type { Door } from '@bankside/bank/access/operations'
+import type { Transaction } from '@bankside/service-kit/postgres'
+import type { Refusal } from '@bankside/service-kit/refusal'
+import type { VerifiedToken } from './access-token.ts'
+import type { PathStyle } from './parse-body.ts'
+
+/** What a handler is given. Whoever holds one has passed every step of the pipeline. */
+export type Call = {
+  readonly tx: Transaction
+  readonly access: AccessDecision
+  readonly token: VerifiedToken
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  /** Parsed JSON, not yet checked against what the operation expects. */
+  readonly body: unknown
+  /** Absolute URL of this API: what links begin with. */
+  readonly baseUrl: string
+  /** Absolute URL of what was requested, with its query. */
+  readonly selfUrl: string
+  readonly interactionId: string
+  readonly now: Date
+}
+
+export type Reply = { readonly status: number; readonly body?: object; readonly headers?: Readonly<Record<string, string>> }
+
+/** What the request names that the access decision must cover. */
+export type Named = Pick<AccessRequest, 'accountId' | 'consentId'>
+
+type Row = {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Segments that begin with a colon are parameters. */
+  readonly path: string
+  readonly door: Door
+  readonly names?: (parameters: Readonly<Record<string, string>>, body: unknown) => Named
+  /** Throws what is wrong with a body: asked before a customer is sent through a step-up for it. */
+  readonly checkBody?: (body: unknown) => void
+}
+/** Asks the bank and renders, in one transaction. */
+type Plain = Row & {
+  readonly handle: (call: Call) => Promise<Reply>
+}
+/**
+ * A POST that a client may repeat under one key: `create` runs once, `render` each time, so that a repeat shows the current
+ * state of the same resource (RW-ID-03).
+ */
+type Idempotent = Row & {
+  readonly create: (call: Call) => Promise<{ readonly resourceId: string }>
+  readonly render: (call: Call, resourceId: string) => Promise<Reply>
+}
+export type Route = Plain | Idempotent
+
+export const isIdempotent = (route: Route): route is Idempotent => 'create' in route
+
+export type Challenge =
+  | 'invalid_request'
+  | 'invalid_token'
+  | 'insufficient_scope'
+  | 'insufficient_user_authentication'
+  | 'invalid_dpop_proof'
+  | 'none'
+
+/** How one refusal is answered, as far as every API answers it alike. */
+export type Answer = {
+  readonly status: number
+  /** RFC 6750 section 3.1 error code of the challenge; `none` for a challenge without one. */
+  readonly challenge?: Challenge
+  readonly retryAfterSeconds?: number
+}
+
+/** What went wrong, as an API is told: nothing of a fault but its reference. */
+export type Problem = { readonly reference: string } & (
+  | { readonly kind: 'refused'; readonly refusals: readonly [Refusal, ...Refusal[]] }
+  | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number }
+  | { readonly kind: 'fault' }
+)
+
+/** One API: what it speaks, its routes, and its table of refusals. */
+export type Api = {
+  readonly name: 'uk' | 'bank'
+  readonly prefix: string
+  readonly audience: string
+  /** Media types an Accept header may ask for. */
+  readonly produces: readonly string[]
+  /** Where a client may put its idempotency key; the first is the one that refusals name. */
+  readonly idempotencyHeaders: readonly [string, ...string[]]
+  /** Whose word a key is: of a third party, or of the customer behind an app that all customers share. */
+  readonly idempotencyKeysOf: 'client' | 'customer'
+  /** How refusals name a place in a body. */
+  readonly pathStyle: PathStyle
+  readonly routes: readonly Route[]
+  readonly answerTo: (refusal: Refusal) => Answer
+  readonly renderProblem: (problem: Problem) => Reply
+}

@@ -1,0 +1,57 @@
+import type { Api, Route } from '../api.ts'
+import { jsonPointer } from '../parse-body.ts'
+import { readAccount, readAccounts } from './accounts.ts'
+import { createBeneficiary, readBeneficiaries, renderBeneficiaryOf } from './beneficiaries.ts'
+import { bankAnswerTo, renderBankProblem } from './errors.ts'
+import { readTransaction, readTransactions } from './transactions.ts'
+import { checkTransfer, createTransfer, renderTransfer, sourceNamedIn } from './transfers.ts'
+import { readProfile } from './users.ts'
+
+type Parameters = Readonly<Record<string, string>>
+const account = ({ accountId }: Parameters) => ({ accountId })
+const source = (_: Parameters, body: unknown) => ({ accountId: sourceNamedIn(body) })
+
+/** The bank's own API: for the bank's own apps. What each door demands of a token stands in bank/access/operations.ts. */
+export const bankRoutes: readonly Route[] = [
+  { method: 'GET', path: '/users/me', door: { api: 'bank', operation: 'profile.read' }, handle: readProfile },
+  { method: 'GET', path: '/accounts', door: { api: 'bank', operation: 'accounts.list' }, handle: readAccounts },
+  { method: 'GET', path: '/accounts/:accountId', door: { api: 'bank', operation: 'account.read' }, names: account, handle: readAccount },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/transactions',
+    door: { api: 'bank', operation: 'transactions.read' },
+    names: account,
+    handle: readTransactions,
+  },
+  {
+    method: 'POST',
+    path: '/transactions/transfer',
+    door: { api: 'bank', operation: 'transfer.submit' },
+    names: source,
+    checkBody: checkTransfer,
+    create: createTransfer,
+    render: renderTransfer,
+  },
+  { method: 'GET', path: '/transactions/:transactionId', door: { api: 'bank', operation: 'transaction.read' }, handle: readTransaction },
+  {
+    method: 'POST',
+    path: '/beneficiaries',
+    door: { api: 'bank', operation: 'beneficiaries.add' },
+    create: createBeneficiary,
+    render: renderBeneficiaryOf,
+  },
+  { method: 'GET', path: '/beneficiaries', door: { api: 'bank', operation: 'beneficiaries.read' }, handle: readBeneficiaries },
+]
+
+export const bankApi = (audience: string): Api => ({
+  name: 'bank',
+  prefix: '/api/v1',
+  audience,
+  produces: ['application/json', 'application/problem+json'],
+  idempotencyHeaders: ['idempotency-key', 'x-idempotency-key'],
+  idempotencyKeysOf: 'customer',
+  pathStyle: jsonPointer,
+  routes: bankRoutes,
+  answerTo: bankAnswerTo,
+  renderProblem: renderBankProblem,
+})

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { addressList, databaseUrl, httpsOrigin, httpsUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import { z } from 'zod'
+
+const settings = z.object({
+  ISSUER: httpsOrigin,
+  RESOURCE_API: httpsOrigin,
+  RESOURCE_API_PORT: port,
+  OPERATIONS_PORT: port,
+  LISTEN_ADDRESS: z.string(),
+  UK_AUDIENCE: httpsUrl,
+  BANK_AUDIENCE: httpsUrl,
+  DATABASE_URL: databaseUrl,
+  TLS_RSA_KEY_FILE: z.string(),
+  TLS_RSA_CERT_FILE: z.string(),
+  TLS_EC_KEY_FILE: z.string(),
+  TLS_EC_CERT_FILE: z.string(),
+  CLIENT_CA_FILE: z.string(),
+  JWKS_URI: httpsUrl,
+  ISSUER_CA_FILE: z.string(),
+  TRUSTED_PROXY_ADDRESSES: addressList,
+  LOG_LEVEL: logLevel,
+})
+
+/** @throws {ConfigError} with every problem at once. */
+export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
+  const given = environment === undefined ? readConfig(settings) : readConfig(settings, environment)
+  const file = (path: string) => readFileSync(path, 'utf8')
+  return {
+    databaseUrl: given.DATABASE_URL,
+    listen: { port: given.RESOURCE_API_PORT, address: given.LISTEN_ADDRESS },
+    operations: { port: given.OPERATIONS_PORT, address: '127.0.0.1' },
+    certificates: [
+      { key: file(given.TLS_RSA_KEY_FILE), cert: file(given.TLS_RSA_CERT_FILE) },
+      { key: file(given.TLS_EC_KEY_FILE), cert: file(given.TLS_EC_CERT_FILE) },
+    ],
+    clientCa: file(given.CLIENT_CA_FILE),
+    trustedProxyAddresses: given.TRUSTED_PROXY_ADDRESSES,
+    issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: file(given.ISSUER_CA_FILE) },
+    origin: given.RESOURCE_API,
+    audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },
+    logLevel: given.LOG_LEVEL,
+  }
+}

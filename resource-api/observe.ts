@@ -1,0 +1,76 @@
+import type { Log } from '@bankside/service-kit/log'
+import { Counter, Histogram, type Registry } from '@bankside/service-kit/metrics'
+import type { Context } from 'koa'
+import type { Route } from './api.ts'
+
+/** What is remembered of a request while it is answered, for one log line and the metrics. */
+export type Seen = {
+  readonly interactionId: string
+  route?: Route
+  clientId?: string
+  refused(codes: readonly string[]): void
+  unavailable(error: unknown): void
+  fault(error: unknown): void
+  end(ctx: Context): void
+}
+
+export type Observer = { readonly begin: (api: string, interactionId: string) => Seen }
+
+/**
+ * Logs and counts requests by route pattern. A line names client, operation, status and refusal codes; never a token, an
+ * account number, a name, an amount or an address.
+ */
+export function createObserver(log: Log, registry: Registry): Observer {
+  const registers = [registry]
+  const durations = new Histogram({
+    name: 'bankside_request_duration_seconds',
+    help: 'Time to answer a request',
+    labelNames: ['api', 'method', 'route', 'status'] as const,
+    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
+    registers,
+  })
+  const refusals = new Counter({
+    name: 'bankside_refusals_total',
+    help: 'Refusals by code',
+    labelNames: ['api', 'code'] as const,
+    registers,
+  })
+  const faults = new Counter({ name: 'bankside_faults_total', help: 'Errors of ours', labelNames: ['api'] as const, registers })
+  return {
+    begin(api, interactionId) {
+      const startedAt = performance.now()
+      let codes: readonly string[] = []
+      return {
+        interactionId,
+        refused: (refusedWith) => {
+          codes = refusedWith
+          for (const code of new Set(refusedWith)) refusals.inc({ api, code })
+        },
+        unavailable: (error) => log.warn({ interactionId, err: error }, 'unavailable'),
+        fault: (error) => {
+          faults.inc({ api })
+          log.error({ interactionId, err: error }, 'fault')
+        },
+        end(ctx) {
+          const { route, clientId } = this
+          const durationMs = performance.now() - startedAt
+          // The methods of unknown paths are whatever the caller writes: they do not become labels.
+          const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(ctx.status) }
+          durations.observe(labels, durationMs / 1_000)
+          log.info(
+            {
+              interactionId,
+              ...labels,
+              operation: route?.door.operation,
+              clientId,
+              refusals: codes.length > 0 ? codes : undefined,
+              customerPresent: ctx.req.headers['x-fapi-customer-ip-address'] !== undefined,
+              durationMs: Math.round(durationMs * 10) / 10,
+            },
+            'request',
+          )
+        },
+      }
+    },
+  }
+}

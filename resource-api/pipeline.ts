@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import { AccessRefusal } from '@bankside/bank/access/access-refusal'
+import { readAccess } from '@bankside/bank/access/read-access'
+import { once } from '@bankside/bank/idempotency/once'
+import { isAccountId } from '@bankside/bank/ids'
+import { refuse } from '@bankside/bank/refusal'
+import type { Clock } from '@bankside/service-kit/clock'
+import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
+import type { Context, Middleware } from 'koa'
+import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
+import { answerError } from './answer-error.ts'
+import type { Api, Call, Reply, Route } from './api.ts'
+import { isIdempotent } from './api.ts'
+import { checkHeaders, checkMediaTypes, isInteractionId } from './check-headers.ts'
+import { routeMatcher } from './match-route.ts'
+import type { Observer } from './observe.ts'
+import { send } from './send.ts'
+import { readJson } from './strict-json.ts'
+
+export type Services = { readonly database: Database; readonly trust: Trust; readonly clock: Clock; readonly observe: Observer }
+
+/**
+ * Every request of an API takes these steps in this order: path and method, media types, headers, access token, body, and
+ * then one transaction in which the access decision is read and the route does its work.
+ */
+export function serve(api: Api, { database, trust, clock, observe }: Services): Middleware {
+  const matchRoute = routeMatcher(api.routes)
+  const verifyAccessToken = accessTokenVerifier(api.audience, trust)
+  return async (ctx) => {
+    const seen = observe.begin(api.name, interactionIdOf(ctx))
+    try {
+      const { route, parameters } = matchRoute(ctx.method, ctx.path.slice(api.prefix.length))
+      seen.route = route
+      checkMediaTypes(ctx, api, route)
+      const idempotencyKey = checkHeaders(ctx, api, route)
+      const now = clock.now()
+      const query = new URLSearchParams(ctx.querystring)
+      const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, now })
+      seen.clientId = token.claims.clientId
+      const body = route.method === 'POST' ? await readJson(ctx.req, api.pathStyle) : undefined
+      const baseUrl = `${trust.origin}${api.prefix}`
+      const request = {
+        token,
+        parameters,
+        query,
+        body,
+        baseUrl,
+        selfUrl: `${trust.origin}${ctx.url}`,
+        interactionId: seen.interactionId,
+        now,
+      }
+      const reply = await transact(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey }))
+      send(ctx, reply)
+    } catch (error) {
+      answerError(ctx, error, { api, seen })
+    } finally {
+      seen.end(ctx)
+    }
+  }
+}
+
+/** Echoed when it is one, otherwise our own: every answer carries one, and so does every log line (RW-H-02). */
+function interactionIdOf(ctx: Context): string {
+  const given = ctx.req.headersDistinct['x-fapi-interaction-id'] ?? []
+  const [only = ''] = given.length === 1 ? given : []
+  const interactionId = isInteractionId(only) ? only : randomUUID()
+  ctx.set('x-fapi-interaction-id', interactionId)
+  return interactionId
+}
+
+type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken }
+type Work = { readonly api: Api; readonly route: Route; readonly request: Request; readonly idempotencyKey: string }
+
+async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey }: Work): Promise<Reply> {
+  const call: Call = { ...request, tx, access: await decide(tx, route, request) }
+  if (!isIdempotent(route)) return route.handle(call)
+  const { clientId, customerId } = call.access
+  const endpoint = `${api.prefix}${route.path}${api.idempotencyKeysOf === 'customer' ? ` of ${customerId}` : ''}`
+  const outcome = await once(tx, { clientId, method: route.method, endpoint, key: idempotencyKey, request: call.body, now: call.now }, () =>
+    route.create(call),
+  )
+  return route.render(call, 'replayed' in outcome ? outcome.replayed : outcome.resourceId)
+}
+
+async function decide(tx: Transaction, route: Route, { token, parameters, body, now }: Request): Promise<Call['access']> {
+  const { accountId, ...named } = route.names?.(parameters, body) ?? {}
+  const known = accountId === undefined || isAccountId(accountId)
+  try {
+    const access = await readAccess(tx, token.claims, { ...route.door, ...named, ...(known && { accountId }), now })
+    if (!known) refuse('account_not_permitted', 'no such account among those of the token')
+    return access
+  } catch (error) {
+    // A request that would be refused for its body is not worth sending a customer through a step-up.
+    if (error instanceof AccessRefusal && error.facts.stepUp !== undefined) route.checkBody?.(body)
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'node:https'
+import type { Socket } from 'node:net'
+import { clientCertificate } from '@bankside/service-kit/client-certificate'
+import type { Clock } from '@bankside/service-kit/clock'
+import type { Log } from '@bankside/service-kit/log'
+import type { Registry } from '@bankside/service-kit/metrics'
+import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
+import { openPrepared } from '@bankside/service-kit/prepared'
+import { createTlsServer, drain, listen, refuseMalformed, type ServerCertificate } from '@bankside/service-kit/tls-server'
+import { type Audiences, createApp } from './app.ts'
+import { openIssuerKeys } from './issuer-keys.ts'
+import { createObserver } from './observe.ts'
+import { useProofOnce } from './used-proofs.ts'
+
+export type ResourceApiOptions = {
+  readonly databaseUrl: string
+  readonly listen: { readonly port: number; readonly address: string }
+  readonly certificates: readonly ServerCertificate[]
+  /** PEM of the authorities of client certificates. */
+  readonly clientCa: string
+  readonly trustedProxyAddresses: readonly string[]
+  readonly issuer: { readonly url: string; readonly jwksUri: string; readonly ca: string }
+  /** Public origin, as proofs and links name it: never taken from a request. */
+  readonly origin: string
+  readonly audiences: Audiences
+  readonly clock: Clock
+  readonly log: Log
+  readonly registry: Registry
+}
+
+export type ResourceApi = {
+  readonly port: number
+  readonly checks: { readonly database: () => Promise<void>; readonly issuer_keys: () => Promise<void> }
+  /** Finishes what runs, then closes what it opened. */
+  close(): Promise<void>
+}
+
+const maxConnections = 10
+const drainLimitMs = 20_000
+const maxProofConnections = 4
+
+/** The whole process but for its settings and signals: what main.ts runs and tests start. */
+export async function startResourceApi(options: ResourceApiOptions): Promise<ResourceApi> {
+  const { clock, log, clientCa, trustedProxyAddresses, issuer, origin } = options
+  const database = await openDatabase(options.databaseUrl, { maxConnections })
+  const prepared = openPrepared(options.databaseUrl, { maxConnections: maxProofConnections })
+  const onRefreshFailed = (err: unknown) => log.warn({ err }, 'the keys of the authorization server could not be fetched again')
+  const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
+  const certificateThumbprint = (request: IncomingMessage) => {
+    const presented = clientCertificate(request, { trustedProxyAddresses, clientCa, clock })
+    return presented?.trusted ? presented.thumbprint : undefined
+  }
+  const trust = { issuer: issuer.url, keys, origin, useProofOnce: useProofOnce(prepared), certificateThumbprint }
+  const app = createApp({ database, trust, clock, observe: createObserver(log, options.registry) }, options.audiences)
+
+  const { certificates } = options
+  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, app.callback())
+  giveInteractionIdToMalformed(server)
+  return {
+    port: await listen(server, options.listen),
+    checks: {
+      database: async () => void (await reading(database.query(sql.unsafe`select 1`))),
+      issuer_keys: () => keys.load(),
+    },
+    close: async () => {
+      await drain(server, { limitMs: drainLimitMs })
+      keys.close()
+      await Promise.all([database.end(), prepared.end()])
+    },
+  }
+}
+
+/** Also what is not HTTP is answered with an interaction id (RW-H-02). */
+function giveInteractionIdToMalformed(server: Server): void {
+  server.off('clientError', refuseMalformed)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const end = (answer: string) => socket.end(answer.replace('\r\n', `\r\nx-fapi-interaction-id: ${randomUUID()}\r\n`))
+    refuseMalformed(error, { writable: socket.writable, end: end as Socket['end'], destroy: () => socket.destroy() })
+  })
+}

@@ -1,0 +1,99 @@
+import type { IncomingMessage } from 'node:http'
+import type { PathStyle } from './parse-body.ts'
+import { refuseRequest, throwViolations, type Violation } from './request-refusal.ts'
+
+const bodyLimitBytes = 64 * 1024
+const depthLimit = 32
+const violationsLimit = 20
+
+/**
+ * Reads a request body as JSON that means the same to every reader: UTF-8, no name twice in an object, no `__proto__`,
+ * only finite numbers, and only text that PostgreSQL's jsonb can hold (no NUL, no half of a surrogate pair).
+ *
+ * @throws {Refusal} `body_too_large`, `body_malformed`; {Violations} of `field_invalid` and `field_unexpected`.
+ */
+export async function readJson(request: IncomingMessage, style: PathStyle): Promise<unknown> {
+  const text = decode(await readBytes(request))
+  const value = parse(text)
+  refuseAmbiguity(text)
+  const violations: Violation[] = []
+  checkValues(value, [], (code, path, message) => violations.push([code, style(path) || '.', message]))
+  throwViolations(violations.slice(0, violationsLimit))
+  return value
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) refuseTooLarge()
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > bodyLimitBytes) refuseTooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function refuseTooLarge(): never {
+  refuseRequest('body_too_large', `a body may have at most ${bodyLimitBytes} bytes`)
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return refuseRequest('body_malformed', 'the body is not UTF-8')
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return refuseRequest('body_malformed', 'the body is not JSON')
+  }
+}
+
+const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s"{}[\]:,]+/g
+
+/** `JSON.parse` keeps the last of two equal names, others keep the first: such a body means two things (RFC 8259 section 4). */
+function refuseAmbiguity(validJson: string): void {
+  const open: (Set<string> | undefined)[] = []
+  let previous = ''
+  for (const [token] of validJson.matchAll(jsonToken)) {
+    if (token === '{') open.push(new Set())
+    else if (token === '[') open.push(undefined)
+    else if (token === '}' || token === ']') open.pop()
+    else if (token === ':') {
+      const names = open.at(-1)
+      const name: string = JSON.parse(previous)
+      if (names?.has(name)) refuseRequest('body_malformed', 'a name occurs twice in one object')
+      names?.add(name)
+    }
+    if (open.length > depthLimit) refuseRequest('body_malformed', `the body is nested deeper than ${depthLimit} levels`)
+    previous = token
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const controlCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/
+
+type Report = (code: 'field_invalid' | 'field_unexpected', path: Path, message: string) => void
+type Path = readonly (string | number)[]
+
+function checkValues(value: unknown, path: Path, report: Report): void {
+  if (typeof value === 'string' && (controlCharacter.test(value) || !value.isWellFormed()))
+    report('field_invalid', path, 'the text holds characters that are not supported')
+  if (typeof value === 'number' && !Number.isFinite(value)) report('field_invalid', path, 'the number is out of range')
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) checkValues(item, [...path, index], report)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, member] of Object.entries(value)) {
+      if (memberName.test(name) && name !== '__proto__') checkValues(member, [...path, name], report)
+      else report('field_unexpected', path, 'a member has a name that is not supported')
+    }
+  }
+}
+
+/** Names travel into messages and paths, so that they must be plain. */
+const memberName = /^[\w .:@-]{1,100}$/

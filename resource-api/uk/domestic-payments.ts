@@ -1,0 +1,58 @@
+import { getPayment } from '@bankside/bank/payments/get-payment'
+import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
+import { submitPayment } from '@bankside/bank/payments/submit-payment'
+import type { Call, Reply } from '../api.ts'
+import { dottedPath, parseBody } from '../parse-body.ts'
+import { findPaymentConsent, sentWith } from './domestic-payment-consents.ts'
+import { domesticPaymentRequest } from './payment-schemas.ts'
+import { dateTime, ukReply, ukUrl, withoutUndefined } from './reply.ts'
+
+/** POST /domestic-payments */
+export async function createDomesticPayment({ tx, access, body, interactionId, now }: Call): Promise<{ resourceId: string }> {
+  const { ConsentId } = parseBody(domesticPaymentRequest, body, dottedPath).Data
+  // As it was sent, not as it was parsed: the bank compares every leaf with the consent (PIS-13).
+  const { Data, Risk } = body as { Data: { Initiation: unknown }; Risk: unknown }
+  const initiation = { Initiation: Data.Initiation, Risk }
+  const payment = await submitPayment(tx, { access, consentId: ConsentId, channel: 'uk_v4', initiation, interactionId, now })
+  return { resourceId: payment.id }
+}
+
+export async function renderCreatedPayment(call: Call, paymentId: string): Promise<Reply> {
+  return renderPayment(call, 201, paymentId)
+}
+
+/** GET /domestic-payments/{DomesticPaymentId} */
+export async function readDomesticPayment(call: Call): Promise<Reply> {
+  return renderPayment(call, 200, call.parameters['paymentId'] ?? '')
+}
+
+/** The consent that a request body names, for the access decision; what is wrong with it is said when the body is checked. */
+export function consentNamedIn(body: unknown): string | undefined {
+  const named = (body as { Data?: { ConsentId?: unknown } | null } | null)?.Data?.ConsentId
+  return typeof named === 'string' ? named : undefined
+}
+
+async function renderPayment(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
+  const payment = await getPayment(call.tx, { paymentId, clientId: call.access.clientId })
+  const consent = await findPaymentConsent(call, payment.consentId)
+  const Data = withoutUndefined({
+    DomesticPaymentId: payment.id,
+    ConsentId: payment.consentId,
+    CreationDateTime: dateTime(payment.createdAt),
+    Status: statusOf(payment),
+    StatusUpdateDateTime: dateTime(payment.statusUpdatedAt),
+    StatusReason: reasonOf(payment),
+    Initiation: sentWith(consent).Data.Initiation,
+  })
+  return ukReply(call, status, { Data }, { self: ukUrl(call, 'pisp/domestic-payments', payment.id) })
+}
+
+/** Settled on the debtor's side, and, when the creditor banks here, credited as well. */
+function statusOf({ status, creditorIsOurs }: Payment): 'RCVD' | 'ACSC' | 'ACCC' | 'RJCT' {
+  if (status === 'posted') return creditorIsOurs ? 'ACCC' : 'ACSC'
+  return status === 'held' ? 'RCVD' : 'RJCT'
+}
+
+function reasonOf({ rejectionReason }: Payment): object[] | undefined {
+  return rejectionReason && [{ StatusReasonCode: rejectionReason, StatusReasonDescription: rejectionReasons[rejectionReason] }]
+}
