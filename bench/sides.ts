@@ -26,7 +26,7 @@ export async function startSides(
     return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
   }
   say('starting a sandbox of its own')
-  const product = await startProductTarget(options, nodeOptions)
+  const product = await startProductTarget({ customers: options.customers, nodeOptions })
   stopping.push(product.stop)
   const { adminUrl } = product
   if (options.selfCheck) return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }

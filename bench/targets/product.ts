@@ -1,8 +1,169 @@
-import type { Options } from '../options.ts'
-import type { Target } from './target.ts'
-export async function startProductTarget(
-  _options: Options,
-  _nodeOptions: readonly string[],
-): Promise<{ target: Target; adminUrl: string; stop: () => Promise<void> }> {
-  throw new Error('not yet')
+import { createHash, createPrivateKey, generateKeyPairSync, type JsonWebKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import pg from 'pg'
+import { proofKey } from '../load/signing.ts'
+import { type SandboxDescription, startSandbox } from '../processes/sandbox-process.ts'
+import { mintAccessToken } from './access-token.ts'
+import { type Cloning, cloneConsents } from './clone-consents.ts'
+import { lodgeTemplates } from './lodge-templates.ts'
+import { readBooks } from './product-books.ts'
+import type { CertificateClient, Confirmation, ProofClient, Target } from './target.ts'
+import { untilNone } from './until-none.ts'
+
+export type ProductSettings = { readonly customers: number; readonly nodeOptions: readonly string[] }
+export type Product = { readonly target: Target; readonly adminUrl: string; readonly stop: () => Promise<void> }
+
+const acr = 'urn:openbanking:psd2:sca'
+/** Enough that no hold of a run finds an account empty: payments are of one penny. */
+const leastFundsMinor = 50_000
+
+/** The product as `npm start` runs it, and what its operations need, put in place through its own API and its database. */
+export async function startProductTarget({ customers, nodeOptions }: ProductSettings): Promise<Product> {
+  const sandbox = await startSandbox(customers, nodeOptions)
+  const ends: (() => Promise<void>)[] = [sandbox.stop]
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  }
+  try {
+    const databaseName = await databaseOf(sandbox.adminUrl)
+    const url = new URL(sandbox.adminUrl)
+    url.pathname = `/${databaseName}`
+    const db = new pg.Client(url.href)
+    await db.connect()
+    ends.push(() => db.end())
+    const target = await describe(sandbox.description, db, { pids: sandbox.pids, databaseName })
+    return { target, adminUrl: sandbox.adminUrl, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The database that the server processes are connected to. */
+async function databaseOf(adminUrl: string): Promise<string> {
+  const admin = new pg.Client(adminUrl)
+  await admin.connect()
+  try {
+    const { rows } = await admin.query(`select distinct datname from pg_stat_activity where usename = 'bankside_resource_api'`)
+    if (rows.length !== 1) throw new Error(`the resource API is connected to ${rows.length} databases`)
+    return rows[0].datname
+  } finally {
+    await admin.end()
+  }
+}
+
+async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<Target, 'pids' | 'databaseName'>): Promise<Target> {
+  const { issuer, resource_api: resourceApi } = sandbox
+  const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: proofClient(sandbox) }
+  const { rows: debtors } = await db.query<{ account_id: string; identification: string }>(
+    `select account_id, sort_code || account_number as identification from ledger.account
+     where kind = 'customer' and currency = 'GBP' and type_code = 'CACC' and status = 'open' and posted_minor - held_minor >= $1
+       and sort_code is not null order by account_id`,
+    [leastFundsMinor],
+  )
+  const templates = await lodgeTemplates(base, debtors)
+  const signing = signingKey(sandbox)
+  const token = (given: Cloning, scope: string, cnf: Confirmation) =>
+    mintAccessToken(signing, {
+      iss: issuer,
+      aud: sandbox.audiences.uk_open_banking,
+      sub: `psu:${given.grantId}`,
+      client_id: given.clientId,
+      scope,
+      grant_id: given.grantId,
+      consent_id: given.consentId,
+      acr,
+      cnf,
+    })
+  const booksBefore = await readBooks(db)
+  return {
+    name: 'product',
+    ...base,
+    ...runs,
+    certificateClient: certificateClient(sandbox),
+    customers: sandbox.customers.map(({ username, password, totp_secret }) => ({ username, password, totpSecret: totp_secret })),
+    lodgeConsents: async (count) =>
+      (await cloneConsents(db, 'awaiting', Array(count).fill({ template: templates.accountAccess }))).map(({ consentId }) => consentId),
+    authoriseReaders: async (count, clientId, cnf) => {
+      const { rows } = await db.query<{ account_id: string }>(
+        `select distinct on (customer_id) account_id from ledger.account where kind = 'customer' and status = 'open' order by customer_id, account_id limit $1`,
+        [count],
+      )
+      const wanted = rows.map(({ account_id }) => ({ template: templates.accountAccess, account: account_id, clientId }))
+      const given = await cloneConsents(db, 'authorised', wanted)
+      return given.map((clone) => ({ accessToken: token(clone, 'openid accounts', cnf), accountId: clone.account }))
+    },
+    authorisePayments: async (count, clientId, cnf) => {
+      const wanted = Array.from({ length: count }, () => {
+        const payment = anyOf(templates.payments)
+        const debtor = anyOf(debtors)
+        return debtor.account_id === payment.creditorAccount
+          ? undefined
+          : { template: payment.consentId, account: debtor.account_id, clientId }
+      }).filter((wish) => wish !== undefined)
+      while (wanted.length < count) wanted.push(wanted[wanted.length - 1] ?? neverEmpty())
+      const given = await cloneConsents(db, 'authorised', wanted)
+      return given.map((clone) => ({
+        accessToken: token(clone, 'openid payments', cnf),
+        body: { Data: { ConsentId: clone.consentId, Initiation: clone.request.Data.Initiation }, Risk: clone.request.Risk },
+      }))
+    },
+    settlePayments: () => untilNone(db, `payments that wait to be posted`, `select count(*) from payments.payment where status = 'held'`),
+    comeToRest: () =>
+      untilNone(db, `events that wait to be delivered`, `select count(*) from events.event where next_attempt_at is not null`),
+    checkBooks: async (payments) => {
+      const books = await readBooks(db)
+      const posted = books.posted - booksBefore.posted
+      if (posted !== payments || books.notPosted !== booksBefore.notPosted || books.difference !== 0 || books.wrongAccounts !== 0)
+        throw new Error(
+          `the books of the product do not balance: ${JSON.stringify(books)}, expected ${payments} new payments, found ${posted}`,
+        )
+    },
+  }
+}
+
+const neverEmpty = (): never => {
+  throw new Error('the sandbox has no two accounts to pay between')
+}
+
+function anyOf<Thing>(things: readonly Thing[]): Thing {
+  return things[Math.floor(Math.random() * things.length)] ?? neverEmpty()
+}
+
+function proofClient({ clients }: SandboxDescription): ProofClient {
+  const client = clients.find(
+    (one) => !one.first_party && one.token_endpoint_auth_method === 'private_key_jwt' && one.sender_constraint === 'dpop',
+  )
+  if (client?.jwks_file == null) throw new Error('the sandbox has no client with private_key_jwt and DPoP')
+  const key = keyOf(client.jwks_file, 'PS256')
+  return {
+    clientId: client.client_id,
+    redirectUri: client.redirect_uris[0] ?? '',
+    key: { algorithm: 'PS256', kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) },
+    proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+  }
+}
+
+function certificateClient({ clients }: SandboxDescription): CertificateClient {
+  const client = clients.find((one) => !one.first_party && one.sender_constraint === 'mtls')
+  if (client?.cert_file == null || client.key_file === null) throw new Error('the sandbox has no client with certificate-bound tokens')
+  const cert = readFileSync(client.cert_file, 'utf8')
+  const thumbprint = createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url')
+  return { clientId: client.client_id, cert, key: readFileSync(client.key_file, 'utf8'), thumbprint }
+}
+
+/** The sandbox's own signing key: what signs its access tokens. */
+function signingKey({ ca_file }: SandboxDescription): Parameters<typeof mintAccessToken>[0] {
+  const key = keyOf(path.join(path.dirname(ca_file), 'signing-keys.json'), 'ES256')
+  return { algorithm: 'ES256', kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) }
+}
+
+type NamedKey = JsonWebKey & { readonly kid?: string; readonly alg?: string }
+
+function keyOf(file: string, algorithm: string): NamedKey {
+  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { readonly keys: readonly NamedKey[] }
+  const key = keys.find(({ alg }) => alg === algorithm)
+  if (key === undefined) throw new Error(`${file} has no key for ${algorithm}`)
+  return key
 }
