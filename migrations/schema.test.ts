@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { dumpSchema } from '@bankside/service-kit/schema-dump'
+import { createTestDatabase } from '@bankside/service-kit/test-database'
+
+test('schema.sql is what the migrations add up to: a review sees what a migration does', async () => {
+  const database = await createTestDatabase()
+  try {
+    const committed = await readFile(join(import.meta.dirname, 'schema.sql'), 'utf8')
+    assert.equal(committed, await dumpSchema(database.ownerUrl), 'run: node sandbox/run.mjs sandbox/dump-schema.ts')
+  } finally {
+    await database.drop()
+  }
+})
