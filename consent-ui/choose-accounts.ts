@@ -46,7 +46,7 @@ export function chooseAccountsPage(page: ChooseAccounts): Html {
   const canShare = accounts.some(({ eligible }) => eligible)
   const content = html`${formHeading(page, renewal ? html`Keep sharing account information with ${who}` : html`Share account information with ${who}`)}
       <p class="lead">${renewal ? html`You have shared this with ${who} before. What they can see has not changed.` : html`${who} has asked to see the information below. They can only look: they cannot move money.`}</p>
-      ${purpose && html`<p>What it is for: <span dir="auto">${purpose}</span></p>`}
+      ${purpose && html`<p>What it is for: ${name(purpose)}</p>`}
       <h2>What ${who} will see</h2>
       ${clusters(page.clusters)}
       <h2>How long, and how to stop</h2>
@@ -98,7 +98,7 @@ function notEligible(accounts: readonly AccountToShare[]): Html | false {
     others.length > 0 &&
     html`<section class="others" aria-labelledby="others-heading">
           <h2 id="others-heading">Accounts you cannot share</h2>
-          <ul class="plain-list" role="list">${others.map((account) => html`<li><span class="option-name">${name(account.nickname)}</span> <span class="option-detail">${describe(account)}</span> <span class="option-detail">${account.reason ?? 'This account cannot be shared.'}</span></li>`)}</ul>
+          <ul class="plain-list" role="list">${others.map((account) => html`<li><span class="option-name">${name(account.nickname)}</span> <span class="option-detail">${describe(account)}</span> <span class="option-detail">${name(account.reason ?? 'This account cannot be shared.')}</span></li>`)}</ul>
         </section>`
   )
 }

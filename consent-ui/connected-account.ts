@@ -57,7 +57,7 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
   const content = html`<nav class="back-nav" aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
       ${notifications.map(announcement)}
       <h1>${name(thirdPartyName)}</h1>
-      <p class="lead">${kindLabel} ${statusTag(statusLabel, endedAt === undefined)}</p>
+      <p class="lead status-line">${kindLabel} ${statusTag(statusLabel, endedAt === undefined)}</p>
       ${endedBecause !== undefined && html`<p class="notice" dir="auto">${endedBecause}</p>`}
       ${summaryList(rows(page))}
       ${clusters.length > 0 && html`<h2>What ${name(thirdPartyName)} ${endedAt ? 'could' : 'can'} see</h2>${clusterList(clusters)}`}

@@ -4,10 +4,9 @@ import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { notice } from './components/notice.ts'
 import { paymentPanel } from './components/payment-panel.ts'
-import { type SummaryRow, summaryList } from './components/summary-list.ts'
 import { textField } from './components/text-field.ts'
 import { formatTime } from './format/date.ts'
-import type { FormPage } from './page.ts'
+import type { Common, FormPage } from './page.ts'
 
 /** The payment a code is for. `amount` is text, as `format/amount` writes it; `payeeIdentification` as `format/account-number` does. */
 export type PaymentToConfirm = {
@@ -43,16 +42,16 @@ export function secondFactorPage(page: SecondFactor): Html {
     cancel = true,
   } = page
   const content = html`${formHeading(page, payment ? 'Enter your code for this payment' : 'Enter your 6-digit code')}
-      ${payment && paymentPanel({ amountText: payment.amount, payee: payment.payee })}
-      ${payment && summaryList(paymentRows(payment, common.thirdParty?.name))}
+      ${payment && panel(payment, common)}
       <p class="lead">Open the app that makes your codes and look for ${common.bankName}.</p>
       ${form(
         page,
         html`${textField({ name: 'code', label: '6-digit code', hint: hint(expiresAt, attemptsLeft), autocomplete: 'one-time-code', numeric: true, errors })}
+        <p class="hint">Never tell anyone this code, not even us.</p>
         ${attemptsLeft === 1 && notice(html`<strong>This is your last try.</strong> After another wrong code you cannot sign in for ${lockMinutes} minutes.`)}
         ${choices({ confirm: confirmText, confirmValue: 'continue', cancel: cancel ? 'Cancel' : undefined })}
         ${cancel && html`<p class="hint">${ifCancelled(page)}</p>`}
-        <p class="hint">Never tell anyone this code, not even us.</p>`,
+`,
       )}`
   return layout({ common, title: title(page), hasErrors: Boolean(errors?.length) }, content)
 }
@@ -61,15 +60,13 @@ function hint(expiresAt: Date, attemptsLeft: number | undefined): Html {
   return html`Your app shows a new code every 30 seconds, and each code works once. Enter it before ${formatTime(expiresAt)}.${attemptsLeft !== undefined && html` You have ${attemptsLeft} ${attemptsLeft === 1 ? 'try' : 'tries'} left.`}`
 }
 
-function paymentRows(
-  { payeeIdentification, reference }: PaymentToConfirm,
-  thirdParty: string | undefined,
-): (SummaryRow | false | undefined)[] {
-  return [
-    { label: 'Payee’s account', value: payeeIdentification },
-    reference !== undefined && { label: 'Reference', value: reference },
-    thirdParty !== undefined && { label: 'Asked for by', value: thirdParty },
+function panel({ amount, payee, payeeIdentification, reference }: PaymentToConfirm, { thirdParty }: Common): Html {
+  const details = [
+    name(payeeIdentification),
+    reference !== undefined && html`Reference: ${name(reference)}`,
+    thirdParty !== undefined && html`Asked for by ${name(thirdParty.name)}`,
   ]
+  return paymentPanel({ amountText: amount, payee, details: details.filter((detail) => detail !== false) })
 }
 
 function ifCancelled({ common, payment }: SecondFactor): Html {
