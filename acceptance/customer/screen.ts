@@ -36,6 +36,7 @@ export function kindOf(fields: readonly { name: string; type: string }[], button
 }
 
 export function chosenAmong(kind: ScreenKind, offered: readonly OfferedAccount[], { choose }: Wishes): readonly string[] {
+  if (offered.length === 0) return []
   const usable = offered.filter(({ disabled }) => !disabled)
   if (choose) return choose(usable)
   const ids = usable.map(({ id }) => id)

@@ -20,8 +20,16 @@ export type Authenticator = {
 
 type Memory = Record<string, number>
 
-/** @param memoryFile remembers the used steps from one program to the next; without it, they are forgotten with the process. */
-export function authenticator({ memoryFile, onWait }: { memoryFile?: string; onWait?: (seconds: number) => void } = {}): Authenticator {
+export type AuthenticatorOptions = {
+  /** Remembers the used codes from one program to the next; without it they are forgotten with the process. */
+  readonly memoryFile?: string
+  /** Told before waiting. */
+  readonly onWait?: (seconds: number) => void
+  /** Makes the bank forget the codes it has seen of this customer, so that nobody waits. */
+  readonly onNoneLeft?: (customer: DemoCustomer) => Promise<unknown>
+}
+
+export function authenticator({ memoryFile, onWait, onNoneLeft }: AuthenticatorOptions = {}): Authenticator {
   const lastStep: Memory = memoryFile && existsSync(memoryFile) ? (JSON.parse(readFileSync(memoryFile, 'utf8')) as Memory) : {}
   const stepNow = () => Math.floor(Date.now() / 1000 / stepSeconds)
   const unused = ({ totp_secret }: DemoCustomer) => {
@@ -33,6 +41,10 @@ export function authenticator({ memoryFile, onWait }: { memoryFile?: string; onW
     lastCode: ({ totp_secret }) => codeOf(totp_secret, lastStep[totp_secret] ?? stepNow()),
     async freshCode(customer) {
       const deadline = performance.now() + nextStepTimeoutMs
+      if (unused(customer).length === 0 && onNoneLeft) {
+        await onNoneLeft(customer)
+        lastStep[customer.totp_secret] = stepNow() - 1
+      }
       if (unused(customer).length === 0) onWait?.(stepSeconds - ((Date.now() / 1000) % stepSeconds))
       while (performance.now() < deadline) {
         const [step] = unused(customer)

@@ -1,5 +1,20 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import path from 'node:path'
 import pg from 'pg'
+
+const repository = path.join(import.meta.dirname, '../..')
+
+/**
+ * The PostgreSQL that a whole test run shares: `npm test` names it. A test file that is run alone asks for it in a process
+ * of its own, so that nothing of ours is imported here.
+ */
+export function sharedServer(): string {
+  const given = process.env['TEST_DATABASE_URL']
+  if (given) return given
+  const program = `import { testPostgresUrl } from './service-kit/test-postgres.ts'; process.stdout.write(await testPostgresUrl())`
+  return execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: repository, encoding: 'utf8' })
+}
 
 export type OwnDatabase = { readonly url: string; drop(): Promise<void> }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readSandbox, type SandboxDescription } from './description.ts'
-import { createOwnDatabase, type OwnDatabase } from './own-database.ts'
+import { createOwnDatabase, type OwnDatabase, sharedServer } from './own-database.ts'
 import { freePortBlock } from './port-block.ts'
 
 /** A sandbox of one's own: its folder, its ports, its database. */
@@ -17,8 +17,8 @@ export type RunningSandbox = {
   readonly launcher: ChildProcess
   /** What the launcher has said so far. */
   readonly output: () => string
-  /** The owner's URL of its database; undefined when it runs its own PostgreSQL. */
-  readonly databaseUrl: string | undefined
+  /** The owner's URL of its database; empty when it runs its own PostgreSQL. */
+  readonly databaseUrl: string
   /** Ctrl-C, and what a person may expect of it: everything has ended within the time. */
   interrupt(): Promise<number | null>
   /** Interrupts it if it still runs, and removes what it left. */
@@ -37,11 +37,10 @@ const startTakesAtMostMs = 120_000
 const stopTakesAtMostMs = 30_000
 
 export async function startSandbox({ after, embedded = false }: SandboxOptions = {}): Promise<RunningSandbox> {
-  const sharedServer = process.env['TEST_DATABASE_URL']
   const home = after?.home ?? mkdtempSync(path.join(tmpdir(), 'bankside sandbox '))
   const portBase = after?.portBase ?? (await freePortBlock())
-  const own: OwnDatabase | undefined = after === undefined && sharedServer && !embedded ? await createOwnDatabase(sharedServer) : undefined
-  const databaseUrl = after ? after.databaseUrl : own?.url
+  const own: OwnDatabase | undefined = after === undefined && !embedded ? await createOwnDatabase(sharedServer()) : undefined
+  const databaseUrl = after ? after.databaseUrl : (own?.url ?? '')
   const launched = launch({ home, portBase, databaseUrl })
   try {
     await ready(launched, home, portBase)
