@@ -5,10 +5,11 @@ import { codeFlow, stepsOf } from './load/code-flow.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { choosePaths } from './paths.ts'
+import type { Stopping } from './processes/stopping.ts'
 import { saveResults } from './report/results.ts'
 import { summarise } from './report/summary.ts'
 import { renderTable, verdict } from './report/table.ts'
-import { type Stopping, startSides } from './sides.ts'
+import { startSides } from './sides.ts'
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -18,9 +19,7 @@ async function main(): Promise<number> {
   const paths = choosePaths(options.paths)
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const stopping: Stopping = []
-  const stop = async () => {
-    for (const end of stopping.splice(0).reverse()) await end()
-  }
+  const stop = () => stopAll(stopping)
   stopOnSignal(stop)
   try {
     const { sides, adminUrl } = await startSides(options, stopping, say)
@@ -44,13 +43,22 @@ function readOptions(): Options | undefined {
   }
 }
 
+/** What cannot be stopped is said, and the rest is stopped all the same. */
+async function stopAll(stopping: Stopping): Promise<void> {
+  for (const end of stopping.splice(0).reverse())
+    await end().catch((error: unknown) => say(`could not be stopped: ${error instanceof Error ? error.message : String(error)}`))
+}
+
+let interrupted = false
+
 /** Ctrl-C ends the children and the database as the end of a run does; a second one does not wait. */
 function stopOnSignal(stop: () => Promise<void>): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => {
+    process.on(signal, () => {
+      if (interrupted) process.exit(130)
+      interrupted = true
       say(`\n${signal}: stopping what was started`)
       void stop().finally(() => process.exit(130))
-      process.once(signal, () => process.exit(130))
     })
 }
 
@@ -69,6 +77,6 @@ async function report(options: Options, admin: pg.Client, sides: Sides, comparis
 try {
   process.exitCode = await main()
 } catch (error) {
-  say(`\nThe bench stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  if (!interrupted) say(`\nThe bench stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   process.exitCode = 1
 }

@@ -1,11 +1,9 @@
 import type { Sides } from './measure/compare.ts'
 import type { Options } from './options.ts'
 import { issueCertificates } from './peers/certificates.ts'
+import type { Stopping } from './processes/stopping.ts'
 import { startPeerTarget } from './targets/peer.ts'
 import { startProductTarget } from './targets/product.ts'
-
-/** What has to be undone at the end, in the order in which it was done. */
-export type Stopping = (() => Promise<unknown>)[]
 
 /** Starts the two sides on one PostgreSQL server: the product and the peer, or two peers. */
 export async function startSides(
@@ -15,20 +13,16 @@ export async function startSides(
 ): Promise<{ readonly sides: Sides; readonly adminUrl: string }> {
   const certificates = await issueCertificates()
   const nodeOptions = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-  const peer = async (name: string, adminUrl: string) => {
-    say(`starting ${name}`)
-    const { target, stop } = await startPeerTarget({ name, adminUrl, certificates, customers: options.customers, nodeOptions })
-    stopping.push(stop)
-    return target
+  const peer = (name: string, adminUrl: string) => {
+    say(`starting the ${name}`)
+    return startPeerTarget({ name, adminUrl, certificates, customers: options.customers, nodeOptions }, stopping)
   }
   if (options.databaseUrl !== undefined) {
     const adminUrl = options.databaseUrl
     return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
   }
   say('starting a sandbox of its own')
-  const product = await startProductTarget({ customers: options.customers, nodeOptions })
-  stopping.push(product.stop)
-  const { adminUrl } = product
+  const { target, adminUrl } = await startProductTarget({ customers: options.customers, nodeOptions }, stopping)
   if (options.selfCheck) return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
-  return { adminUrl, sides: [product.target, await peer('naive peer', adminUrl)] }
+  return { adminUrl, sides: [target, await peer('naive peer', adminUrl)] }
 }

@@ -1,20 +1,21 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { stopChild } from './stop-child.ts'
+import type { Stopping } from './stopping.ts'
 
 const startTimeoutMs = 30_000
-const stopTimeoutMs = 5_000
+const stopTakesAtMostMs = 5_000
 
-export type PeerProcess = { readonly pid: number; readonly stop: () => Promise<void> }
-
-/** Starts one of `bench/peers`, hands it its settings, and waits until it listens. */
-export async function startPeer(file: string, settings: object, nodeOptions: readonly string[] = []): Promise<PeerProcess> {
+/** Starts one of `bench/peers`, hands it its settings, and waits until it listens. Answers its process id. */
+export async function startPeer(file: string, settings: object, nodeOptions: readonly string[], stopping: Stopping): Promise<number> {
   const child = fork(`${import.meta.dirname}/../peers/${file}`, {
     execArgv: [...nodeOptions],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  stopping.push(() => stopChild(child, stopTakesAtMostMs))
   child.send(settings)
   await ready(child, file)
-  return { pid: child.pid ?? 0, stop: () => stopChild(child) }
+  return child.pid ?? 0
 }
 
 async function ready(child: ChildProcess, file: string): Promise<void> {
@@ -27,14 +28,4 @@ async function ready(child: ChildProcess, file: string): Promise<void> {
   late.catch(() => undefined)
   await Promise.race([once(child, 'message'), ended, late])
   ended.catch(() => undefined)
-}
-
-/** Asks a child to end, and ends it when it does not. */
-export async function stopChild(child: ChildProcess, timeoutMs = stopTimeoutMs): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
-  await exited
-  clearTimeout(timer)
 }

@@ -5,7 +5,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { environmentWith } from '../environment.ts'
 import { freePorts } from './free-ports.ts'
-import { stopChild } from './peer-process.ts'
+import { stopChild } from './stop-child.ts'
+import type { Stopping } from './stopping.ts'
 
 /** What the bench reads of `sandbox.json`. */
 export type SandboxDescription = {
@@ -33,7 +34,6 @@ export type Sandbox = {
   readonly pids: readonly number[]
   /** The superuser's URL of its embedded PostgreSQL. */
   readonly adminUrl: string
-  readonly stop: () => Promise<void>
 }
 
 const portsPerSandbox = 10
@@ -42,7 +42,7 @@ const stopTakesAtMostMs = 30_000
 const servers = ['auth-server/main.ts', 'resource-api/main.ts', 'worker/main.ts']
 
 /** A sandbox of the bench's own, as `npm start` would start it, in a folder that is removed afterwards. */
-export async function startSandbox(customers: number, nodeOptions: readonly string[]): Promise<Sandbox> {
+export async function startSandbox(customers: number, nodeOptions: readonly string[], stopping: Stopping): Promise<Sandbox> {
   const home = mkdtempSync(path.join(tmpdir(), 'bankside-bench-'))
   const portBase = await freePorts(portsPerSandbox)
   const logFile = path.join(home, 'launcher.log')
@@ -55,22 +55,18 @@ export async function startSandbox(customers: number, nodeOptions: readonly stri
       BANKSIDE_SANDBOX_CUSTOMERS: String(customers),
       ...(nodeOptions.length > 0 && { NODE_OPTIONS: nodeOptions.join(' ') }),
     }),
-    stdio: ['ignore', log, log],
+    // The channel tells the launcher when the bench is gone, however it went.
+    stdio: ['ignore', log, log, 'ipc'],
     // A group of its own: Ctrl-C reaches the bench only, which stops the sandbox when it is done with it.
     detached: true,
   })
-  const stop = async () => {
+  stopping.push(async () => {
     await stopChild(launcher, stopTakesAtMostMs)
     rmSync(home, { recursive: true, force: true })
-  }
-  try {
-    await ready(launcher, home, portBase, logFile)
-    const description = JSON.parse(readFileSync(path.join(home, 'sandbox.json'), 'utf8')) as SandboxDescription
-    return { home, description, pids: serversOf(launcher), adminUrl: adminUrlOf(home), stop }
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  })
+  await ready(launcher, home, portBase, logFile)
+  const description = JSON.parse(readFileSync(path.join(home, 'sandbox.json'), 'utf8')) as SandboxDescription
+  return { home, description, pids: serversOf(launcher), adminUrl: adminUrlOf(home) }
 }
 
 async function ready(launcher: ChildProcess, home: string, portBase: number, logFile: string): Promise<void> {

@@ -4,7 +4,8 @@ import pg from 'pg'
 import { proofKey } from '../load/signing.ts'
 import type { PeerCertificates } from '../peers/certificates.ts'
 import { freePorts } from '../processes/free-ports.ts'
-import { type PeerProcess, startPeer } from '../processes/peer-process.ts'
+import { startPeer } from '../processes/peer-process.ts'
+import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
 import type { Confirmation, Customer, Target } from './target.ts'
 
@@ -25,12 +26,14 @@ const clientId = 'bench-client'
 const redirectUri = 'https://localhost:1/callback'
 const permissions = ['ReadAccountsDetail', 'ReadBalances', 'ReadTransactionsCredits', 'ReadTransactionsDebits', 'ReadTransactionsDetail']
 
-export async function startPeerTarget(settings: PeerSettings): Promise<{ target: Target; stop: () => Promise<void> }> {
+export async function startPeerTarget(settings: PeerSettings, stopping: Stopping): Promise<Target> {
   const { certificates, customers: customerCount } = settings
   const databaseName = `bench_peer_${randomBytes(4).toString('hex')}`
   const databaseUrl = await createDatabase(settings.adminUrl, databaseName)
+  stopping.push(() => dropDatabase(settings.adminUrl, databaseName))
   const db = new pg.Client(databaseUrl)
   await db.connect()
+  stopping.push(() => db.end())
   const signing = rsaKey('peer')
   const client = rsaKey('client')
   await fill(db, customerCount, client.publicJwk)
@@ -40,33 +43,22 @@ export async function startPeerTarget(settings: PeerSettings): Promise<{ target:
   const audience = `${resourceApi}/open-banking`
   const tls = { certificates: certificates.server, clientCa: certificates.ca }
   const shared = { issuer, audience, databaseUrl, tls }
-  const processes: PeerProcess[] = []
-  const stop = async () => {
-    await Promise.all(processes.map((peer) => peer.stop()))
-    await db.end()
-    await dropDatabase(settings.adminUrl, databaseName)
-  }
-  try {
-    processes.push(
-      await startPeer('authorization-server.ts', { ...shared, port, signingKey: signing.privateJwk, acr }, settings.nodeOptions),
-    )
-    const jwks = { keys: [signing.publicJwk] }
-    processes.push(await startPeer('resource-server.ts', { ...shared, port: port + 1, origin: resourceApi, jwks }, settings.nodeOptions))
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  const start = (file: string, more: object) => startPeer(file, { ...shared, ...more }, settings.nodeOptions, stopping)
+  const pids = [
+    await start('authorization-server.ts', { port, signingKey: signing.privateJwk, acr }),
+    await start('resource-server.ts', { port: port + 1, origin: resourceApi, jwks: { keys: [signing.publicJwk] } }),
+  ]
   const mint = (grantId: string, forClient: string, scope: string, cnf: Confirmation) =>
     mintAccessToken(
       { algorithm: 'PS256', kid: 'peer', privateKey: signing.privateKey },
       { iss: issuer, aud: audience, sub: 'customer', client_id: forClient, scope, grant_id: grantId, acr, cnf },
     )
-  const target: Target = {
+  return {
     name: settings.name,
     issuer,
     resourceApi,
     ca: [certificates.ca],
-    pids: processes.map(({ pid }) => pid),
+    pids,
     databaseName,
     client: {
       clientId,
@@ -84,7 +76,6 @@ export async function startPeerTarget(settings: PeerSettings): Promise<{ target:
     comeToRest: async () => undefined,
     checkBooks: (payments) => checkBooks(db, payments, customerCount),
   }
-  return { target, stop }
 }
 
 async function createDatabase(adminUrl: string, name: string): Promise<string> {

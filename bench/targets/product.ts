@@ -4,6 +4,7 @@ import path from 'node:path'
 import pg from 'pg'
 import { proofKey } from '../load/signing.ts'
 import { type SandboxDescription, startSandbox } from '../processes/sandbox-process.ts'
+import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
 import { type Cloning, cloneConsents } from './clone-consents.ts'
 import { lodgeTemplates } from './lodge-templates.ts'
@@ -12,32 +13,22 @@ import type { CertificateClient, Confirmation, ProofClient, Target } from './tar
 import { untilNone } from './until-none.ts'
 
 export type ProductSettings = { readonly customers: number; readonly nodeOptions: readonly string[] }
-export type Product = { readonly target: Target; readonly adminUrl: string; readonly stop: () => Promise<void> }
+export type Product = { readonly target: Target; readonly adminUrl: string }
 
 const acr = 'urn:openbanking:psd2:sca'
 /** Enough that no hold of a run finds an account empty: payments are of one penny. */
 const leastFundsMinor = 50_000
 
 /** The product as `npm start` runs it, and what its operations need, put in place through its own API and its database. */
-export async function startProductTarget({ customers, nodeOptions }: ProductSettings): Promise<Product> {
-  const sandbox = await startSandbox(customers, nodeOptions)
-  const ends: (() => Promise<void>)[] = [sandbox.stop]
-  const stop = async () => {
-    for (const end of ends.splice(0).reverse()) await end()
-  }
-  try {
-    const databaseName = await databaseOf(sandbox.adminUrl)
-    const url = new URL(sandbox.adminUrl)
-    url.pathname = `/${databaseName}`
-    const db = new pg.Client(url.href)
-    await db.connect()
-    ends.push(() => db.end())
-    const target = await describe(sandbox.description, db, { pids: sandbox.pids, databaseName })
-    return { target, adminUrl: sandbox.adminUrl, stop }
-  } catch (error) {
-    await stop()
-    throw error
-  }
+export async function startProductTarget({ customers, nodeOptions }: ProductSettings, stopping: Stopping): Promise<Product> {
+  const { adminUrl, description, pids } = await startSandbox(customers, nodeOptions, stopping)
+  const databaseName = await databaseOf(adminUrl)
+  const url = new URL(adminUrl)
+  url.pathname = `/${databaseName}`
+  const db = new pg.Client(url.href)
+  await db.connect()
+  stopping.push(() => db.end())
+  return { target: await describe(description, db, { pids, databaseName }), adminUrl }
 }
 
 /** The database that the server processes are connected to. */
