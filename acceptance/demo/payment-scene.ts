@@ -199,5 +199,4 @@ export function withAmount(body: PaymentBody, amount: string): PaymentBody {
 
 const amountOf = (body: PaymentBody) => String((body.Data.Initiation['InstructedAmount'] as { Amount: string }).Amount)
 const payeeOf = (body: PaymentBody) => String((body.Data.Initiation['CreditorAccount'] as { Name: string }).Name)
-const namesBoth = (screen: Screen | undefined, amount: string, payee: string) =>
-  screen !== undefined && screen.text.includes(amount) && screen.text.includes(payee)
+const namesBoth = (screen: Screen | undefined, ...words: readonly string[]) => words.every((word) => screen?.text.includes(word))

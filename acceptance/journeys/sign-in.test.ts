@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { credentials, type HttpCustomer, httpCustomer, type Page } from '../customer/http-customer.ts'
-import { authorise, read, shareAccounts } from '../rig/consented.ts'
+import { read, shareAccounts } from '../rig/consented.ts'
+import { oauthError } from '../rig/oauth-error.ts'
 import { openRig, type Rig } from '../rig/rig.ts'
 import type { DemoCustomer } from '../sandbox/description.ts'
 import type { StartedAuthorization, ThirdParty } from '../third-party/third-party.ts'
@@ -121,7 +122,7 @@ test('CX-18 an old page sent again decides nothing: no second code, no other acc
   assert.equal(page.kind, 'choose_accounts')
   const [chosen, other] = person.accounts.map(({ id }) => id)
   const done = await customer.submit(page, [['account', chosen ?? '']], 'confirm')
-  assert.ok(done.callback?.searchParams.get('code'))
+  assert.ok(done.callback?.searchParams.get('code'), done.text)
   const again = await customer.submit(page, [['account', other ?? '']], 'confirm')
   assert.equal(again.callback?.searchParams.get('code') ?? null, null)
   const tokens = await thirdParty.redeem(started, done.callback)
@@ -197,8 +198,9 @@ test('CX-18 the state of the consent is looked at again when the customer agrees
   assert.equal((await getAccountAccess(thirdParty, consentId)).at('Data.Status'), 'RJCT')
 })
 
-test('RW-TOK-03 an access token that has expired leaves the consent as it was', async () => {
-  const consented = await shareAccounts(rig)
-  const again = await authorise(rig, consented.thirdParty, consented.person, { consentId: consented.consentId, scope: 'openid accounts' })
-  assert.equal((await getAccountAccess(again.thirdParty, again.consentId)).at('Data.Status'), 'AUTH')
+test('RW-TOK-03 RW-ST-12 tokens that have expired leave the consent as it was', async () => {
+  const { consentId, thirdParty, tokens } = await shareAccounts(rig)
+  await rig.ask(`update oidc.refresh_token set expires_at = now() - interval '1 second'`)
+  assert.equal(await oauthError(thirdParty.refresh(tokens.refresh_token ?? '')), 'invalid_grant')
+  assert.equal((await getAccountAccess(thirdParty, consentId)).at('Data.Status'), 'AUTH')
 })
