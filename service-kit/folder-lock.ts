@@ -34,7 +34,7 @@ export function lockHolder(path: string): LockHolder | undefined {
 /** A link appears with its content or not at all, so nobody reads half a lock. */
 function create(path: string): boolean {
   const draft = `${path}.${randomUUID()}`
-  writeFileSync(draft, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) }), { mode: 0o644 })
+  writeFileSync(draft, JSON.stringify(processIdentity(process.pid)), { mode: 0o644 })
   try {
     linkSync(draft, path)
     return true
@@ -77,6 +77,11 @@ function readHolder(path: string): LockHolder | undefined {
   } catch {
     return undefined
   }
+}
+
+/** What tells a process from a later one with the same number. */
+export function processIdentity(pid: number): LockHolder {
+  return { pid, startedAt: startOf(pid) }
 }
 
 /** A number is given to another process after a restart of the machine; where the system tells the start, it must agree. */

@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import type { SandboxFiles } from '@bankside/certs/sandbox-files'
+import { urlAs } from '@bankside/service-kit/role-passwords'
+import { originsOf, placesIn, repository, type Settings } from './settings.ts'
+
+/** A process of the product: the file that is its entry point, and the whole of its environment. */
+export type Service = { readonly name: string; readonly file: string; readonly environment: Readonly<Record<string, string>> }
+
+const listenAddress = '127.0.0.1'
+
+export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxFiles): readonly Service[] {
+  const { ports, logLevel, home } = settings
+  const origins = originsOf(ports)
+  const all = { LISTEN_ADDRESS: listenAddress, LOG_LEVEL: logLevel, NODE_ENV: 'production' }
+  const audiences = { ISSUER: origins.issuer, UK_AUDIENCE: origins.ukAudience, BANK_AUDIENCE: origins.bankAudience }
+  const tls = {
+    TLS_RSA_KEY_FILE: files.serverRsa.keyFile,
+    TLS_RSA_CERT_FILE: files.serverRsa.certFile,
+    TLS_EC_KEY_FILE: files.serverEc.keyFile,
+    TLS_EC_CERT_FILE: files.serverEc.certFile,
+    CLIENT_CA_FILE: files.caFile,
+  }
+  return [
+    service('auth-server', {
+      ...all,
+      ...audiences,
+      ...tls,
+      MTLS_ISSUER: origins.mtlsIssuer,
+      ISSUER_PORT: String(ports.issuer),
+      MTLS_PORT: String(ports.mtlsIssuer),
+      OPERATIONS_PORT: String(ports.authServerOperations),
+      DATABASE_URL: urlAs(ownerUrl, 'bankside_auth_server'),
+      SIGNING_KEYS_FILE: files.signingKeysFile,
+      SECRETS_FILE: placesIn(home).secrets,
+    }),
+    service('resource-api', {
+      ...all,
+      ...audiences,
+      ...tls,
+      RESOURCE_API: origins.resourceApi,
+      RESOURCE_API_PORT: String(ports.resourceApi),
+      OPERATIONS_PORT: String(ports.resourceApiOperations),
+      DATABASE_URL: urlAs(ownerUrl, 'bankside_resource_api'),
+      JWKS_URI: `${origins.issuer}/jwks`,
+      ISSUER_CA_FILE: files.caFile,
+    }),
+    service('worker', {
+      ...all,
+      OPERATIONS_PORT: String(ports.workerOperations),
+      DATABASE_URL: urlAs(ownerUrl, 'bankside_worker'),
+    }),
+  ]
+}
+
+function service(name: string, environment: Record<string, string>): Service {
+  return { name, file: join(repository, name, 'main.ts'), environment }
+}

@@ -1,0 +1,96 @@
+import { join, resolve } from 'node:path'
+import { ConfigError, databaseUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import { z } from 'zod'
+import { Problem } from './problem.ts'
+
+export const repository = join(import.meta.dirname, '..')
+
+const portsPerSandbox = 10
+const customersAtMost = 100_000
+
+const schema = z.object({
+  BANKSIDE_HOME: z.string().default(join(repository, '.bankside')),
+  BANKSIDE_PORT_BASE: port.default(4_430).refine((base) => base + portsPerSandbox <= 65_536, 'leaves no room for ten ports'),
+  BANKSIDE_SANDBOX_CUSTOMERS: z
+    .string()
+    .regex(/^[0-9]{1,6}$/, 'must be a number')
+    .transform(Number)
+    .refine((count) => count <= customersAtMost, `must be at most ${customersAtMost}`)
+    .default(0),
+  BANKSIDE_LOG_LEVEL: logLevel,
+  DATABASE_URL: databaseUrl.optional(),
+})
+
+export type Settings = {
+  readonly home: string
+  readonly ports: Ports
+  /** An external PostgreSQL, as its owner. */
+  readonly databaseUrl: string | undefined
+  readonly generatedCustomers: number
+  readonly logLevel: string
+}
+
+export type Ports = ReturnType<typeof portsFrom>
+
+/** @throws {Problem} naming every setting that is wrong. */
+export function readSettings(): Settings {
+  try {
+    const given = readConfig(schema)
+    return {
+      home: resolve(given.BANKSIDE_HOME),
+      ports: portsFrom(given.BANKSIDE_PORT_BASE),
+      databaseUrl: given.DATABASE_URL,
+      generatedCustomers: given.BANKSIDE_SANDBOX_CUSTOMERS,
+      logLevel: given.BANKSIDE_LOG_LEVEL,
+    }
+  } catch (error) {
+    throw error instanceof ConfigError ? new Problem(error.message) : error
+  }
+}
+
+/** The fourth is kept for the portal; nothing of ours listens on the last two, to which third parties are redirected. */
+function portsFrom(base: number) {
+  return {
+    base,
+    issuer: base,
+    mtlsIssuer: base + 1,
+    resourceApi: base + 2,
+    authServerOperations: base + 4,
+    resourceApiOperations: base + 5,
+    workerOperations: base + 6,
+    postgres: base + 7,
+    thirdParty: base + 8,
+  } as const
+}
+
+export type Origins = {
+  readonly issuer: string
+  readonly mtlsIssuer: string
+  readonly resourceApi: string
+  readonly ukAudience: string
+  readonly bankAudience: string
+}
+
+export function originsOf(ports: Ports): Origins {
+  const resourceApi = `https://localhost:${ports.resourceApi}`
+  return {
+    issuer: `https://localhost:${ports.issuer}`,
+    mtlsIssuer: `https://localhost:${ports.mtlsIssuer}`,
+    resourceApi,
+    ukAudience: `${resourceApi}/open-banking`,
+    bankAudience: `${resourceApi}/api/v1`,
+  }
+}
+
+/** Where everything of a sandbox is. */
+export function placesIn(home: string) {
+  return {
+    startLock: join(home, 'start.lock'),
+    processes: join(home, 'processes.json'),
+    sandboxFile: join(home, 'sandbox.json'),
+    secrets: join(home, 'secrets.json'),
+    certificates: join(home, 'certs'),
+    postgres: join(home, 'postgres'),
+    logs: join(home, 'logs'),
+  } as const
+}

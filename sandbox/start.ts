@@ -1,0 +1,159 @@
+/** `npm start`: everything on this machine, until Ctrl-C. */
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs'
+import type { DemoCustomer } from '@bankside/bank/sandbox/demo-data'
+import { ensureSandboxFiles, type SandboxFiles } from '@bankside/certs/sandbox-files'
+import { systemClock } from '@bankside/service-kit/clock'
+import { runningPort } from '@bankside/service-kit/embedded-postgres'
+import { tryLock } from '@bankside/service-kit/folder-lock'
+import { startDatabase } from './database.ts'
+import { demoClients } from './demo-clients.ts'
+import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
+import { refuseTakenPorts } from './free-ports.ts'
+import { explain, Problem } from './problem.ts'
+import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
+import { ensureSecrets } from './secrets.ts'
+import { servicesOf } from './services.ts'
+import { originsOf, placesIn, readSettings, type Settings } from './settings.ts'
+import { startPage } from './start-page.ts'
+import { endLeftOvers, supervise } from './supervisor.ts'
+
+const spaceNeededBytes = 200_000_000
+const say = (line: string) => console.error(line)
+
+const stopping = Promise.withResolvers<void>()
+const interrupted = { yet: false }
+process.exitCode = await main()
+process.disconnect?.()
+
+/** Whatever was begun is ended in the opposite order, also when the start fails or is interrupted half way. */
+async function main(): Promise<number> {
+  listenForTheEnd()
+  try {
+    await using begun = new AsyncDisposableStack()
+    const settings = readSettings()
+    await start(settings, begun)
+    await stopping.promise
+    say('Stopping. The data stay.')
+    return 0
+  } catch (error) {
+    if (error instanceof Interrupted) return 0
+    console.error(`\n${explain(error)}\n`)
+    return 1
+  }
+}
+
+/** Ctrl-C may arrive more than once: from the terminal, from npm and from run.mjs. The last of those is gone on a disconnect. */
+function listenForTheEnd(): void {
+  const end = () => {
+    interrupted.yet = true
+    stopping.resolve()
+  }
+  for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) process.on(event, end)
+}
+
+class Interrupted extends Error {}
+
+async function start(settings: Settings, begun: AsyncDisposableStack): Promise<void> {
+  const startedAt = performance.now()
+  const step = async <Result>(work: Result | Promise<Result>): Promise<Result> => {
+    const result = await work
+    if (interrupted.yet) throw new Interrupted()
+    return result
+  }
+  const places = placesIn(settings.home)
+  const isNew = !existsSync(places.secrets)
+  prepareFolder(settings.home)
+  takeFolder(settings.home, begun)
+  await step(endLeftOvers(places.processes))
+  const isPostgresRunning = settings.databaseUrl !== undefined || runningPort(places.postgres) !== undefined
+  await step(refuseTakenPorts(settings.ports, { exceptPostgres: isPostgresRunning }))
+  if (isNew) say(`Setting up a sandbox in ${settings.home}.`)
+
+  const dataKey = ensureSecrets(places.secrets)
+  const certificates = ensureSandboxFiles({ folder: places.certificates, clients: demoClients, now: systemClock.now() })
+  certificates.catch(() => {})
+  const database = await startDatabase(settings)
+  begun.defer(() => database.stop())
+  const files = await step(certificates)
+  const customers = await step(fillSandbox({ settings, ownerUrl: database.ownerUrl, dataKey, clients: files.clients }))
+
+  const services = servicesOf(settings, database.ownerUrl, files)
+  const supervisor = await supervise({ services, logs: places.logs, processes: places.processes, say })
+  begun.defer(() => supervisor.stop())
+  await step(undefined)
+  begun.defer(() => removeSandboxFile(places.sandboxFile))
+  writeSandboxFile(places.sandboxFile, describe(settings, files, customers))
+  const seconds = (performance.now() - startedAt) / 1000
+  console.log(startPage(settings, customers, { seconds, colour: process.stdout.isTTY === true }))
+}
+
+/** @throws {Problem} for a folder that cannot be used. */
+function prepareFolder(home: string): void {
+  try {
+    // As root, PostgreSQL runs as another user, who must get through to its own folder.
+    mkdirSync(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
+    accessSync(home, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new Problem(
+      `The folder ${home} cannot be used (${(error as NodeJS.ErrnoException).code}). Choose another one with BANKSIDE_HOME.`,
+    )
+  }
+  const { bavail, bsize } = statfsSync(home)
+  if (bavail * bsize < spaceNeededBytes) {
+    throw new Problem(
+      `The disk that holds ${home} is full: a sandbox needs ${spaceNeededBytes / 1_000_000} MB. Make room, or choose another folder with BANKSIDE_HOME.`,
+    )
+  }
+}
+
+/** @throws {Problem} when another sandbox runs in this folder. */
+function takeFolder(home: string, begun: AsyncDisposableStack): void {
+  const lock = tryLock(placesIn(home).startLock)
+  if ('heldBy' in lock) {
+    throw new Problem(
+      `A sandbox is running in ${home} already (process ${lock.heldBy.pid}). Stop it with Ctrl-C where it was started,\n` +
+        'or start another one beside it: BANKSIDE_HOME=<another folder> BANKSIDE_PORT_BASE=5430 npm start',
+    )
+  }
+  begun.defer(() => lock.release())
+}
+
+function describe(settings: Settings, files: SandboxFiles, customers: readonly DemoCustomer[]): SandboxFile {
+  const origins = originsOf(settings.ports)
+  return {
+    issuer: origins.issuer,
+    mtls_issuer: origins.mtlsIssuer,
+    resource_api: origins.resourceApi,
+    portal: null,
+    ca_file: files.caFile,
+    audiences: { uk_open_banking: origins.ukAudience, bank_api: origins.bankAudience },
+    customers: customers.map(({ username, password, totpSecret, accounts }) => ({
+      username,
+      password,
+      totp_secret: totpSecret,
+      accounts: accounts.map(({ accountId, currency, sortCode, accountNumber, iban }) => ({
+        id: accountId,
+        currency,
+        sort_code: sortCode,
+        account_number: accountNumber,
+        iban,
+      })),
+    })),
+    clients: demoClients.map((client) => {
+      const own = files.clients.get(client.clientId)
+      if (own === undefined) throw new Error(`nothing was made for ${client.clientId}`)
+      return {
+        client_id: client.clientId,
+        profile: 'fapi2_sp',
+        token_endpoint_auth_method: client.authentication,
+        sender_constraint: client.senderConstraint,
+        redirect_uris: [redirectUriOf(settings)],
+        jwks_file: own.jwksFile,
+        cert_file: own.certFile,
+        key_file: own.keyFile,
+        scopes: client.scopes,
+        first_party: client.firstParty,
+      }
+    }),
+  }
+}
