@@ -1,3 +1,4 @@
+import type { Algorithm } from './load/signing.ts'
 import type { Sides } from './measure/compare.ts'
 import type { Options } from './options.ts'
 import { issueCertificates } from './peers/certificates.ts'
@@ -13,9 +14,9 @@ export async function startSides(
 ): Promise<{ readonly sides: Sides; readonly adminUrl: string }> {
   const certificates = await issueCertificates()
   const nodeOptions = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-  const peer = (name: string, adminUrl: string) => {
+  const peer = (name: string, adminUrl: string, clientAlgorithm: Algorithm = 'ES256') => {
     say(`starting the ${name}`)
-    return startPeerTarget({ name, adminUrl, certificates, customers: options.customers, nodeOptions }, stopping)
+    return startPeerTarget({ name, adminUrl, certificates, customers: options.customers, clientAlgorithm, nodeOptions }, stopping)
   }
   if (options.databaseUrl !== undefined) {
     const adminUrl = options.databaseUrl
@@ -24,5 +25,5 @@ export async function startSides(
   say('starting a sandbox of its own')
   const { target, adminUrl } = await startProductTarget({ customers: options.customers, nodeOptions }, stopping)
   if (options.selfCheck) return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
-  return { adminUrl, sides: [target, await peer('naive peer', adminUrl)] }
+  return { adminUrl, sides: [target, await peer('naive peer', adminUrl, target.client.key.algorithm)] }
 }

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { proofKey } from '../load/signing.ts'
+import { type Algorithm, proofKey } from '../load/signing.ts'
 import type { PeerCertificates } from '../peers/certificates.ts'
 import { freePorts } from '../processes/free-ports.ts'
 import { startPeer } from '../processes/peer-process.ts'
@@ -16,6 +16,8 @@ export type PeerSettings = {
   readonly certificates: PeerCertificates
   /** How many customers, with how many accounts each: as many as the product has. */
   readonly customers: number
+  /** What the client signs its assertions with: the same as the product's. */
+  readonly clientAlgorithm: Algorithm
   readonly nodeOptions: readonly string[]
 }
 
@@ -34,9 +36,9 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
   const db = new pg.Client(databaseUrl)
   await db.connect()
   stopping.push(() => db.end())
-  const signing = rsaKey('peer')
-  const client = rsaKey('client')
-  await fill(db, customerCount, client.publicJwk)
+  const signing = createKey('PS256', 'peer')
+  const client = createKey(settings.clientAlgorithm, 'client')
+  await fill(db, customerCount, client.publicJwk, settings.clientAlgorithm)
   const port = await freePorts(2)
   const issuer = `https://localhost:${port}`
   const resourceApi = `https://localhost:${port + 1}`
@@ -63,7 +65,7 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
     client: {
       clientId,
       redirectUri,
-      key: { algorithm: 'PS256', kid: 'client', privateKey: client.privateKey },
+      key: { algorithm: settings.clientAlgorithm, kid: 'client', privateKey: client.privateKey },
       proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
     },
     certificateClient: { clientId, ...certificates.client },
@@ -101,11 +103,12 @@ async function dropDatabase(adminUrl: string, name: string): Promise<void> {
   }
 }
 
-type RsaKey = { readonly privateKey: KeyObject; readonly privateJwk: JsonWebKey; readonly publicJwk: JsonWebKey }
+type Key = { readonly privateKey: KeyObject; readonly privateJwk: JsonWebKey; readonly publicJwk: JsonWebKey }
 
-function rsaKey(kid: string): RsaKey {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const uses = { kid, alg: 'PS256', use: 'sig' }
+function createKey(algorithm: Algorithm, kid: string): Key {
+  const { privateKey, publicKey } =
+    algorithm === 'PS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const uses = { kid, alg: algorithm, use: 'sig' }
   return {
     privateKey,
     privateJwk: { ...privateKey.export({ format: 'jwk' }), ...uses },
@@ -113,7 +116,7 @@ function rsaKey(kid: string): RsaKey {
   }
 }
 
-async function fill(db: pg.Client, customers: number, jwk: JsonWebKey): Promise<void> {
+async function fill(db: pg.Client, customers: number, jwk: JsonWebKey, algorithm: Algorithm): Promise<void> {
   await db.query(await readFile(`${import.meta.dirname}/../peers/schema.sql`, 'utf8'))
   await db.query(`insert into client values ($1, 'active')`, [clientId])
   const metadata = {
@@ -122,7 +125,7 @@ async function fill(db: pg.Client, customers: number, jwk: JsonWebKey): Promise<
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     response_types: ['code'],
     token_endpoint_auth_method: 'private_key_jwt',
-    token_endpoint_auth_signing_alg: 'PS256',
+    token_endpoint_auth_signing_alg: algorithm,
     id_token_signed_response_alg: 'PS256',
     dpop_bound_access_tokens: true,
     require_pushed_authorization_requests: true,

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, generateKeyPairSync, type JsonWebKey, X50
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
-import { proofKey } from '../load/signing.ts'
+import { type Algorithm, proofKey } from '../load/signing.ts'
 import { type SandboxDescription, startSandbox } from '../processes/sandbox-process.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
@@ -46,7 +46,7 @@ async function databaseOf(adminUrl: string): Promise<string> {
 
 async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<Target, 'pids' | 'databaseName'>): Promise<Target> {
   const { issuer, resource_api: resourceApi } = sandbox
-  const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: proofClient(sandbox) }
+  const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: await proofClient(sandbox, db) }
   const { rows: debtors } = await db.query<{ account_id: string; identification: string }>(
     `select account_id, sort_code || account_number as identification from ledger.account
      where kind = 'customer' and currency = 'GBP' and type_code = 'CACC' and status = 'open' and posted_minor - held_minor >= $1
@@ -122,16 +122,21 @@ function anyOf<Thing>(things: readonly Thing[]): Thing {
   return things[Math.floor(Math.random() * things.length)] ?? neverEmpty()
 }
 
-function proofClient({ clients }: SandboxDescription): ProofClient {
+async function proofClient({ clients }: SandboxDescription, db: pg.Client): Promise<ProofClient> {
   const client = clients.find(
     (one) => !one.first_party && one.token_endpoint_auth_method === 'private_key_jwt' && one.sender_constraint === 'dpop',
   )
   if (client?.jwks_file == null) throw new Error('the sandbox has no client with private_key_jwt and DPoP')
-  const key = keyOf(client.jwks_file, 'PS256')
+  const { rows } = await db.query(
+    `select metadata ->> 'token_endpoint_auth_signing_alg' as algorithm from clients.client where client_id = $1`,
+    [client.client_id],
+  )
+  const algorithm: Algorithm = rows[0]?.algorithm === 'PS256' ? 'PS256' : 'ES256'
+  const key = keyOf(client.jwks_file, algorithm)
   return {
     clientId: client.client_id,
     redirectUri: client.redirect_uris[0] ?? '',
-    key: { algorithm: 'PS256', kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) },
+    key: { algorithm, kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) },
     proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
   }
 }
