@@ -21,7 +21,7 @@ export const journey = { formAction: '/interaction/4Lk1x', pageToken: 'c2FtcGxl'
 export const signOut = { formAction: '/connected-accounts/sign-out', pageToken: 'c2FtcGxl' } as const
 
 export const clusters: readonly Cluster[] = [
-  { title: 'Your account details', lines: ['The name of your account, its number and its sort code', 'How much money is in your account'] },
+  { title: 'Your account details', lines: ['Your account name, number and sort code', 'Your account balance'] },
   { title: 'Your regular payments', lines: ['Your direct debits', 'Details of your standing orders'] },
   { title: 'Your account transactions', lines: ['Details of your transactions'] },
 ]

@@ -153,7 +153,7 @@ function luminance(color: string): number {
 test('CX-15 DB-04 without scripts: details open, accounts can be chosen, both answers arrive', async () => {
   await open('choose-accounts', withoutScripts)
   await withoutScripts.getByText('Your account details').click()
-  assert.ok(await withoutScripts.getByText('How much money is in your account').isVisible())
+  assert.ok(await withoutScripts.getByText('Your account balance').isVisible())
   await withoutScripts.getByLabel('Everyday').check()
   await withoutScripts.getByLabel('Holidays in Lisbon').check()
   await withoutScripts.getByRole('button', { name: 'Share these accounts' }).click()
@@ -183,7 +183,7 @@ test('A11Y-07 forced colours keep the edges of buttons and fields; print shows w
   const edges = `[...document.querySelectorAll('.choices button')].map((button) => getComputedStyle(button).borderTopWidth)`
   assert.deepEqual(await phone.evaluate(edges), ['2px', '2px'])
   await phone.emulateMedia({ forcedColors: null, media: 'print' })
-  assert.ok(await phone.getByText('How much money is in your account').isVisible())
+  assert.ok(await phone.getByText('Your account balance').isVisible())
   assert.equal(await phone.locator('.choices').isVisible(), false)
   await phone.emulateMedia({ media: null })
 })

@@ -9,11 +9,10 @@ import type { Chromium } from './launch-browser.ts'
  * The Chromium inside the npm package `@sparticuz/chromium`, unpacked once (200 MB) beside the packages, or where they cannot be written, in a private
  * folder of the system's temporary one. Undefined where the package has no program for this machine.
  */
-export async function bundledChromium(): Promise<Chromium | undefined> {
+export async function bundledChromium(places = usualPlaces()): Promise<Chromium | undefined> {
   if (platform() !== 'linux' || arch() !== 'x64') return undefined
-  const packageFolder = path.resolve(fileURLToPath(import.meta.resolve('@sparticuz/chromium')), '../..')
   const { version } = JSON.parse(await readFile(path.join(packageFolder, 'package.json'), 'utf8')) as { version: string }
-  const folder = await unpackedFolder(packageFolder, version)
+  const folder = await unpackedFolder(places, version)
   return {
     executablePath: path.join(folder, 'chromium'),
     // The libraries that a bare machine lacks come after its own, whose other programs depend on them.
@@ -24,19 +23,21 @@ export async function bundledChromium(): Promise<Chromium | undefined> {
   }
 }
 
+const packageFolder = path.resolve(fileURLToPath(import.meta.resolve('@sparticuz/chromium')), '../..')
+const usualPlaces = () => [path.join(packageFolder, '../../.cache'), tmpdir()]
+
 /** Tries one place after the other: what stands there already and is ours, else unpacks. */
-async function unpackedFolder(packageFolder: string, version: string): Promise<string> {
+async function unpackedFolder(places: readonly string[], version: string): Promise<string> {
   const { uid } = userInfo()
   const name = `bankside-chromium-${version}-${uid}`
-  const places = [path.join(packageFolder, '../../.cache'), tmpdir()]
   const refused: string[] = []
   for (const place of places) {
     const folder = path.join(place, name)
     if (isOurs(folder)) return folder
     try {
-      await unpackInto(folder, packageFolder)
+      if (!existsSync(folder)) await unpackInto(folder)
       if (isOurs(folder)) return folder
-      refused.push(`${folder} belongs to somebody else`)
+      refused.push(`${folder} is there and could have been put there by somebody else`)
     } catch (error) {
       refused.push(`${folder}: ${(error as Error).message}`)
     }
@@ -51,7 +52,7 @@ function isOurs(folder: string): boolean {
 }
 
 /** Several processes may unpack at once: each does so apart, the first one's rename wins, the others take what it made. */
-async function unpackInto(folder: string, packageFolder: string): Promise<void> {
+async function unpackInto(folder: string): Promise<void> {
   await mkdir(path.dirname(folder), { recursive: true })
   const apart = await mkdtemp(`${folder}-`)
   try {
