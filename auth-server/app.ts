@@ -1,0 +1,61 @@
+import type { Clock } from '@bankside/service-kit/clock'
+import type { Log } from '@bankside/service-kit/log'
+import type { Database } from '@bankside/service-kit/postgres'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import Koa from 'koa'
+import mount from 'koa-mount'
+import type { Config } from './config.ts'
+import { dashboard } from './dashboard/dashboard.ts'
+import { exactDiscovery } from './discovery.ts'
+import { answerErrors } from './http/answer-errors.ts'
+import type { Listener } from './http/endpoints.ts'
+import { gate } from './http/gate.ts'
+import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
+import { pushedRequestsOnly } from './http/pushed-requests-only.ts'
+import type { Context, Next, State } from './http/request-context.ts'
+import { requestLog } from './http/request-log.ts'
+import { setSecurityHeaders } from './http/security-headers.ts'
+import { serveAssets } from './http/serve-assets.ts'
+import { interactionPages } from './interactions/interaction-pages.ts'
+import type { AuthServerMetrics } from './metrics.ts'
+import { createProvider } from './provider.ts'
+
+export type AuthServerDependencies = {
+  readonly config: Config
+  readonly database: Database
+  readonly prepared: Prepared
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: AuthServerMetrics
+}
+
+type Handler = ReturnType<Koa['callback']>
+
+/** One provider behind two listeners: the issuer, where browsers come, and its twin, where clients come with certificates. */
+export function createAuthServer(dependencies: AuthServerDependencies): Readonly<Record<Listener, Handler>> {
+  const { config, metrics } = dependencies
+  const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
+  refineAnswers(provider, metrics)
+  const pages = [interactionPages(provider, dependencies), dashboard(dependencies)]
+
+  const listen = (listener: Listener, origin: string): Handler => {
+    const app = new Koa<State>()
+    // The library signs its cookies with the app's keys and reads them with its own.
+    app.keys = provider.keys as string[]
+    app.use(requestLog({ ...dependencies, listener }))
+    app.use(securityHeaders)
+    app.use(answerErrors(metrics))
+    app.use(gate(listener, origin))
+    app.use(exactDiscovery(config.ISSUER))
+    app.use(pushedRequestsOnly)
+    if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
+    app.use(mount(provider as unknown as Koa))
+    return app.callback()
+  }
+  return { issuer: listen('issuer', config.ISSUER), mtls: listen('mtls', config.MTLS_ISSUER) }
+}
+
+async function securityHeaders(ctx: Context, next: Next): Promise<void> {
+  await setSecurityHeaders(ctx as Koa.Context)
+  await next()
+}

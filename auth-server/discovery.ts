@@ -1,0 +1,51 @@
+import type { Context, Next } from 'koa'
+
+export const routes = {
+  authorization: '/auth',
+  token: '/token',
+  pushed_authorization_request: '/par',
+  revocation: '/revocation',
+  jwks: '/jwks',
+} as const
+
+export const wellKnownPaths: ReadonlySet<string> = new Set(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
+
+/** What the library's document lacks. Browsers never see the twin: the authorization endpoint has no alias (RFC 8705 section 5). */
+export const additionalMetadata = (mtlsIssuer: string) => ({
+  mtls_endpoint_aliases: {
+    token_endpoint: mtlsIssuer + routes.token,
+    pushed_authorization_request_endpoint: mtlsIssuer + routes.pushed_authorization_request,
+    revocation_endpoint: mtlsIssuer + routes.revocation,
+  },
+  revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
+  revocation_endpoint_auth_signing_alg_values_supported: ['PS256', 'ES256', 'EdDSA', 'Ed25519'],
+  ui_locales_supported: ['en-GB'],
+})
+
+/**
+ * The library says that it does all response modes, and takes its own address from the request. Here responses come in the
+ * query only, and the document is one, byte for byte, on whichever listener it is asked for (FAPI2-AS-01).
+ */
+export function exactDiscovery(issuer: string) {
+  const { host } = new URL(issuer)
+  return async (ctx: Context, next: Next): Promise<void> => {
+    if (!wellKnownPaths.has(ctx.path)) return next()
+    ctx.req.headers.host = host
+    await next()
+    const document = ctx.body as Record<string, unknown> | undefined
+    if (ctx.status === 200 && document !== undefined)
+      ctx.body = { ...document, response_modes_supported: ['query'], claims_supported: claimsSupported }
+    ctx.set('Cache-Control', 'public, max-age=300')
+  }
+}
+
+const claimsSupported = [
+  'sub',
+  'iss',
+  'auth_time',
+  'acr',
+  'amr',
+  'name',
+  'openbanking_intent_id',
+  'http://openbanking.org.uk/refresh_token_expires_at',
+]

@@ -1,0 +1,56 @@
+export type Listener = 'issuer' | 'mtls'
+
+export type Endpoint = {
+  /** For logs and metrics: addresses hold request URIs and interaction ids. */
+  readonly name: string
+  readonly path: RegExp
+  readonly methods: readonly ('GET' | 'HEAD' | 'POST')[]
+  readonly at: readonly Listener[]
+  /** What errors look like: pages are for people, JSON is for programs. */
+  readonly answers: 'page' | 'json' | 'asset'
+}
+
+const uid = '[A-Za-z0-9_-]{21,64}'
+const consent = 'con_[0-9a-f]{32}'
+const both = ['issuer', 'mtls'] as const
+const issuerOnly = ['issuer'] as const
+
+/** Everything that this process serves. Whatever is not here does not exist, on whichever listener it is not. */
+export const endpoints: readonly Endpoint[] = [
+  {
+    name: 'discovery',
+    path: /^\/\.well-known\/(openid-configuration|oauth-authorization-server)$/,
+    methods: ['GET', 'HEAD'],
+    at: both,
+    answers: 'json',
+  },
+  { name: 'jwks', path: /^\/jwks$/, methods: ['GET', 'HEAD'], at: both, answers: 'json' },
+  { name: 'par', path: /^\/par$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'token', path: /^\/token$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'revocation', path: /^\/revocation$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'authorization', path: /^\/auth$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
+  { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
+  { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
+  { name: 'leave', path: new RegExp(`^/interaction/${uid}/leave$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
+  { name: 'dashboard', path: /^\/connected-accounts$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
+  { name: 'dashboard_sign_in', path: /^\/connected-accounts\/sign-in$/, methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
+  { name: 'dashboard_sign_out', path: /^\/connected-accounts\/sign-out$/, methods: ['POST'], at: issuerOnly, answers: 'page' },
+  {
+    name: 'dashboard_consent',
+    path: new RegExp(`^/connected-accounts/${consent}$`),
+    methods: ['GET', 'POST'],
+    at: issuerOnly,
+    answers: 'page',
+  },
+  {
+    name: 'dashboard_stop',
+    path: new RegExp(`^/connected-accounts/${consent}/stop$`),
+    methods: ['GET', 'POST'],
+    at: issuerOnly,
+    answers: 'page',
+  },
+  { name: 'asset', path: /^\/assets\/[a-z0-9.-]+$/, methods: ['GET', 'HEAD'], at: issuerOnly, answers: 'asset' },
+]
+
+export const findEndpoint = (path: string, listener: Listener): Endpoint | undefined =>
+  endpoints.find((endpoint) => endpoint.at.includes(listener) && endpoint.path.test(path))

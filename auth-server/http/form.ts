@@ -1,0 +1,50 @@
+import { maxBodyBytes } from './gate.ts'
+import { answerProblem, problems } from './problem-answer.ts'
+import type { Context } from './request-context.ts'
+
+/** What a page's form can hold, with limits: of anything else, nothing is looked at. */
+export type Form = { one(field: string): string; all(field: string): readonly string[] }
+
+const maxFieldLength = 1_024
+
+/**
+ * Reads a posted form that came from a page of ours, or answers and returns undefined. Browsers say where a request comes
+ * from, so a form on another site is refused before anything in it is looked at (BCP-12).
+ */
+export async function readForm(ctx: Context, origin: string): Promise<Form | undefined> {
+  if (!isFromOurPage(ctx, origin)) {
+    answerProblem(ctx, problems.foreignForm)
+    return undefined
+  }
+  const body = await readBody(ctx)
+  if (body === undefined) {
+    answerProblem(ctx, problems.tooLarge)
+    return undefined
+  }
+  const fields = new URLSearchParams(body)
+  const all = (field: string) => fields.getAll(field).filter((value) => value.length <= maxFieldLength)
+  return { all, one: (field) => all(field)[0] ?? '' }
+}
+
+/** `Origin: null` is what a page sends that hides where it is; ours do not. Programs that send neither header still need the page token. */
+function isFromOurPage(ctx: Context, origin: string): boolean {
+  const site = ctx.get('Sec-Fetch-Site')
+  if (site !== '' && site !== 'same-origin') return false
+  const from = ctx.get('Origin')
+  return from === '' || from === origin || (from === 'null' && site === 'same-origin')
+}
+
+async function readBody(ctx: Context): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
+    length += (chunk as Buffer).length
+    if (length > maxBodyBytes) {
+      ctx.set('Connection', 'close')
+      ctx.req.resume()
+      return undefined
+    }
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

@@ -1,0 +1,62 @@
+import type { Listener } from './endpoints.ts'
+import { answerProblem, problems } from './problem-answer.ts'
+import type { Context, Next } from './request-context.ts'
+
+/** More than any form here needs; the library itself reads at most 56 KiB. */
+export const maxBodyBytes = 56 * 1024
+
+const formType = 'application/x-www-form-urlencoded'
+
+type Refused = { readonly status: number; readonly error: string; readonly description: string; readonly problem: keyof typeof problems }
+
+const refusals = {
+  misdirected: { status: 421, error: 'invalid_request', description: 'this server does not answer under that name', problem: 'notFound' },
+  unknown: { status: 404, error: 'not_found', description: 'unknown path', problem: 'notFound' },
+  method: { status: 405, error: 'invalid_request', description: 'method not allowed', problem: 'notAllowed' },
+  tooLarge: { status: 413, error: 'invalid_request', description: 'the request body is too large', problem: 'tooLarge' },
+  mediaType: { status: 415, error: 'invalid_request', description: `the body must be ${formType}`, problem: 'notAllowed' },
+} as const satisfies Record<string, Refused>
+
+/**
+ * Lets through what one of the endpoints can be asked. The name and port that the caller used become part of addresses that
+ * proofs are compared with (DPoP `htu`), so only this listener's own pass; an address with a host in it never does.
+ */
+export function gate(listener: Listener, origin: string) {
+  const { host } = new URL(origin)
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const { endpoint } = ctx.state
+    const refused = refusalOf(ctx, host)
+    if (refused === undefined) {
+      if (endpoint?.answers === 'json') prepareForProgram(ctx)
+      return next()
+    }
+    if (refused.status === 405) ctx.set('Allow', endpoint?.methods.join(', ') ?? '')
+    if (refused.status === 413) discardBody(ctx)
+    if (endpoint?.answers === 'page' || (endpoint === undefined && listener === 'issuer' && ctx.accepts('json', 'html') === 'html'))
+      return answerProblem(ctx, { ...problems[refused.problem], status: refused.status })
+    ctx.status = refused.status
+    ctx.body = { error: refused.error, error_description: refused.description }
+  }
+}
+
+function refusalOf(ctx: Context, host: string): Refused | undefined {
+  const { endpoint } = ctx.state
+  if (ctx.req.headers.host !== host || !ctx.req.url?.startsWith('/')) return refusals.misdirected
+  if (endpoint === undefined) return refusals.unknown
+  if (!endpoint.methods.some((method) => method === ctx.method)) return refusals.method
+  if (ctx.method !== 'POST') return undefined
+  if ((ctx.request.length ?? 0) > maxBodyBytes) return refusals.tooLarge
+  return ctx.is(formType) ? undefined : refusals.mediaType
+}
+
+/** Whatever it says that it accepts, it reads JSON; and it keeps nothing (PAR-04, RFC 6749 section 5.1). */
+function prepareForProgram(ctx: Context): void {
+  ctx.req.headers.accept = 'application/json'
+  if (ctx.method === 'POST') ctx.set('Cache-Control', 'no-cache, no-store')
+}
+
+/** The rest of the body is read and dropped, or the client would see its connection break before it sees the answer. */
+function discardBody(ctx: Context): void {
+  ctx.set('Connection', 'close')
+  ctx.req.resume()
+}

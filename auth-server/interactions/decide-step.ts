@@ -1,0 +1,94 @@
+import { hash } from 'node:crypto'
+import { authoriseConsent } from '@bankside/bank/consents/authorise-consent'
+import type { CustomerId } from '@bankside/bank/ids'
+import { refuse } from '@bankside/bank/refusal'
+import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import type { Provider } from 'oidc-provider'
+import type { Form } from '../http/form.ts'
+import { isFirstParty } from '../storage/client-storage.ts'
+import { longestJourneySeconds } from '../tokens/lifetimes.ts'
+import type { Audiences } from '../tokens/resource-servers.ts'
+import { endedBy } from './end-journey.ts'
+import { saveGrant } from './grant.ts'
+import { type JourneyState, keepJourney } from './journey.ts'
+import type { Visit } from './visit.ts'
+
+type Deciding = { readonly provider: Provider; readonly database: Database; readonly audiences: Audiences }
+
+/** The customer says yes: the consent, the journey and the request that led to it move together or not at all. */
+export async function submitDecision({ provider, database, audiences }: Deciding, visit: Visit, form: Form): Promise<JourneyState> {
+  const { interaction, client, consent, journey, now } = visit
+  const { errors: _shown, ...state } = journey.state
+  const customerId = signedIn(state)
+  const accountIds = form.all('account')
+  const order = {
+    interaction,
+    clientId: client.clientId,
+    customerId,
+    consent,
+    debtorAccountId: accountIds[0],
+    firstParty: isFirstParty(client),
+    now,
+  }
+  const grant = await saveGrant(provider, audiences, order)
+  try {
+    const next = await transact(database, async (tx) => {
+      await claimRequest(tx, visit)
+      const grantId = grant.jti
+      const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId })
+      const reached: JourneyState = outcome === 'authorised' ? { ...state, step: 'finished', grantId } : endedBy(state, 'wrong_debtor')
+      await keepJourney(tx, { interactionUid: interaction.uid, pageNumber: journey.pageNumber, state: reached })
+      return reached
+    })
+    if (next.grantId === undefined) await grant.destroy()
+    return next
+  } catch (error) {
+    await grant.destroy()
+    throw error
+  }
+}
+
+async function authorise(
+  tx: Transaction,
+  { consent, client, journey, requestId, userAgent, now }: Visit,
+  { customerId, accountIds, grantId }: { customerId: CustomerId; accountIds: readonly string[]; grantId: string },
+): Promise<'authorised' | 'rejected'> {
+  if (consent === undefined) return refuse('consent_not_found', 'the consent is not open any more')
+  const { outcome } = await authoriseConsent(tx, {
+    consentId: consent.id,
+    clientId: client.clientId,
+    customerId,
+    accountIds,
+    grantId,
+    ...(consent.kind !== 'account_access' && { challengeId: journey.state.challengeId }),
+    interactionId: requestId,
+    evidence: { page: journey.state.step, locale: 'en-GB', device: userAgent, shown: termsOf(consent) },
+    now,
+  })
+  return outcome
+}
+
+/** What the page was made from: with the version of the pages, an auditor can show it again (CX-19). */
+const termsOf = (consent: NonNullable<Visit['consent']>) =>
+  consent.kind === 'account_access'
+    ? { permissions: [...consent.permissions], expires_at: consent.expiresAt?.toISOString() ?? null }
+    : { amount: consent.amount.minor.toString(), currency: consent.amount.currency, creditor: { ...consent.creditor } }
+
+/**
+ * Of several journeys that began with one pushed request, one may end with a yes. The library uses the request up when it
+ * answers, which is after this: so the first yes is marked here, with the consent.
+ */
+async function claimRequest(tx: Transaction, { interaction, now }: Visit): Promise<void> {
+  const { parJti: pushed } = interaction as { readonly parJti?: unknown }
+  if (typeof pushed !== 'string') throw new Error('a journey that no pushed request began')
+  const claimed = await tx.maybeOne(sql.type(z.object({ claimed: z.boolean() }))`
+    insert into oidc.used_identifier (id_hash, expires_at)
+    values (${sql.binary(hash('sha256', `authorised ${pushed}`, 'buffer'))}, ${sql.timestamp(new Date(now.getTime() + 2 * longestJourneySeconds * 1000))})
+    on conflict on constraint identifier_is_used_once do nothing returning true as claimed`)
+  if (claimed === null) refuse('consent_already_used', 'the request was answered in another window')
+}
+
+export function signedIn({ customerId, authenticatedAt }: JourneyState): CustomerId {
+  if (customerId === undefined || authenticatedAt === undefined) throw new Error('nobody is signed in on this journey')
+  return customerId
+}

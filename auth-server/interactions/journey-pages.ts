@@ -1,0 +1,117 @@
+import type { Consent, PaymentConsent } from '@bankside/bank/consents/consent'
+import { type AccountToChoose, listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
+import { permissionTexts } from '@bankside/bank/consents/permission-texts'
+import { chooseAccountsPage } from '@bankside/consent-ui/choose-accounts'
+import { confirmPaymentPage } from '@bankside/consent-ui/confirm-payment'
+import { formatPayeeAccount } from '@bankside/consent-ui/format/account-number'
+import { formatAmount } from '@bankside/consent-ui/format/amount'
+import { formatExpiry, formatTransactionWindow } from '@bankside/consent-ui/format/consent-terms'
+import type { FormPage } from '@bankside/consent-ui/page'
+import { secondFactorPage } from '@bankside/consent-ui/second-factor'
+import { type SignInContext, signInPage } from '@bankside/consent-ui/sign-in'
+import type { Html } from '@bankside/service-kit/html'
+import type { Transaction } from '@bankside/service-kit/postgres'
+import { commonOf } from '../common-view.ts'
+import { signedIn } from './decide-step.ts'
+import { pageToken, type Step } from './journey.ts'
+import { journeys, type Visit } from './visit.ts'
+
+/** The page that the journey is at, made from what is true now. */
+export async function renderStep(tx: Transaction, visit: Visit, formKey: string): Promise<Html> {
+  const { state } = visit.journey
+  const page = formPage(visit, formKey)
+  switch (state.step) {
+    case 'sign_in':
+      return signInPage({ ...page, username: state.username, cancel: true, context: contextOf(visit) })
+    case 'second_factor':
+      return secondFactorPage({ ...page, expiresAt: new Date(state.challengeExpiresAt ?? visit.now), payment: paymentOf(visit.consent) })
+    case 'choose_accounts':
+      return chooseAccounts(tx, visit, page)
+    case 'confirm_payment':
+      return confirmPayment(tx, visit, page)
+    default:
+      throw new Error(`no page shows ${state.step}`)
+  }
+}
+
+function formPage({ interaction, client, journey, kind }: Visit, formKey: string): FormPage {
+  const { step, errors, username } = journey.state
+  const steps: readonly Step[] = journeys[kind].filter((name) => name !== 'finished')
+  const fromTheStart = step === 'sign_in' || username !== undefined
+  return {
+    common: commonOf(client.clientName),
+    formAction: `/interaction/${interaction.uid}`,
+    pageToken: pageToken(formKey, interaction.uid, journey.pageNumber),
+    errors,
+    ...(fromTheStart && { step: { number: steps.indexOf(step) + 1, of: steps.length } }),
+  }
+}
+
+function contextOf({ consent, kind }: Visit): SignInContext {
+  if (consent !== undefined && consent.kind !== 'account_access')
+    return { kind: 'payment', payee: consent.creditor.name, amount: formatAmount(consent.amount) }
+  return { kind: kind === 'first_party' ? 'first_party' : 'account_access' }
+}
+
+function paymentOf(consent: Consent | undefined) {
+  if (consent === undefined || consent.kind === 'account_access') return undefined
+  const { creditor, amount, reference } = consent
+  return { payee: creditor.name, payeeIdentification: formatPayeeAccount(creditor), amount: formatAmount(amount), reference }
+}
+
+async function chooseAccounts(tx: Transaction, { consent, journey }: Visit, page: FormPage): Promise<Html> {
+  if (consent?.kind !== 'account_access') throw new Error('accounts are chosen for an account access')
+  const accounts = await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })
+  const asksTransactions = consent.permissions.some((permission) => permission.startsWith('ReadTransactions'))
+  return chooseAccountsPage({
+    ...page,
+    clusters: permissionTexts(consent.permissions),
+    accounts: accounts.map((account) => ({
+      id: account.id,
+      nickname: account.nickname,
+      ...describe(account),
+      currency: account.currency,
+      eligible: account.ineligible === undefined,
+      reason: account.ineligible === undefined ? undefined : 'This account is not open.',
+      selected: account.selected,
+    })),
+    expiry: formatExpiry(consent.expiresAt),
+    transactionWindow: asksTransactions ? formatTransactionWindow({ from: consent.transactionFrom, to: consent.transactionTo }) : undefined,
+    renewal: consent.customerId !== undefined,
+  })
+}
+
+async function confirmPayment(tx: Transaction, { consent, journey }: Visit, page: FormPage): Promise<Html> {
+  if (consent === undefined || consent.kind === 'account_access') throw new Error('a payment is confirmed for a payment')
+  const accounts = (await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })).filter(
+    ({ ineligible }) => ineligible === undefined,
+  )
+  const choices = accounts.map(toPayFrom)
+  return confirmPaymentPage({
+    ...page,
+    ...confirmation(consent),
+    ...(consent.debtor === undefined ? { accounts: choices } : { debtor: choices[0] }),
+  })
+}
+
+const confirmation = ({ creditor, amount, reference }: PaymentConsent) => ({
+  payee: creditor.name,
+  payeeIdentification: formatPayeeAccount(creditor),
+  amountText: formatAmount(amount),
+  reference,
+})
+
+const toPayFrom = (account: AccountToChoose) => ({
+  id: account.id,
+  nickname: account.nickname,
+  maskedIdentifier: describe(account).maskedIdentifier,
+  availableText: formatAmount(account.available),
+  insufficient: account.insufficient,
+})
+
+const typeLabels = { CACC: 'Current account', SVGS: 'Savings account', OTHR: 'Account' } as const
+
+export const describe = ({ typeCode, lastFour }: { typeCode: keyof typeof typeLabels; lastFour: string }) => ({
+  typeLabel: typeLabels[typeCode],
+  maskedIdentifier: `ending ${lastFour}`,
+})

@@ -1,0 +1,104 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { handleHash } from '../storage/handle-hash.ts'
+import { idleSeconds } from '../tokens/lifetimes.ts'
+import { type EndReason, endings } from './endings.ts'
+
+export type Step = 'sign_in' | 'second_factor' | 'choose_accounts' | 'confirm_payment' | 'finished' | 'ended'
+
+/** How far one customer is on the way through the pages of one authorization request. */
+export type Journey = {
+  /** The number of the page that may be answered next. */
+  readonly pageNumber: number
+  readonly state: JourneyState
+}
+
+const fieldError = z.object({ field: z.string(), message: z.string() })
+const customerId = z.custom<CustomerId>((id) => typeof id === 'string' && id.startsWith('cus_'))
+
+const endReason = z.custom<EndReason>((reason) => typeof reason === 'string' && Object.hasOwn(endings, reason))
+
+const journeyState = z.object({
+  step: z.enum(['sign_in', 'second_factor', 'choose_accounts', 'confirm_payment', 'finished', 'ended']),
+  /** Known once the password was right, or from a session. Signed in only when `authenticatedAt` is there. */
+  customerId: customerId.optional(),
+  /** Seconds since the epoch, when both factors had been given. */
+  authenticatedAt: z.number().optional(),
+  /** As typed, so that it need not be typed again. */
+  username: z.string().optional(),
+  challengeId: z.string().optional(),
+  challengeExpiresAt: z.string().optional(),
+  consentId: z.custom<ConsentId>(isConsentId).optional(),
+  grantId: z.string().optional(),
+  errors: z.array(fieldError).optional(),
+  /** Why there is no way on; the third party is told the error when the customer goes back to it. */
+  ended: z.object({ reason: endReason, error: z.string() }).optional(),
+})
+export type JourneyState = z.infer<typeof journeyState>
+
+const journeyRow = z.object({ page_number: z.number(), state: journeyState })
+
+const expiry = (now: Date) => sql.timestamp(new Date(now.getTime() + idleSeconds * 1000))
+
+/** The journey of an interaction, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
+export async function openJourney(
+  tx: Transaction,
+  { interactionUid, begin, now }: { interactionUid: string; begin: () => Promise<JourneyState>; now: Date },
+): Promise<Journey> {
+  const hash = sql.binary(handleHash(interactionUid))
+  const open = await tx.maybeOne(sql.type(journeyRow)`
+    update oidc.journey set expires_at = ${expiry(now)} where journey_hash = ${hash} and expires_at > ${sql.timestamp(now)}
+    returning page_number, state`)
+  if (open !== null) return toJourney(open)
+  const row = await tx.one(sql.type(journeyRow)`
+    insert into oidc.journey as journey (journey_hash, page_number, state, expires_at)
+    values (${hash}, 1, ${JSON.stringify(await begin())}::jsonb, ${expiry(now)})
+    on conflict (journey_hash) do update set
+      page_number = journey.page_number + case when journey.expires_at > ${sql.timestamp(now)} then 0 else 1 end,
+      state = case when journey.expires_at > ${sql.timestamp(now)} then journey.state else excluded.state end,
+      expires_at = excluded.expires_at
+    returning page_number, state`)
+  return toJourney(row)
+}
+
+/** Takes the answer to a page, once: undefined for one that was answered before, was replaced, or has run out. */
+export async function claimPage(
+  tx: Transaction,
+  { interactionUid, pageNumber, now }: { interactionUid: string; pageNumber: number; now: Date },
+): Promise<Journey | undefined> {
+  const row = await tx.maybeOne(sql.type(journeyRow)`
+    update oidc.journey set page_number = page_number + 1, expires_at = ${expiry(now)}
+    where journey_hash = ${sql.binary(handleHash(interactionUid))} and page_number = ${pageNumber} and expires_at > ${sql.timestamp(now)}
+    returning page_number, state`)
+  return row === null ? undefined : toJourney(row)
+}
+
+/** What a page was answered with leads here. Only whoever claimed the page may say so. */
+export async function keepJourney(
+  tx: Transaction,
+  { interactionUid, pageNumber, state }: { interactionUid: string; pageNumber: number; state: JourneyState },
+): Promise<void> {
+  await tx.query(sql.unsafe`
+    update oidc.journey set state = ${JSON.stringify(state)}::jsonb
+    where journey_hash = ${sql.binary(handleHash(interactionUid))} and page_number = ${pageNumber}`)
+}
+
+const toJourney = (row: z.infer<typeof journeyRow>): Journey => ({ pageNumber: row.page_number, state: row.state })
+
+/** Ties a page to its journey and number. Without the key nobody makes one, and with the cookie of another browser none helps. */
+export function pageToken(formKey: string, interactionUid: string, pageNumber: number): string {
+  const mac = createHmac('sha256', formKey)
+    .update(JSON.stringify(['journey', interactionUid, pageNumber]))
+    .digest('base64url')
+  return `${pageNumber}.${mac}`
+}
+
+/** The number of the page that a token is of, if it is one of this journey. */
+export function pageNumberOf(formKey: string, interactionUid: string, token: unknown): number | undefined {
+  const [, number] = /^(\d{1,6})\.[\w-]{43}$/.exec(typeof token === 'string' ? token : '') ?? []
+  if (number === undefined) return undefined
+  const expected = Buffer.from(pageToken(formKey, interactionUid, Number(number)))
+  const given = Buffer.from(String(token))
+  return expected.length === given.length && timingSafeEqual(expected, given) ? Number(number) : undefined
+}

@@ -1,0 +1,44 @@
+import { systemClock } from '@bankside/service-kit/clock'
+import { createLog } from '@bankside/service-kit/log'
+import { createMetrics } from '@bankside/service-kit/metrics'
+import { startOperations } from '@bankside/service-kit/operations-server'
+import { openDatabase, sql } from '@bankside/service-kit/postgres'
+import { openPrepared } from '@bankside/service-kit/prepared'
+import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
+import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
+import { createAuthServer } from './app.ts'
+import { readAuthServerConfig } from './config.ts'
+import { createAuthServerMetrics } from './metrics.ts'
+
+const drainMs = 10_000
+
+const config = readAuthServerConfig()
+const log = createLog({ level: config.LOG_LEVEL, name: 'auth-server' })
+const registry = createMetrics('auth-server')
+const database = await openDatabase(config.DATABASE_URL)
+const prepared = openPrepared(config.DATABASE_URL)
+
+const handlers = createAuthServer({ config, database, prepared, clock: systemClock, log, metrics: createAuthServerMetrics(registry) })
+const certificates = [
+  { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },
+  { key: config.TLS_RSA_KEY, cert: config.TLS_RSA_CERT },
+]
+const issuer = createTlsServer({ certificates, requestClientCertificate: false }, handlers.issuer)
+const mtls = createTlsServer({ certificates, clientCa: config.CLIENT_CA, requestClientCertificate: true }, handlers.mtls)
+const address = config.LISTEN_ADDRESS
+const operations = await startOperations({
+  port: config.OPERATIONS_PORT,
+  address: '127.0.0.1',
+  checks: { database: () => database.query(sql.unsafe`select 1`) },
+  registry,
+})
+await Promise.all([listen(issuer, { port: config.ISSUER_PORT, address }), listen(mtls, { port: config.MTLS_PORT, address })])
+
+runUntilStopped({
+  log,
+  async stop() {
+    operations.drain()
+    await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs })])
+    await Promise.all([database.end(), prepared.end(), operations.close()])
+  },
+})

@@ -1,0 +1,153 @@
+import { clientCertificate } from '@bankside/service-kit/client-certificate'
+import type { Clock } from '@bankside/service-kit/clock'
+import type { Log } from '@bankside/service-kit/log'
+import type { Database } from '@bankside/service-kit/postgres'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { clockToleranceSeconds, createAssertClientAssertion } from './client-authentication/client-assertion.ts'
+import { isSubjectOf } from './client-authentication/distinguished-name.ts'
+import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
+import { signingAlgorithms } from './client-policy.ts'
+import type { Config } from './config.ts'
+import { additionalMetadata, routes } from './discovery.ts'
+import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
+import { authorizationDetailTypes } from './intents/authorization-details.ts'
+import { detailsForAccessToken, detailsForCode } from './intents/granted-details.ts'
+import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
+import { promptPolicy } from './interactions/prompt-policy.ts'
+import { protocolErrors } from './protocol-errors.ts'
+import { createAdapter } from './storage/adapter.ts'
+import { useIdentifier } from './storage/use-identifier.ts'
+import * as lifetimes from './tokens/lifetimes.ts'
+import { pairwiseSubject } from './tokens/pairwise-subject.ts'
+import { createResourceServers, scopes } from './tokens/resource-servers.ts'
+import { createFindAccount, extraTokenClaims, refreshTokenExpiresAt } from './tokens/token-claims.ts'
+
+export type ProviderDependencies = {
+  readonly config: Config
+  readonly database: Database
+  readonly prepared: Prepared
+  readonly clock: Clock
+  readonly log: Log
+  readonly renderError: NonNullable<Configuration['renderError']>
+}
+
+/** oidc-provider as this bank runs it. What is not on here is neither served nor advertised. */
+export function createProvider(dependencies: ProviderDependencies): Provider {
+  const { config, prepared } = dependencies
+  const provider = new Provider(config.ISSUER, configuration(dependencies))
+  // The library looks first and writes after: two that race would both find nothing.
+  provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
+    protocolErrors(useIdentifier(prepared, issuer, identifier, expiresAt))
+  return provider
+}
+
+function configuration({ config, database, prepared, clock, log, renderError }: ProviderDependencies): Configuration {
+  const { SECRETS: secrets } = config
+  return {
+    adapter: createAdapter(prepared, clock, log),
+    jwks: config.SIGNING_KEYS,
+    routes,
+    responseTypes: ['code'],
+    scopes: [...new Set([...scopes.ukOpenBanking, ...scopes.bankApi])],
+    subjectTypes: ['pairwise', 'public'],
+    pairwiseIdentifier: (_ctx, customerId, client) => pairwiseSubject(secrets.pairwise_salt, customerId, client.clientId),
+    claims: { openid: ['sub', 'acr', 'amr', 'auth_time', refreshTokenExpiresAt], profile: ['name'], openbanking_intent_id: null },
+    acrValues: [acrOfSca],
+    clientAuthMethods: ['private_key_jwt', 'tls_client_auth'],
+    assertJwtClientAuthClaimsAndHeader: createAssertClientAssertion(clock),
+    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'private_key_jwt' },
+    extraClientMetadata: { properties: ['profile', 'first_party'] },
+    // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
+    extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
+    enabledJWA: {
+      clientAuthSigningAlgValues: [...signingAlgorithms],
+      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+      idTokenSigningAlgValues: ['ES256', 'PS256'],
+    },
+    clockTolerance: clockToleranceSeconds,
+    allowOmittingSingleRegisteredRedirectUri: false,
+    pkce: { required: () => true },
+    clientBasedCORS: () => false,
+    // Keys of clients are registered, nothing is fetched: a URL in a request or in metadata leads nowhere.
+    fetch: async () => {
+      throw new Error('the authorization server calls nobody')
+    },
+    discovery: additionalMetadata(config.MTLS_ISSUER),
+    cookies: {
+      keys: secrets.cookie_keys,
+      names: { session: '__Host-bankside_session', interaction: '__Secure-bankside_interaction', resume: '__Secure-bankside_resume' },
+      long: { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
+      short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
+    },
+    ttl: {
+      AccessToken: lifetimes.accessTokenSeconds,
+      ClientCredentials: lifetimes.accessTokenSeconds,
+      AuthorizationCode: lifetimes.authorizationCodeSeconds,
+      IdToken: lifetimes.idTokenSeconds,
+      Session: lifetimes.idleSeconds,
+      Interaction: lifetimes.longestJourneySeconds,
+      RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
+    },
+    findAccount: createFindAccount(database),
+    extraTokenClaims,
+    issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
+    rotateRefreshToken: false,
+    expiresWithSession: () => false,
+    // A grant is for one consent: it is found only in the journey that made it, never again through the session.
+    loadExistingGrant: async (ctx) => {
+      const grantId = ctx.oidc.result?.consent?.grantId
+      return grantId === undefined ? undefined : ctx.oidc.provider.Grant.find(grantId)
+    },
+    interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
+    renderError,
+    features: features({ config, clock }),
+  }
+}
+
+function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'clock'>): NonNullable<Configuration['features']> {
+  const certificateOf = (ctx: KoaContextWithOIDC) =>
+    clientCertificate(ctx.req, { trustedProxyAddresses: config.TRUSTED_PROXY_ADDRESSES, clientCa: config.CLIENT_CA, clock })
+  return {
+    devInteractions: { enabled: false },
+    userinfo: { enabled: false },
+    rpInitiatedLogout: { enabled: false },
+    fapi: { enabled: true, profile: (_ctx, client) => fapiProfiles[client?.['profile'] as keyof typeof fapiProfiles] ?? '2.0' },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+    clientCredentials: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    claimsParameter: { enabled: true, assertClaimsParameter },
+    resourceIndicators: { enabled: true, ...createResourceServers({ ukOpenBanking: config.UK_AUDIENCE, bankApi: config.BANK_AUDIENCE }) },
+    richAuthorizationRequests: {
+      enabled: true,
+      types: authorizationDetailTypes,
+      authorizationDetailsForGrantSource: detailsForCode,
+      authorizationDetailsForAccessToken: detailsForAccessToken,
+    },
+    dPoP: {
+      enabled: true,
+      nonceSecret: config.SECRETS.dpop_nonce_secret,
+      requireNonce: (ctx) => {
+        assertProofNotFromTheFuture(ctx, clock.now().getTime() / 1000)
+        return false
+      },
+    },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      tlsClientAuth: true,
+      getCertificate: (ctx) => certificateOf(ctx)?.certificate,
+      certificateAuthorized: (ctx) => certificateOf(ctx)?.trusted === true,
+      certificateSubjectMatches: (ctx, property, registered) => {
+        const found = certificateOf(ctx)
+        return found !== undefined && property === 'tls_client_auth_subject_dn' && isSubjectOf(found.certificate, registered)
+      },
+    },
+  }
+}
+
+/** D1: one server, a profile per client. The names are those of `clients.client.profile`. */
+const fapiProfiles = { fapi2_sp: '2.0' } as const
+
+const isPayment = (ctx: KoaContextWithOIDC, granted: ReadonlySet<string>): boolean =>
+  granted.has('payments') || ctx.oidc.entities.Grant?.rar?.some(({ type }) => type === 'payment_initiation') === true

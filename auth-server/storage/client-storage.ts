@@ -1,0 +1,56 @@
+import type { Log } from '@bankside/service-kit/log'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import { Refusal } from '@bankside/service-kit/refusal'
+import type { Adapter, AdapterPayload, Client } from 'oidc-provider'
+import { assertClientPolicy, isClientProfile } from '../client-policy.ts'
+
+type Row = {
+  readonly client_id: string
+  readonly profile: string
+  readonly name: string
+  readonly first_party: boolean
+  readonly metadata: Record<string, unknown>
+}
+
+/**
+ * Registered clients, read with every request: a client that is blocked is unknown to the very next one. The policy of its
+ * profile is checked here again, so that a row that came in by another way than registration opens nothing.
+ */
+export function clientStorage(prepared: Prepared, log: Log): Partial<Adapter> {
+  return {
+    async find(id) {
+      const [row] = await prepared.query<Row>(
+        'oidc_client_find',
+        `select client_id, profile, name, first_party, metadata from clients.client where client_id = $1 and status = 'active'`,
+        [id],
+      )
+      if (row === undefined) return undefined
+      return withinPolicy(row, log) ? ({ ...row.metadata, ...ofOurs(row) } as AdapterPayload) : undefined
+    },
+  }
+}
+
+function withinPolicy({ client_id, profile, metadata }: Row, log: Log): boolean {
+  if (!isClientProfile(profile)) throw new Error(`client ${client_id} has a profile that this version does not know`)
+  try {
+    assertClientPolicy(metadata, profile)
+    return true
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    log.error({ client_id, profile, problems: error.message }, 'a registered client breaks the policy of its profile and is not served')
+    return false
+  }
+}
+
+/** What the row says wins over what the metadata says. Only `query` responses are made: the others need a script or a fragment. */
+const ofOurs = (row: Row) => ({
+  client_id: row.client_id,
+  client_name: row.name,
+  profile: row.profile,
+  first_party: row.first_party,
+  subject_type: row.first_party ? 'public' : 'pairwise',
+  response_modes: ['query'],
+  authorization_details_types: [row.first_party ? 'payment_initiation' : 'openbanking_consent'],
+})
+
+export const isFirstParty = (client: Client): boolean => client['first_party'] === true

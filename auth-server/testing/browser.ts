@@ -1,0 +1,120 @@
+import { freshCode, type TestCustomer } from './bank-fixtures.ts'
+import { type Answer, exchange } from './exchange.ts'
+import type { TestServer } from './test-server.ts'
+import type { ThirdParty } from './third-party.ts'
+
+/** A browser without JavaScript: keeps cookies by path, follows nothing by itself unless told to. */
+export class Browser {
+  readonly server: TestServer
+  readonly cookies = new Map<string, { value: string; path: string }>()
+
+  constructor(server: TestServer) {
+    this.server = server
+  }
+
+  async get(url: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.visit(url, { headers: { ...headers } })
+  }
+
+  /** Posts as a browser does from a page with `Referrer-Policy: no-referrer`. */
+  async post(url: string, form: URLSearchParams, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.visit(url, { form, headers: { origin: 'null', 'sec-fetch-site': 'same-origin', ...headers } })
+  }
+
+  /** Where redirects on the issuer's own origin lead. */
+  async follow(answer: Answer): Promise<Answer> {
+    let current = answer
+    for (let hops = 0; hops < 6 && current.status === 303; hops++) {
+      const url = new URL(current.headers['location'] ?? '', this.server.issuer)
+      if (url.origin !== this.server.issuer) return current
+      current = await this.get(url.href)
+    }
+    return current
+  }
+
+  private async visit(url: string, request: { form?: URLSearchParams; headers: Record<string, string> }): Promise<Answer> {
+    const absolute = new URL(url, this.server.issuer)
+    const cookie = [...this.cookies]
+      .filter(([, { path }]) => absolute.pathname.startsWith(path))
+      .map(([name, { value }]) => `${name}=${value}`)
+    const answer = await exchange(absolute.href, {
+      ca: this.server.ca,
+      ...request,
+      headers: { accept: 'text/html', ...request.headers, cookie: cookie.join('; ') },
+    })
+    for (const line of answer.cookies) this.keep(line)
+    return answer
+  }
+
+  private keep(line: string): void {
+    const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
+    const [name = '', ...value] = pair.split('=')
+    const path = attributes.find((attribute) => attribute.toLowerCase().startsWith('path='))?.slice(5) ?? '/'
+    if (attributes.some((attribute) => /^expires=Thu, 01 Jan 1970/i.test(attribute))) this.cookies.delete(name)
+    else this.cookies.set(name, { value: value.join('='), path })
+  }
+}
+
+export type PageForm = { readonly action: string; readonly fields: URLSearchParams; readonly choices: readonly string[] }
+
+/** The form of a page: its hidden fields, and what can be chosen. */
+export function formOf(page: Answer): PageForm {
+  const action = /<form[^>]*action="([^"]*)"/.exec(page.text)?.[1]
+  if (action === undefined) throw new Error(`no form: ${page.status} ${page.text.slice(0, 2_000)}`)
+  const inputs = [...page.text.matchAll(/<input\b[^>]*>/g)].map(([tag]) => tag)
+  const value = (tag: string, name: string) => new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1] ?? ''
+  const fields = new URLSearchParams(
+    inputs.filter((tag) => value(tag, 'type') === 'hidden').map((tag) => [value(tag, 'name'), value(tag, 'value')] as [string, string]),
+  )
+  const choices = inputs.filter((tag) => ['checkbox', 'radio'].includes(value(tag, 'type'))).map((tag) => value(tag, 'value'))
+  return { action, fields, choices }
+}
+
+export function fill(form: PageForm, values: Record<string, string | readonly string[]>): URLSearchParams {
+  const filled = new URLSearchParams(form.fields)
+  for (const [name, value] of Object.entries(values)) {
+    filled.delete(name)
+    for (const one of Array.isArray(value) ? value : [value]) filled.append(name, one as string)
+  }
+  return filled
+}
+
+/** One customer in front of one browser. */
+export class CustomerAtBrowser {
+  readonly browser: Browser
+  readonly customer: TestCustomer
+
+  constructor(server: TestServer, customer: TestCustomer) {
+    this.browser = new Browser(server)
+    this.customer = customer
+  }
+
+  async open(thirdParty: ThirdParty, requestUri: string): Promise<Answer> {
+    const query = new URLSearchParams({ client_id: thirdParty.clientId, request_uri: requestUri })
+    return this.browser.follow(await this.browser.get(`/auth?${query}`))
+  }
+
+  async submit(page: Answer, values: Record<string, string | readonly string[]>): Promise<Answer> {
+    const form = formOf(page)
+    return this.browser.follow(await this.browser.post(form.action, fill(form, { action: 'continue', ...values })))
+  }
+
+  async signIn(page: Answer): Promise<Answer> {
+    const second = await this.submit(page, { username: this.customer.username, password: this.customer.password })
+    return this.enterCode(second)
+  }
+
+  async enterCode(page: Answer): Promise<Answer> {
+    return this.submit(page, { code: await freshCode(this.browser.server, this.customer) })
+  }
+
+  agree(page: Answer, accounts: readonly string[]): Promise<Answer> {
+    return this.submit(page, { action: 'confirm', account: accounts })
+  }
+}
+
+/** The parameters of the redirect to the third party. */
+export function responseOf(answer: Answer): Record<string, string> {
+  if (answer.status !== 303) throw new Error(`not redirected: ${answer.status} ${answer.text.slice(0, 3_000)}`)
+  return Object.fromEntries(new URL(answer.headers['location'] ?? '').searchParams)
+}

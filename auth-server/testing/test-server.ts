@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Credential, createAuthority } from '@bankside/certs/authority'
+import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
+import { createSigningKeys } from '@bankside/certs/signing-keys'
+import { systemClock } from '@bankside/service-kit/clock'
+import { createLog } from '@bankside/service-kit/log'
+import { createMetrics } from '@bankside/service-kit/metrics'
+import { type Database, openDatabase } from '@bankside/service-kit/postgres'
+import { openPrepared } from '@bankside/service-kit/prepared'
+import { createTestDatabase } from '@bankside/service-kit/test-database'
+import { createTlsServer, listen } from '@bankside/service-kit/tls-server'
+import { createAuthServer } from '../app.ts'
+import { readAuthServerConfig } from '../config.ts'
+import { createAuthServerMetrics } from '../metrics.ts'
+
+export type TestServer = {
+  readonly issuer: string
+  readonly mtlsIssuer: string
+  readonly audiences: { readonly uk: string; readonly bank: string }
+  readonly ca: string
+  readonly owner: Database
+  /** JSON lines, as they were written. */
+  readonly logged: string[]
+  readonly dataKey: Buffer
+  /** A transport certificate of the sandbox's authority, or one by an authority that nobody trusts. */
+  issueCertificate(name: string, options?: { untrusted?: boolean }): Promise<Credential>
+  stop(): Promise<void>
+}
+
+/** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
+export async function startTestServer(): Promise<TestServer> {
+  const now = new Date()
+  const [authority, other, testDatabase] = await Promise.all([
+    createAuthority({ commonName: 'Test authority', now }),
+    createAuthority({ commonName: 'Other authority', now }),
+    createTestDatabase(),
+  ])
+  const [ec, rsa] = await Promise.all([
+    issueServerCertificate(authority, { keyKind: 'ec', now }),
+    issueServerCertificate(authority, { keyKind: 'rsa', now }),
+  ])
+  const handlers: { issuer?: Handler; mtls?: Handler } = {}
+  const certificates = [ec, rsa]
+  const issuerServer = createTlsServer({ certificates, requestClientCertificate: false }, (request, response) =>
+    handlers.issuer?.(request, response),
+  )
+  const mtlsServer = createTlsServer({ certificates, clientCa: authority.cert, requestClientCertificate: true }, (request, response) =>
+    handlers.mtls?.(request, response),
+  )
+  const [issuerPort, mtlsPort] = await Promise.all(
+    [issuerServer, mtlsServer].map((server) => listen(server, { port: 0, address: '127.0.0.1' })),
+  )
+  const issuer = `https://localhost:${issuerPort}`
+  const mtlsIssuer = `https://localhost:${mtlsPort}`
+  const secret = () => randomBytes(32).toString('base64url')
+  const dataKey = randomBytes(32)
+  const config = readAuthServerConfig({
+    ISSUER: issuer,
+    MTLS_ISSUER: mtlsIssuer,
+    ISSUER_PORT: '1',
+    MTLS_PORT: '1',
+    OPERATIONS_PORT: '1',
+    UK_AUDIENCE: 'https://localhost:1/open-banking',
+    BANK_AUDIENCE: 'https://localhost:1/api/v1',
+    DATABASE_URL: testDatabase.authServerUrl,
+    TLS_RSA_KEY: rsa.key,
+    TLS_RSA_CERT: rsa.cert,
+    TLS_EC_KEY: ec.key,
+    TLS_EC_CERT: ec.cert,
+    CLIENT_CA: authority.cert,
+    SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
+    SECRETS: JSON.stringify({
+      cookie_keys: [secret()],
+      pairwise_salt: secret(),
+      form_key: secret(),
+      dpop_nonce_secret: secret(),
+      customer_data_key: dataKey.toString('base64url'),
+    }),
+  })
+  const database = await openDatabase(config.DATABASE_URL)
+  const prepared = openPrepared(config.DATABASE_URL)
+  const owner = await openDatabase(testDatabase.ownerUrl)
+  const logged: string[] = []
+  const log = createLog({ level: 'info', name: 'auth-server' }, { write: (line: string) => void logged.push(line) })
+  Object.assign(
+    handlers,
+    createAuthServer({
+      config,
+      database,
+      prepared,
+      clock: systemClock,
+      log,
+      metrics: createAuthServerMetrics(createMetrics('auth-server')),
+    }),
+  )
+  return {
+    issuer,
+    mtlsIssuer,
+    audiences: { uk: config.UK_AUDIENCE, bank: config.BANK_AUDIENCE },
+    ca: authority.cert,
+    owner,
+    logged,
+    dataKey,
+    issueCertificate: (name, { untrusted = false } = {}) =>
+      issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
+    async stop() {
+      for (const server of [issuerServer, mtlsServer]) {
+        server.close()
+        server.closeAllConnections()
+      }
+      await Promise.all([database.end(), prepared.end(), owner.end()])
+      await testDatabase.drop()
+    },
+  }
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
+
+export const organisationOf = (name: string) => ({
+  name: `${name} Ltd`,
+  identifier: 'PSDGB-FCA-900101',
+  directoryId: `00158${name.replace(/\W/g, '').toUpperCase()}`,
+  roles: ['PSP_AI', 'PSP_PI'] as const,
+})

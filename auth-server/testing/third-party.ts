@@ -1,0 +1,158 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { registerClient } from '@bankside/bank/clients/register-client'
+import type { Credential } from '@bankside/certs/authority'
+import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
+import { transact } from '@bankside/service-kit/postgres'
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { type Answer, exchange, type Request } from './exchange.ts'
+import { organisationOf, type TestServer } from './test-server.ts'
+
+export type ClientKind = {
+  readonly authentication?: 'private_key_jwt' | 'tls_client_auth'
+  readonly constraint?: 'dpop' | 'mtls'
+  readonly firstParty?: boolean
+  readonly metadata?: Readonly<Record<string, unknown>>
+}
+
+export type Proof = {
+  readonly htm?: string
+  readonly htu?: string
+  readonly iat?: number
+  readonly jti?: string
+  readonly [claim: string]: unknown
+}
+
+export const redirectUri = 'https://third-party.example/callback?kept=yes'
+export const firstPartyScopes = 'openid profile accounts:read transactions:read payments:write beneficiaries:read beneficiaries:write'
+
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+export const random = () => randomBytes(16).toString('base64url')
+
+/** A client that does everything right unless told otherwise, call by call. */
+export class ThirdParty {
+  readonly server: TestServer
+  readonly clientId: string
+  readonly kind: ClientKind
+  readonly credential: Credential
+  readonly signingKey: CryptoKey
+  readonly proofKey: { privateKey: CryptoKey; publicKey: CryptoKey }
+  readonly verifier = randomBytes(32).toString('base64url')
+
+  private constructor(
+    server: TestServer,
+    clientId: string,
+    kind: ClientKind,
+    parts: { credential: Credential; signingKey: CryptoKey; proofKey: ThirdParty['proofKey'] },
+  ) {
+    this.server = server
+    this.clientId = clientId
+    this.kind = kind
+    this.credential = parts.credential
+    this.signingKey = parts.signingKey
+    this.proofKey = parts.proofKey
+  }
+
+  static async register(server: TestServer, clientId: string, kind: ClientKind = {}): Promise<ThirdParty> {
+    const { authentication = 'private_key_jwt', constraint = 'dpop', firstParty = false } = kind
+    const [keys, proofKey, credential] = await Promise.all([
+      generateKeyPair('ES256', { extractable: true }),
+      generateKeyPair('ES256', { extractable: true }),
+      server.issueCertificate(clientId),
+    ])
+    const jwk: JWK = { ...(await exportJWK(keys.publicKey)), kid: 'first', use: 'sig', alg: 'ES256' }
+    const metadata = {
+      redirect_uris: [redirectUri],
+      grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+      response_types: ['code'],
+      token_endpoint_auth_method: authentication,
+      ...(authentication === 'private_key_jwt'
+        ? { token_endpoint_auth_signing_alg: 'ES256' }
+        : { tls_client_auth_subject_dn: subjectDistinguishedName(organisationOf(clientId)) }),
+      ...(constraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
+      require_pushed_authorization_requests: true,
+      id_token_signed_response_alg: 'ES256',
+      jwks: { keys: [jwk] },
+      scope: firstParty ? firstPartyScopes : 'openid accounts payments',
+      ...kind.metadata,
+    }
+    await transact(server.owner, (tx) =>
+      registerClient(tx, { clientId, name: `Client ${clientId}`, firstParty, metadata, now: new Date() }),
+    )
+    return new ThirdParty(server, clientId, kind, { credential, signingKey: keys.privateKey, proofKey })
+  }
+
+  get usesCertificate(): boolean {
+    return this.kind.authentication === 'tls_client_auth' || this.kind.constraint === 'mtls'
+  }
+
+  /** The address of an endpoint as this client is to use it. */
+  endpoint(path: '/token' | '/par' | '/revocation'): string {
+    return (this.usesCertificate ? this.server.mtlsIssuer : this.server.issuer) + path
+  }
+
+  assertion(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): Promise<string> {
+    const now = nowSeconds()
+    const all = { iss: this.clientId, sub: this.clientId, aud: this.server.issuer, jti: random(), iat: now, exp: now + 60, ...claims }
+    return new SignJWT(all).setProtectedHeader({ alg: 'ES256', kid: 'first', ...header }).sign(this.signingKey)
+  }
+
+  async proof(url: string, claims: Proof = {}, key = this.proofKey): Promise<string> {
+    const jwk = await exportJWK(key.publicKey)
+    return new SignJWT({ htm: 'POST', htu: url, iat: nowSeconds(), jti: random(), ...claims })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .sign(key.privateKey)
+  }
+
+  /** How it says who it is; merged with, and overruled by, what the test says. */
+  async authentication(): Promise<Record<string, string>> {
+    if (this.kind.authentication === 'tls_client_auth') return { client_id: this.clientId }
+    return { client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: await this.assertion() }
+  }
+
+  async post(
+    path: '/token' | '/par' | '/revocation',
+    form: Record<string, string | undefined>,
+    options: Partial<Request> = {},
+  ): Promise<Answer> {
+    return exchange(this.endpoint(path), {
+      ca: this.server.ca,
+      ...(this.usesCertificate && { credential: this.credential }),
+      ...options,
+      form: { ...(await this.authentication()), ...form },
+    })
+  }
+
+  /** A pushed authorization request; a member that is undefined is left out. */
+  push(params: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
+    return this.post('/par', { ...this.request(), ...params }, options)
+  }
+
+  request(): Record<string, string> {
+    return {
+      response_type: 'code',
+      redirect_uri: redirectUri,
+      scope: 'openid accounts',
+      state: random(),
+      nonce: random(),
+      code_challenge: createHash('sha256').update(this.verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+      client_id: this.clientId,
+    }
+  }
+
+  async token(form: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
+    const headers = this.kind.constraint === 'mtls' ? {} : { dpop: await this.proof(this.endpoint('/token')) }
+    return this.post('/token', form, { headers, ...options })
+  }
+
+  redeem(code: string, form: Record<string, string | undefined> = {}, options: Partial<Request> = {}): Promise<Answer> {
+    return this.token({ grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: this.verifier, ...form }, options)
+  }
+
+  refresh(refreshToken: string, form: Record<string, string | undefined> = {}, options: Partial<Request> = {}): Promise<Answer> {
+    return this.token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...form }, options)
+  }
+}
+
+export const intentClaim = (consentId: string, more: Record<string, unknown> = {}): string =>
+  JSON.stringify({ id_token: { openbanking_intent_id: { value: consentId, essential: true }, ...more } })

@@ -1,0 +1,29 @@
+import type { Consent } from '@bankside/bank/consents/consent'
+
+/** FAPI2-CR-10: minutes. A token that is not renewed ends soon; one that is revoked ends with the next call. */
+export const accessTokenSeconds = 300
+/** FAPI2-AS-11: at most 60. */
+export const authorizationCodeSeconds = 60
+export const idTokenSeconds = 300
+/** SCA-RTS Art. 4(3)(d): a session ends after five idle minutes. */
+export const idleSeconds = 300
+/** However busy a customer is on its pages, no journey takes longer. */
+export const longestJourneySeconds = 3_600
+
+const day = 86_400
+/** A payment's tokens serve to ask after funds and to pay, at once. */
+const paymentGrantSeconds = 3_600
+const firstPartyGrantSeconds = 90 * day
+/** For a consent that lasts until the customer stops it (D15): the store wants an end, so it is one that nobody meets. */
+const endlessGrantSeconds = 36_500 * day
+
+/** D13: an account access lasts as long as its consent, and so do its refresh tokens. */
+export function grantSeconds(consent: Consent | undefined, now: Date): number {
+  if (consent === undefined) return firstPartyGrantSeconds
+  if (consent.kind !== 'account_access') return paymentGrantSeconds
+  if (consent.expiresAt === undefined) return endlessGrantSeconds
+  return Math.max(1, Math.min(endlessGrantSeconds, Math.floor((consent.expiresAt.getTime() - now.getTime()) / 1000)))
+}
+
+/** RW-TOK-02: the expiry of a refresh token is told only when there is one. */
+export const isEndless = (remainingSeconds: number): boolean => remainingSeconds > endlessGrantSeconds / 2

@@ -1,0 +1,43 @@
+import { type Client, errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
+import { isFirstParty } from '../storage/client-storage.ts'
+import { accessTokenSeconds } from './lifetimes.ts'
+
+export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string }
+
+/** Every scope, and the API it opens. `openid` is of both: who may know who the customer is, and how sure we are. */
+export const scopes = {
+  ukOpenBanking: ['openid', 'accounts', 'payments'],
+  bankApi: ['openid', 'profile', 'accounts:read', 'transactions:read', 'payments:write', 'beneficiaries:read', 'beneficiaries:write'],
+} as const satisfies Record<keyof Audiences, readonly string[]>
+
+/** A third party acts for itself only to lodge consents and to ask after them. */
+const scopesOfClientCredentials: ReadonlySet<string> = new Set(['accounts', 'payments'])
+
+/** Tokens have one audience, and a client has one API: third parties the UK's, our own apps the bank's. */
+export function createResourceServers(audiences: Audiences) {
+  const apiOf = (client: Client): keyof Audiences => (isFirstParty(client) ? 'bankApi' : 'ukOpenBanking')
+  return {
+    defaultResource: (_ctx: KoaContextWithOIDC, client: Client) => audiences[apiOf(client)],
+    useGrantedResource: () => true,
+    getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
+      const api = apiOf(client)
+      if (resource !== audiences[api]) throw new errors.InvalidTarget()
+      if (ctx.oidc.params?.['grant_type'] === 'client_credentials') assertClientCredentials(ctx, client)
+      return {
+        audience: audiences[api],
+        scope: scopes[api].join(' '),
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: accessTokenSeconds,
+        jwt: { sign: { alg: 'ES256' } },
+      }
+    },
+  }
+}
+
+function assertClientCredentials(ctx: KoaContextWithOIDC, client: Client): void {
+  if (isFirstParty(client)) throw new errors.UnauthorizedClient('tokens without a customer are for third parties')
+  const asked = [...ctx.oidc.requestParamScopes]
+  const refused = asked.find((scope) => !scopesOfClientCredentials.has(scope))
+  if (refused !== undefined) throw new errors.InvalidScope('requested scope is not allowed without a customer', refused)
+  if (asked.length === 0) throw new errors.InvalidScope('scope must be accounts, payments or both', '')
+}

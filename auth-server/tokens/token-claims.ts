@@ -1,0 +1,48 @@
+import { getProfile } from '@bankside/bank/customers/get-profile'
+import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
+import { type Database, transact } from '@bankside/service-kit/postgres'
+import type { AccessToken, Account, ClientCredentials, Grant, KoaContextWithOIDC } from 'oidc-provider'
+import { protocolErrors } from '../protocol-errors.ts'
+import { isEndless } from './lifetimes.ts'
+
+export const refreshTokenExpiresAt = 'http://openbanking.org.uk/refresh_token_expires_at'
+
+/** What the customer agreed to, as the grant remembers it: one detail that names the consent, or none (a first-party app). */
+export function consentIdOf(grant: Grant | undefined): ConsentId | undefined {
+  const id = grant?.rar?.[0]?.['consent_id']
+  return isConsentId(id) ? id : undefined
+}
+
+/** Beside the claims of RFC 9068: the grant and the consent, which the resource API reads with every call, and how sure we were of whom. */
+export function extraTokenClaims(ctx: KoaContextWithOIDC, token: AccessToken | ClientCredentials): Record<string, unknown> {
+  if (token.kind !== 'AccessToken') return {}
+  const { AuthorizationCode, RefreshToken, Grant } = ctx.oidc.entities
+  const source = AuthorizationCode ?? RefreshToken
+  const consentId = consentIdOf(Grant)
+  return {
+    grant_id: (token as AccessToken).grantId,
+    ...(consentId !== undefined && { consent_id: consentId }),
+    ...(source?.acr !== undefined && { acr: source.acr }),
+    ...(source?.authTime !== undefined && { auth_time: source.authTime }),
+  }
+}
+
+/** ID-token claims. A name is read only for our own apps: their scope `profile` asks for it, a third party's scopes cannot. */
+export function createFindAccount(database: Database) {
+  return (ctx: KoaContextWithOIDC, customerId: string): Account => ({
+    accountId: customerId,
+    async claims(_use, scope) {
+      const { Grant, RefreshToken } = ctx.oidc.entities
+      const names = scope.split(' ').includes('profile')
+        ? await protocolErrors(transact(database, (tx) => getProfile(tx, customerId as CustomerId)))
+        : undefined
+      return {
+        sub: customerId,
+        ...(names && { name: names.fullName }),
+        openbanking_intent_id: consentIdOf(Grant),
+        ...(RefreshToken?.exp !== undefined &&
+          !isEndless(RefreshToken.exp - RefreshToken.iat) && { [refreshTokenExpiresAt]: RefreshToken.exp }),
+      }
+    },
+  })
+}
