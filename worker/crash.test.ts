@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { deliverEvents } from '@bankside/bank/events/deliver-events'
+import type { AccountId } from '@bankside/bank/ids'
+import { reconcile } from '@bankside/bank/ledger/reconcile'
+import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import { gbp, noon, openTestBank, type TestBank, type TestConsent } from '@bankside/bank/payments/testing/test-bank'
+import { sql, z } from '@bankside/service-kit/postgres'
+
+const rounds = 15
+const paymentsPerRound = 12
+let bank: TestBank
+let accounts: AccountId[]
+
+before(async () => {
+  bank = await openTestBank()
+  accounts = await Promise.all(Array.from({ length: 4 }, () => bank.newAccount({ funds: 1_000_000n })))
+})
+after(() => bank.close())
+
+const count = (query: ReturnType<typeof sql.fragment>) =>
+  bank.owner.oneFirst(sql.type(z.object({ count: z.bigint() }))`select count(*) from ${query}`)
+const pick = <Item>(items: readonly Item[], index: number): Item => items[index % items.length] as Item
+const newConsents = (round: number): Promise<TestConsent[]> =>
+  Promise.all(
+    Array.from({ length: paymentsPerRound }, (_, index) =>
+      bank.newConsent({
+        debtorAccountId: pick(accounts, index + round),
+        creditorAccountId: pick(accounts, index + round + 1),
+        amount: gbp(100 + index),
+      }),
+    ),
+  )
+
+/** A process that submits the consents, posts and delivers, as fast as it can. */
+function startChild(consents: readonly TestConsent[]): ChildProcess {
+  const { resourceApiUrl, workerUrl } = bank.urls
+  const orders = consents.map(({ access, consentId, initiation }) => ({ clientId: access.clientId, consentId, initiation }))
+  const input = JSON.stringify({ resourceApiUrl, workerUrl, orders, now: noon })
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'testing', 'pay-until-killed.ts')], {
+    stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
+  })
+  child.stdin?.end(input)
+  return child
+}
+
+test('a process killed at any moment loses nothing and repeats nothing: the next one finishes its payments', async () => {
+  for (let round = 0; round < rounds; round++) {
+    const consents = await newConsents(round)
+    const child = startChild(consents)
+    const ended = once(child, 'exit')
+    await once(child, 'message')
+    await sleep(Math.random() * 150)
+    child.kill('SIGKILL')
+    await ended
+  }
+  const submitted = await count(sql.fragment`payments.payment`)
+  const interrupted = await count(sql.fragment`payments.payment where status = 'held'`)
+  assert.ok(submitted > 0n && submitted < BigInt(rounds * paymentsPerRound), `${submitted} were submitted: kill earlier or later`)
+
+  // A connection of the dead may still hold its locks for a moment: nothing is left when everything is done.
+  for (let tries = 0; (await count(sql.fragment`payments.payment where status = 'held'`)) > 0n; tries++) {
+    assert.ok(tries < 100, 'payments stay held')
+    await advancePayments(bank.worker, { now: noon, limit: 1_000 })
+  }
+  while ((await deliverEvents(bank.worker, { now: noon, limit: 1_000 })) > 0);
+
+  assert.equal(await count(sql.fragment`payments.payment where status = 'posted'`), submitted, `${interrupted} were taken over`)
+  assert.equal(await count(sql.fragment`ledger.entry where payment_id is not null`), submitted)
+  assert.equal(await count(sql.fragment`consents.consent where status = 'COND'`), submitted)
+  assert.equal(await count(sql.fragment`events.event where type = 'payment.held'`), submitted)
+  assert.equal(await count(sql.fragment`events.event where type = 'payment.posted'`), submitted)
+  assert.equal(await count(sql.fragment`events.notification where type = 'payment.posted'`), submitted)
+  assert.equal(await count(sql.fragment`audit.record where action = 'payment.posted'`), submitted)
+  assert.equal(await count(sql.fragment`ledger.hold where status = 'active'`), 0n)
+  const total = await bank.owner.oneFirst(sql.unsafe`select sum(posted_minor)::bigint from ledger.account where kind = 'customer'`)
+  assert.equal(total, 4_000_000n)
+  assert.deepEqual(await reconcile(bank.worker), [])
+})
