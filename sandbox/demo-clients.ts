@@ -102,7 +102,8 @@ export function metadataOf(
     response_types: ['code'],
     token_endpoint_auth_method: client.authentication,
     ...(client.authentication === 'private_key_jwt'
-      ? { token_endpoint_auth_signing_alg: client.signingAlgorithm }
+      ? // The first key of its file, which is what a program that reads sandbox.json takes.
+        { token_endpoint_auth_signing_alg: keys[0]?.alg }
       : { tls_client_auth_subject_dn: subjectDistinguishedName(client.organisation) }),
     ...(client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
     require_pushed_authorization_requests: true,
