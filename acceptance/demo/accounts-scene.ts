@@ -139,8 +139,14 @@ export async function redeem(
     bound !== undefined,
   )
   check.holds('it carries the consent', consent_id === consentId, String(consent_id))
-  check.holds('the ID token is signed by the bank and names the same consent', tokens.claims()?.['openbanking_intent_id'] === consentId)
+  const names = tokens.claims()?.['openbanking_intent_id'] ?? consentDetailOf(tokens)
+  check.holds('the bank’s signed ID token, or the details it granted, name the same consent', names === consentId, String(names))
   return tokens
+}
+
+/** RFC 9396: what was asked by authorization_details is answered in the token response. */
+function consentDetailOf({ authorization_details }: Tokens): unknown {
+  return authorization_details?.find(({ type }) => type === 'openbanking_consent')?.['consent_id']
 }
 
 async function readAccounts(scene: Scene, reader: Reader): Promise<void> {

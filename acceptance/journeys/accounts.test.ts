@@ -38,7 +38,7 @@ for (const { clientId, namedBy } of combinations) {
     for (const path of ['', '/balances', '/transactions']) assert.equal((await read(consented, `/accounts/${third}${path}`)).status, 403)
   })
 
-  test(`FAPI2-AS-04 FAPI2-AS-14 OIDC-04 the token of ${clientId} is bound, short, and carries the consent; the ID token names it`, async () => {
+  test(`FAPI2-AS-04 FAPI2-AS-14 OIDC-04 RAR-03 the token of ${clientId} is bound, short, and carries the consent; the ID token or the granted details name it`, async () => {
     const { tokens, consentId, thirdParty } = await shareAccounts(rig, { clientId, namedBy })
     const claims = decodeJwt(tokens.access_token)
     const confirmation = claims['cnf'] as Record<string, string>
@@ -50,7 +50,12 @@ for (const { clientId, namedBy } of combinations) {
     )
     assert.ok((claims.exp ?? 0) - (claims.iat ?? 0) <= 600)
     assert.equal(tokens.expires_in, 300)
-    assert.equal(tokens.claims()?.['openbanking_intent_id'], consentId)
+    if (namedBy !== 'authorization_details') assert.equal(tokens.claims()?.['openbanking_intent_id'], consentId)
+    if (namedBy !== 'claims')
+      assert.deepEqual(
+        tokens.authorization_details?.map((detail) => detail['consent_id']),
+        [consentId],
+      )
     assert.equal(tokens.claims()?.['acr'], 'urn:openbanking:psd2:sca')
   })
 
