@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import { createAuthority } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
+import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTHeaderParameters, SignJWT } from 'jose'
 
 export const issuerUrl = 'https://as.bankside.test'
@@ -33,9 +33,9 @@ export async function startTestIssuer() {
   let asked = 0
   const server = createTlsServer({ certificates: [serverCertificate], requestClientCertificate: false }, (_request, response) => {
     asked++
-    void Promise.all(published.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'ES256' }))).then((keys) =>
-      response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys })),
-    )
+    void Promise.all(
+      published.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'ES256' })),
+    ).then((keys) => response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys })))
   })
   const port = await listen(server, { port: 0, address: '127.0.0.1' })
   return {
@@ -52,7 +52,12 @@ export async function startTestIssuer() {
   }
 }
 
-const organisation = { name: 'Acorn Money Ltd', identifier: 'PSDGB-FCA-123456', directoryId: '0015800001041RHAAY', roles: ['PSP_AI', 'PSP_PI'] } as const
+const organisation = {
+  name: 'Acorn Money Ltd',
+  identifier: 'PSDGB-FCA-123456',
+  directoryId: '0015800001041RHAAY',
+  roles: ['PSP_AI', 'PSP_PI'],
+} as const
 
 let keys = 0
 async function newKey(): Promise<SigningKey> {
@@ -69,5 +74,5 @@ function mint({ kid, privateKey }: SigningKey, options: TokenOptions): Promise<s
     ...options.claims,
   }
   const header = { alg: 'ES256', typ: 'at+jwt', kid, ...options.header }
-  return new SignJWT(JSON.parse(JSON.stringify(claims))).setProtectedHeader(header).sign(options.key ?? privateKey)
+  return new SignJWT(JSON.parse(JSON.stringify(claims))).setProtectedHeader(header).sign(options.key ?? privateKey, { crit: { exp: true } })
 }

@@ -9,12 +9,19 @@ import { createMetrics } from '@bankside/service-kit/metrics'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import { startResourceApi } from '../resource-api.ts'
-import { createTestClient, type TestClient } from './test-client.ts'
+import { type Answer, createTestClient, type TestClient } from './test-client.ts'
 import { apiOrigin, audiences, issuerUrl, startTestIssuer, type TokenOptions } from './test-issuer.ts'
 
 export type TestWorld = Awaited<ReturnType<typeof startTestWorld>>
+export type Answered = { readonly method: string; readonly path: string; readonly answer: Answer }
 export type Person = { readonly customerId: CustomerId; readonly name: string; readonly accounts: readonly TestAccount[] }
-export type TestAccount = { readonly id: AccountId; readonly currency: Currency; readonly sortCode: string; readonly accountNumber: string; readonly iban: string }
+export type TestAccount = {
+  readonly id: AccountId
+  readonly currency: Currency
+  readonly sortCode: string
+  readonly accountNumber: string
+  readonly iban: string
+}
 
 export const strong = 'urn:openbanking:psd2:sca'
 
@@ -42,10 +49,12 @@ export async function startTestWorld() {
     clock,
     log,
   }
+  const answers: Answered[] = []
+  const onAnswer = (method: string, path: string, answer: Answer) => void answers.push({ method, path, answer })
   const registry = createMetrics('resource-api')
   const api = await startResourceApi({ ...options, registry })
   const newClient = async (binding: 'dpop' | 'mtls') =>
-    createTestClient({ port: api.port, ca: issuer.ca, binding, certificate: await issuer.newClientCertificate() })
+    createTestClient({ port: api.port, ca: issuer.ca, binding, certificate: await issuer.newClientCertificate(), onAnswer })
   const clients = { acorn: await newClient('dpop'), cobalt: await newClient('mtls'), app: await newClient('dpop') }
   const clientIds = new Map<TestClient, string>([
     [clients.acorn, 'acorn-money'],
@@ -57,7 +66,7 @@ export async function startTestWorld() {
     issuer.mint({ clientId: clientIds.get(client) ?? '', cnf: client.cnf, ...token })
 
   return {
-    ...{ owner, issuer, api, apiOptions: { ...options }, registry, lines, clock, ...clients, ...bank, tokenFor, newClient },
+    ...{ owner, issuer, api, apiOptions: { ...options }, registry, lines, clock, answers, ...clients, ...bank, tokenFor, newClient },
     clientToken: (client: TestClient, scope: string) => tokenFor(client, { scope }),
     /** As the customer leaves it when they have chosen accounts, or confirmed the payment from one. Answers their token. */
     authorise: async (client: TestClient, consentId: string, person: Person, accounts: readonly AccountId[], scope?: string) => {
@@ -66,11 +75,28 @@ export async function startTestWorld() {
       const kind = await owner.oneFirst(sql.unsafe`select kind from consents.consent where consent_id = ${consentId}`)
       const scopes = { account_access: 'openid accounts', domestic_payment: 'openid payments', transfer: 'openid payments:write' }
       const audience = kind === 'transfer' ? audiences.bank : audiences.uk
-      return tokenFor(client, { scope: scope ?? scopes[kind as keyof typeof scopes], grantId, consentId, audience, acr: strong, authTime: now() })
+      return tokenFor(client, {
+        scope: scope ?? scopes[kind as keyof typeof scopes],
+        grantId,
+        consentId,
+        audience,
+        acr: strong,
+        authTime: now(),
+      })
     },
     /** Of a customer who has signed in to the bank's own app. */
     appToken: async (person: Person, { scope = everyScope, authTime = now(), acr = strong } = {}) =>
-      tokenFor(clients.app, { scope, audience: audiences.bank, grantId: await grant(owner, 'bank-app', person, clock.now()), acr, authTime }),
+      tokenFor(clients.app, {
+        scope,
+        audience: audiences.bank,
+        grantId: await grant(owner, 'bank-app', person, clock.now()),
+        acr,
+        authTime,
+      }),
+    /** Books on an account, `stepMs` apart, from `from` on: positive in, negative out. */
+    book: async (accountId: AccountId, minors: readonly bigint[], from: Date, stepMs = 60_000) => {
+      for (const [index, minor] of minors.entries()) await bank.bookOne(accountId, minor, new Date(from.getTime() + index * stepMs), index)
+    },
     finishPayments: () => advancePayments(worker, { now: clock.now(), limit: 100 }),
     close: async () => {
       for (const client of Object.values(clients)) client.close()
@@ -89,8 +115,14 @@ type Owner = Awaited<ReturnType<typeof openDatabase>>
 async function createTestBank(owner: Owner) {
   const at = new Date(Date.now() - 86_400_000)
   const time = sql.timestamp(at)
-  for (const [clientId, name, firstParty] of [['acorn-money', 'Acorn Money', false], ['cobalt-pay', 'Cobalt Pay', false], ['bank-app', 'Bankside app', true]] as const)
-    await owner.query(sql.unsafe`insert into clients.client values (${clientId}, 'fapi2_sp', ${name}, ${firstParty}, '{}', 'active', ${time}, ${time})`)
+  for (const [clientId, name, firstParty] of [
+    ['acorn-money', 'Acorn Money', false],
+    ['cobalt-pay', 'Cobalt Pay', false],
+    ['bank-app', 'Bankside app', true],
+  ] as const)
+    await owner.query(
+      sql.unsafe`insert into clients.client values (${clientId}, 'fapi2_sp', ${name}, ${firstParty}, '{}', 'active', ${time}, ${time})`,
+    )
   const equity: Partial<Record<Currency, AccountId>> = {}
   for (const kind of ['equity', 'settlement'] as const)
     for (const currency of ['GBP', 'EUR'] as const) {
@@ -101,10 +133,28 @@ async function createTestBank(owner: Owner) {
     }
   const open = (person: Omit<Person, 'accounts'>, nickname: string, currency: Currency, fundsMinor: bigint) =>
     openFunded(owner, { person, nickname, currency, fundsMinor, equity: equity[currency] as AccountId, at })
+  const bookOne = async (accountId: AccountId, minor: bigint, bookedAt: Date, index: number) => {
+    const currency = (await owner.oneFirst(sql.unsafe`select currency from ledger.account where account_id = ${accountId}`)) as
+      | 'GBP'
+      | 'EUR'
+    const [from, to] = minor > 0n ? [equity[currency], accountId] : [accountId, equity[currency]]
+    const order = { kind: 'transfer', description: `Booking ${index}`, reference: `REF${index}`, now: bookedAt } as const
+    await transact(owner, (tx) =>
+      transfer(tx, { ...order, from: from as AccountId, to: to as AccountId, amount: { minor: minor > 0n ? minor : -minor, currency } }),
+    )
+  }
   const ada = await person(owner, 'ada', 'Ada Byron', at)
   const ben = await person(owner, 'ben', 'Ben Nevis', at)
   return {
-    ada: { ...ada, accounts: [await open(ada, 'Current', 'GBP', 100_000n), await open(ada, 'Savings', 'GBP', 500_000n), await open(ada, 'Holidays', 'EUR', 20_000n)] },
+    bookOne,
+    ada: {
+      ...ada,
+      accounts: [
+        await open(ada, 'Current', 'GBP', 100_000n),
+        await open(ada, 'Savings', 'GBP', 500_000n),
+        await open(ada, 'Holidays', 'EUR', 20_000n),
+      ],
+    },
     ben: { ...ben, accounts: [await open(ben, 'Current', 'GBP', 7_500n)] },
   }
 }
@@ -122,13 +172,35 @@ let numbers = 10_000_000
 type Opening = { person: Omit<Person, 'accounts'>; nickname: string; currency: Currency; fundsMinor: bigint; equity: AccountId; at: Date }
 
 async function openFunded(owner: Owner, { person, nickname, currency, fundsMinor, equity, at }: Opening): Promise<TestAccount> {
-  const account = { id: newAccountId(), currency, sortCode: '040404', accountNumber: String(++numbers), iban: `GB00BANK${randomBytes(7).toString('hex').toUpperCase()}` }
+  const account = {
+    id: newAccountId(),
+    currency,
+    sortCode: '040404',
+    accountNumber: String(++numbers),
+    iban: `GB00BANK${randomBytes(7).toString('hex').toUpperCase()}`,
+  }
   await transact(owner, async (tx) => {
     const { id: accountId, sortCode, accountNumber, iban } = account
     const identity = { customerId: person.customerId, holderName: person.name, sortCode, accountNumber, iban }
-    await openAccount(tx, { accountId, kind: 'customer', currency, nickname, typeCode: nickname === 'Savings' ? 'SVGS' : 'CACC', ...identity, now: at })
+    await openAccount(tx, {
+      accountId,
+      kind: 'customer',
+      currency,
+      nickname,
+      typeCode: nickname === 'Savings' ? 'SVGS' : 'CACC',
+      ...identity,
+      now: at,
+    })
     const amount = { minor: fundsMinor, currency }
-    await transfer(tx, { from: equity, to: accountId, amount, kind: 'opening', description: 'Opening balance', reference: 'OPENING', now: at })
+    await transfer(tx, {
+      from: equity,
+      to: accountId,
+      amount,
+      kind: 'opening',
+      description: 'Opening balance',
+      reference: 'OPENING',
+      now: at,
+    })
   })
   return account
 }

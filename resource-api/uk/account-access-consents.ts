@@ -20,7 +20,7 @@ const consentRequest = (now: Date) =>
       Permissions: z
         .array(z.string())
         .superRefine((permissions, context) => reportRefusal(context, () => validatePermissions(permissions, ''))),
-      ExpirationDateTime: optionalDateTime.refine((text) => !text || (dateOf(text) ?? now) > now, {
+      ExpirationDateTime: optionalDateTime.refine((text) => (dateOf(text) ?? eternity) > now, {
         params: { refusal: 'date_invalid' },
         message: 'must be in the future',
       }),
@@ -87,4 +87,5 @@ export function renderStatusReason({ statusReason }: Pick<AccountAccessConsent, 
   return statusReason && [{ StatusReasonCode: statusReason.code, StatusReasonDescription: statusReason.description }]
 }
 
+const eternity = new Date(8.64e15)
 const dateOf = (text: string | null | undefined): Date | undefined => (text ? parseDateTime(text) : undefined)
