@@ -32,7 +32,10 @@ after(async () => {
   server.close()
 })
 
-for (const name of Object.keys(states))
+// What a name is made of changes nothing that axe looks at: markup and another direction stand for the rest.
+const seenByAxe = Object.keys(states).filter((name) => !/^hostile-.*-(endless|wordy|override|emoji)$/.test(name))
+
+for (const name of seenByAxe)
   test(`A11Y-02 A11Y-08 CX-18 ${name}: axe finds nothing, in light and in dark, and the content security policy blocks nothing`, async () => {
     complaints.length = 0
     await page.emulateMedia({ colorScheme: 'light' })

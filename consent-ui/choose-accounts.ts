@@ -55,7 +55,7 @@ export function chooseAccountsPage(page: ChooseAccounts): Html {
         page,
         html`${canShare && choice(page, who)}
         ${notEligible(accounts)}
-        ${canShare && choices({ confirm: 'Share these accounts', confirmValue: 'confirm', cancel: 'Cancel' })}
+        ${canShare && choices({ confirm: renewal ? 'Keep sharing these accounts' : 'Share these accounts', confirmValue: 'confirm', cancel: 'Cancel' })}
         ${!canShare && html`<div class="choices">${button({ value: 'cancel', text: html`Go back to ${who}` })}</div>`}
         <p class="hint">If you cancel, nothing is shared and you go back to ${who}.</p>`,
       )}`

@@ -38,7 +38,7 @@ export type ConnectedAccounts = {
 export function connectedAccountsPage({ common, active, inactive, notifications = [], signOut }: ConnectedAccounts): Html {
   const content = html`${notifications.map(announcement)}
       <h1>Connected accounts</h1>
-      <p class="lead">These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.</p>
+      <p class="lead">${active.length + inactive.length > 0 ? 'These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.' : 'When you let a company see your accounts, you will find it here. You can then stop it at any time.'}</p>
       <h2>Active now</h2>
       ${active.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(active)}
       ${inactive.length > 0 && html`<h2>Ended</h2>${list(inactive)}`}`
@@ -57,7 +57,7 @@ function card({ href, thirdPartyName, kindLabel, statusLabel, accounts, grantedA
             label: accounts.length === 1 ? 'Account' : 'Accounts',
             value: html`<ul class="plain-list" role="list">${accounts.map((account) => html`<li>${name(account)}</li>`)}</ul>`,
           },
-          { label: 'You said yes on', value: formatDate(grantedAt) },
-          endedAt ? { label: 'Ended on', value: formatDate(endedAt) } : { label: 'Lasts', value: expiry },
+          { label: 'Since', value: formatDate(grantedAt) },
+          endedAt ? { label: 'Ended', value: formatDate(endedAt) } : { label: 'Lasts', value: expiry },
         ])}`
 }

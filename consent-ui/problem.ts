@@ -1,5 +1,6 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import { layout } from './components/layout.ts'
+import { nameInText } from './components/name.ts'
 import { wayOn } from './components/outcome.ts'
 import type { Common } from './page.ts'
 
@@ -24,5 +25,5 @@ export function problemPage({ common, title, whatHappened, didMoneyMove, whatToD
       <p dir="auto">${whatToDo}</p>
       ${reference !== undefined && html`<p class="hint">If you contact us, quote <span class="reference">${reference}</span></p>`}
       ${backHref !== undefined && wayOn(common, backHref)}`
-  return layout({ common, title: common.thirdParty ? `${title} – ${common.thirdParty.name}` : title }, content)
+  return layout({ common, title: common.thirdParty ? `${title} – ${nameInText(common.thirdParty.name)}` : title, ends: false }, content)
 }

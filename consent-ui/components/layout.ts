@@ -10,10 +10,12 @@ type Layout = {
   readonly title: string
   readonly hasErrors?: boolean | undefined
   readonly signOut?: SignOut | undefined
+  /** False on a page that has nothing to wait for. */
+  readonly ends?: boolean
 }
 
 /** The whole document around a page's content. */
-export function layout({ common, title, hasErrors = false, signOut }: Layout, content: Html): Html {
+export function layout({ common, title, hasErrors = false, signOut, ends = true }: Layout, content: Html): Html {
   return html`<!doctype html>
 <html lang="${common.locale}">
   <head>
@@ -34,7 +36,7 @@ export function layout({ common, title, hasErrors = false, signOut }: Layout, co
     <main class="page" id="main" tabindex="-1">
       ${content}
     </main>
-    ${footer(common)}
+    ${footer(common, ends)}
   </body>
 </html>
 `
@@ -56,11 +58,11 @@ function signOutForm({ formAction, pageToken }: SignOut): Html {
     </form>`
 }
 
-function footer({ bankName, helpHref, idleMinutes = idleMinutesDefault }: Common): Html {
+function footer({ bankName, helpHref, idleMinutes = idleMinutesDefault }: Common, ends: boolean): Html {
   return html`<footer class="foot">
       <div class="foot-inside">
-        <p>For your safety, this page stops working if you do nothing for ${idleMinutes} minutes. You can then start again.</p>
-        ${helpHref && html`<p><a href="${linkTarget(helpHref)}" target="_blank" rel="noopener noreferrer">Get help from ${bankName} (opens in a new tab)</a></p>`}
+        ${ends && html`<p>For your safety, this page stops working after ${idleMinutes} minutes without use.</p>`}
+        ${helpHref ? html`<p><a href="${linkTarget(helpHref)}" target="_blank" rel="noopener noreferrer">Get help from ${bankName} (opens in a new tab)</a></p>` : html`<p>Need help? Call the number on the back of your card.</p>`}
       </div>
     </footer>`
 }

@@ -2,7 +2,7 @@ import { type Html, html } from '@bankside/service-kit/html'
 import type { Common } from '../page.ts'
 import { linkButton } from './button.ts'
 import { layout } from './layout.ts'
-import { name } from './name.ts'
+import { name, nameInText } from './name.ts'
 
 /** How something ended. `continueHref` leads back to the third party, or on in the bank. */
 export type Outcome = {
@@ -20,7 +20,7 @@ export function outcomePage({ common, title, lines, continueHref }: Outcome, kin
         ${lines.map((line) => html`<p dir="auto">${line}</p>`)}
       </div>
       ${continueHref !== undefined && wayOn(common, continueHref)}`
-  return layout({ common, title: common.thirdParty ? `${title} – ${common.thirdParty.name}` : title }, content)
+  return layout({ common, title: common.thirdParty ? `${title} – ${nameInText(common.thirdParty.name)}` : title, ends: false }, content)
 }
 
 /** The link by hand of CX-08: the browser is usually sent on by itself. */
