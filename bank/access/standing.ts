@@ -61,7 +61,8 @@ export async function readStanding(tx: Transaction, token: TokenClaims): Promise
         select a.account_id from ledger.account a
         where a.customer_id = g.customer_id and a.status <> 'closed'
           and case co.kind
-            when 'account_access' then exists (select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
+            when 'account_access' then exists (
+              select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
             when 'domestic_payment' then a.account_id = co.debtor_account_id
             else true end
         order by a.account_id) as accounts

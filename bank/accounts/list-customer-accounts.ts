@@ -32,8 +32,8 @@ const accountToShowRow = z.object({
 /** All accounts of a customer that are not closed, oldest first. For screens: third parties read through a decision. */
 export async function listCustomerAccounts(tx: Transaction, customerId: CustomerId): Promise<readonly AccountToShow[]> {
   const rows = await tx.any(sql.type(accountToShowRow)`
-    select account_id, nickname, holder_name, type_code, currency, sort_code, coalesce(account_number_last_four, iban_last_four) as last_four,
-      status, available_minor
+    select account_id, nickname, holder_name, type_code, currency, sort_code, status, available_minor,
+      coalesce(account_number_last_four, iban_last_four) as last_four
     from consents.account_to_show
     where customer_id = ${customerId} and status <> 'closed'
     order by type_code, nickname, account_id`)

@@ -37,8 +37,9 @@ export const transactionRow = z.object({
 })
 export type TransactionRow = z.infer<typeof transactionRow>
 
-export const transactionColumns = sql.fragment`p.posting_number, p.entry_id, e.kind, p.currency, p.amount_minor, p.balance_minor, e.description,
-  e.reference, p.counterparty_name, p.counterparty_scheme_name, p.counterparty_identification, p.booked_at`
+export const transactionColumns = sql.fragment`
+  p.posting_number, p.entry_id, e.kind, p.currency, p.amount_minor, p.balance_minor, e.description, e.reference,
+  p.counterparty_name, p.counterparty_scheme_name, p.counterparty_identification, p.booked_at`
 
 /** Leaves out what the decision does not open (AIS-07). */
 export function toTransaction(row: TransactionRow, { permissions }: AccessDecision): Transaction {

@@ -15,7 +15,7 @@ export type CustomerConsent = {
 /** The latest ones: nobody reads further. */
 export const listedConsentsLimit = 200
 
-/** All that a customer ever gave to third parties, latest first (DB-02, DB-06). Transfers by the bank's own apps are not consents to them. */
+/** All that a customer ever gave to third parties, latest first (DB-02, DB-06): not the transfers of the bank's own apps. */
 export async function listCustomerConsents(
   tx: Transaction,
   { customerId, now }: { readonly customerId: CustomerId; readonly now: Date },

@@ -2,9 +2,8 @@ import { clusters, type Permission } from './permission.ts'
 
 export type ClusterText = { readonly title: string; readonly lines: readonly string[] }
 
-/** A Detail line says what its Basic line says, and more: the Basic one is left out beside it (AIS-04). */
+/** These Detail lines say what their Basic line says, and more: the Basic one is left out beside them (AIS-04). */
 const saidByDetail: Partial<Record<Permission, Permission>> = {
-  ReadAccountsBasic: 'ReadAccountsDetail',
   ReadBeneficiariesBasic: 'ReadBeneficiariesDetail',
   ReadStandingOrdersBasic: 'ReadStandingOrdersDetail',
   ReadScheduledPaymentsBasic: 'ReadScheduledPaymentsDetail',
@@ -29,7 +28,7 @@ export function permissionTexts(permissions: readonly Permission[]): readonly Cl
 
 function isSaidByDetail(code: Permission, asked: ReadonlySet<Permission>): boolean {
   const detail = saidByDetail[code]
-  return detail !== undefined && asked.has(detail) && detail !== 'ReadAccountsDetail'
+  return detail !== undefined && asked.has(detail)
 }
 
 /** Four codes, one sentence: one direction only is said, both are not (section 5.9). */

@@ -19,7 +19,8 @@ export async function openSession(
   await tx.query(sql.unsafe`
     insert into customers.session (session_hash, customer_id, created_at, last_seen_at, expires_at)
     values (
-      ${hashOf(secret)}, ${customerId}, ${sql.timestamp(now)}, ${sql.timestamp(now)}, ${sql.timestamp(new Date(now.getTime() + sessionLifeMs))})`)
+      ${hashOf(secret)}, ${customerId}, ${sql.timestamp(now)}, ${sql.timestamp(now)},
+      ${sql.timestamp(new Date(now.getTime() + sessionLifeMs))})`)
   return secret
 }
 

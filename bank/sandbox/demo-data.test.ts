@@ -33,7 +33,9 @@ test('five people with accounts in pounds and euros, under numbers that hold', (
   assert.equal(customers.length, 5)
   for (const { accounts } of customers) {
     assert.ok(accounts.length >= 2)
-    assert.ok(accounts.every(({ iban, sortCode, accountNumber }) => isIban(iban) && /^\d{6}$/.test(sortCode) && /^\d{8}$/.test(accountNumber)))
+    assert.ok(
+      accounts.every(({ iban, sortCode, accountNumber }) => isIban(iban) && /^\d{6}$/.test(sortCode) && /^\d{8}$/.test(accountNumber)),
+    )
   }
   assert.ok(customers.some(({ accounts }) => accounts.length === 3 && accounts.some(({ currency }) => currency === 'EUR')))
 })

@@ -32,7 +32,8 @@ export async function addGeneratedCustomers(
 
 async function nextAccountNumber(tx: Transaction): Promise<number> {
   const { highest } = await tx.one(sql.type(z.object({ highest: z.string().nullable() }))`
-    select max(account_number) as highest from ledger.account where sort_code = ${sortCode} and account_number >= ${String(firstAccountNumber)}`)
+    select max(account_number) as highest from ledger.account
+    where sort_code = ${sortCode} and account_number >= ${String(firstAccountNumber)}`)
   return highest === null ? firstAccountNumber : Number(highest) + 1
 }
 
@@ -70,7 +71,8 @@ async function insertCustomers(
   await tx.query(sql.unsafe`
     insert into customers.customer (
       customer_id, username, password_hash, totp_secret_sealed, full_name, email, email_verified, phone, created_at)
-    select customer_id, username, ${passwordHash}, decode(sealed, 'hex'), full_name, username || '@example.com', true, '+447700900000', ${sql.timestamp(now)}
+    select customer_id, username, ${passwordHash}, decode(sealed, 'hex'), full_name, username || '@example.com', true,
+      '+447700900000', ${sql.timestamp(now)}
     from ${sql.unnest(rows, ['text', 'text', 'text', 'text'])} as new (customer_id, username, sealed, full_name)`)
 }
 
@@ -94,7 +96,8 @@ async function openFundedAccounts(tx: Transaction, customers: readonly DemoCusto
     Array.from({ length: 8 }, () => 'text'),
   )} as new ${columns}`
   await tx.query(sql.unsafe`
-    select ledger.open_account(account_id, customer_id, 'customer', 'GBP', nickname, holder_name, type_code, ${sortCode}, account_number, iban, 0,
+    select ledger.open_account(
+      account_id, customer_id, 'customer', 'GBP', nickname, holder_name, type_code, ${sortCode}, account_number, iban, 0,
       ${sql.timestamp(now)})
     from ${accounts}`)
   await tx.query(sql.unsafe`

@@ -32,7 +32,8 @@ export async function openWorld() {
   const dataKey = randomBytes(32)
   const passwordHash = await hashPassword(password)
   await bank.owner.query(sql.unsafe`
-    insert into clients.client values (${app}, 'fapi2_sp', 'Bankside app', true, '{}', 'active', ${sql.timestamp(noon)}, ${sql.timestamp(noon)})`)
+    insert into clients.client
+    values (${app}, 'fapi2_sp', 'Bankside app', true, '{}', 'active', ${sql.timestamp(noon)}, ${sql.timestamp(noon)})`)
 
   const world = { ...bank, authServer, dataKey, asAuthServer, asResourceApi }
   function asAuthServer<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
