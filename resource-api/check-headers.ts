@@ -50,6 +50,7 @@ export const isInteractionId = (value: string): boolean => uuid.test(value)
 
 function idempotencyKey(ctx: Context, api: Api, violations: Violation[]): string {
   const [header, ...aliases] = api.idempotencyHeaders
+  if (violations.some(([, path]) => api.idempotencyHeaders.includes(path))) return ''
   const given = new Set([header, ...aliases].flatMap((name) => ctx.req.headersDistinct[name] ?? []))
   const [key = ''] = given
   if (given.size === 0) violations.push(['header_missing', header, 'required here'])

@@ -26,7 +26,8 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
   const parsed = schema.safeParse(body, { reportInput: true })
   if (parsed.success) return parsed.data
   const violations = parsed.error.issues.flatMap((issue) => violationsOf(issue, style))
-  throwViolations(violations.slice(0, violationsLimit))
+  const onePerField = [...new Map(violations.map((violation) => [`${violation[0]} ${violation[1]}`, violation])).values()]
+  throwViolations(onePerField.slice(0, violationsLimit))
   throw new Error('a schema failed without an issue')
 }
 

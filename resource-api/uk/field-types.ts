@@ -33,8 +33,8 @@ export const supplementaryData = z.strictObject({})
 
 /** Exactly as the bank reads it: a fraction that the currency does not have is refused, never rounded (RW-D-07). */
 export const amount = z
-  .strictObject({ Amount: z.string(), Currency: z.string().regex(/^[A-Z]{3}$/) })
-  .superRefine(({ Amount, Currency }, context) => reportRefusal(context, () => parseMoney(Amount, Currency, '')))
+  .strictObject({ Amount: z.string(), Currency: z.string() })
+  .superRefine(({ Amount, Currency }, context) => reportRefusal(context, () => parseMoney(Amount, Currency, 'amount')))
 
 const proxyCodes = [
   ...['TELE', 'EMAL', 'DNAM', 'CINC', 'COTX', 'COID', 'CUST', 'DRLC', 'EIDN', 'EWAL', 'PVTX', 'LEIC', 'MBNO'],
