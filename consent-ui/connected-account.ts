@@ -4,7 +4,7 @@ import { clusters as clusterList } from './components/clusters.ts'
 import { form } from './components/form.ts'
 import { layout } from './components/layout.ts'
 import { linkTarget } from './components/link-target.ts'
-import { name, nameInText } from './components/name.ts'
+import { name, nameInText, withoutDirectionControls } from './components/name.ts'
 import { announcement } from './components/notice.ts'
 import { statusTag } from './components/status-tag.ts'
 import { type SummaryRow, summaryList } from './components/summary-list.ts'
@@ -57,8 +57,8 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
   const content = html`<nav class="back-nav" aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
       ${notifications.map(announcement)}
       <h1>${name(thirdPartyName)}</h1>
-      <p class="lead status-line">${kindLabel} ${statusTag(statusLabel, endedAt === undefined)}</p>
-      ${endedBecause !== undefined && html`<p class="notice" dir="auto">${endedBecause}</p>`}
+      <p class="lead status-line">${withoutDirectionControls(kindLabel)} ${statusTag(statusLabel, endedAt === undefined)}</p>
+      ${endedBecause !== undefined && html`<p class="notice">${withoutDirectionControls(endedBecause)}</p>`}
       ${summaryList(rows(page))}
       ${clusters.length > 0 && html`<h2>What ${name(thirdPartyName)} ${endedAt ? 'could' : 'can'} see</h2>${clusterList(clusters)}`}
       ${payments(page)}

@@ -1,7 +1,7 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import { layout } from './components/layout.ts'
 import { linkTarget } from './components/link-target.ts'
-import { name } from './components/name.ts'
+import { name, withoutDirectionControls } from './components/name.ts'
 import { announcement } from './components/notice.ts'
 import { statusTag } from './components/status-tag.ts'
 import { summaryList } from './components/summary-list.ts'
@@ -51,7 +51,7 @@ function list(consents: readonly ConsentSummary[]): Html {
 
 function card({ href, thirdPartyName, kindLabel, statusLabel, accounts, grantedAt, expiry, endedAt }: ConsentSummary): Html {
   return html`<div class="consent-heading"><h3><a href="${linkTarget(href)}">${name(thirdPartyName)}</a></h3>${statusTag(statusLabel, endedAt === undefined)}</div>
-        <p>${kindLabel}</p>
+        <p>${withoutDirectionControls(kindLabel)}</p>
         ${summaryList([
           {
             label: accounts.length === 1 ? 'Account' : 'Accounts',

@@ -67,7 +67,7 @@ export const states: Readonly<Record<string, () => Html>> = {
       payment: paymentToConfirm,
       errors: [formErrors.codeWrong],
     }),
-  'second-factor-dashboard': () => secondFactorPage({ ...journey, common: bank, expiresAt, attemptsLeft: 4, cancel: false }),
+  'second-factor-dashboard': () => secondFactorPage({ ...journey, common: bank, expiresAt, cancel: false }),
   'choose-accounts': () => chooseAccountsPage(toShare),
   'choose-accounts-none-chosen': () => chooseAccountsPage({ ...toShare, errors: [formErrors.accountsMissing] }),
   'choose-accounts-renewal': () =>

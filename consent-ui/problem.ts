@@ -18,11 +18,11 @@ export type Problem = {
 
 /** Something went wrong: what happened, whether money moved, what to do, and the way back (CX-17). */
 export function problemPage({ common, title, whatHappened, didMoneyMove, whatToDo, reference, backHref }: Problem): Html {
-  const content = html`<h1 dir="auto">${title}</h1>
-      <p class="lead" dir="auto">${whatHappened}</p>
-      ${didMoneyMove !== undefined && html`<p class="notice" dir="auto">${didMoneyMove}</p>`}
+  const content = html`<h1>${title}</h1>
+      <p class="lead">${whatHappened}</p>
+      ${didMoneyMove !== undefined && html`<p class="notice">${didMoneyMove}</p>`}
       <h2>What you can do</h2>
-      <p dir="auto">${whatToDo}</p>
+      <p>${whatToDo}</p>
       ${reference !== undefined && html`<p class="hint">If you contact us, quote <span class="reference">${reference}</span></p>`}
       ${backHref !== undefined && wayOn(common, backHref)}`
   return layout({ common, title: common.thirdParty ? `${title} – ${nameInText(common.thirdParty.name)}` : title, ends: false }, content)

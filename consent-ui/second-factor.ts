@@ -28,36 +28,32 @@ export type SecondFactor = FormPage & {
 }
 
 const lockMinutesDefault = 15
+/** SCA-RTS Art. 4(3)(b): passwords and codes together. Said when the page is not told how many are left. */
+const attemptsAllowed = 5
 
 /** Field `code`, which may arrive with spaces in it (pasted); `action` is `continue` or `cancel`. */
 export function secondFactorPage(page: SecondFactor): Html {
-  const {
-    common,
-    errors,
-    expiresAt,
-    payment,
-    attemptsLeft,
-    lockMinutes = lockMinutesDefault,
-    confirmText = 'Continue',
-    cancel = true,
-  } = page
+  const { common, errors, payment, attemptsLeft, lockMinutes = lockMinutesDefault, confirmText = 'Continue', cancel = true } = page
   const content = html`${formHeading(page, payment ? 'Enter your code for this payment' : 'Enter your 6-digit code')}
       ${payment && panel(payment, common)}
       <p class="lead">Open the app that makes your codes and look for ${common.bankName}.</p>
       ${form(
         page,
-        html`${textField({ name: 'code', label: '6-digit code', hint: hint(expiresAt, attemptsLeft), autocomplete: 'one-time-code', numeric: true, errors })}
+        html`${textField({ name: 'code', label: '6-digit code', hint: hint(page), autocomplete: 'one-time-code', numeric: true, errors })}
         <p class="hint">Never tell anyone this code, not even us.</p>
         ${attemptsLeft === 1 && notice(html`<strong>This is your last try.</strong> After another wrong code you cannot sign in for ${lockMinutes} minutes.`)}
         ${choices({ confirm: confirmText, confirmValue: 'continue', cancel: cancel ? 'Cancel' : undefined })}
-        ${cancel && html`<p class="hint">${ifCancelled(page)}</p>`}
-`,
+        ${cancel && html`<p class="hint">${ifCancelled(page)}</p>`}`,
       )}`
   return layout({ common, title: title(page), hasErrors: Boolean(errors?.length) }, content)
 }
 
-function hint(expiresAt: Date, attemptsLeft: number | undefined): Html {
-  return html`Your app shows a new code every 30 seconds, and each code works once. Enter it before ${formatTime(expiresAt)}.${attemptsLeft !== undefined && html` You have ${attemptsLeft} ${attemptsLeft === 1 ? 'try' : 'tries'} left.`}`
+function hint({ expiresAt, attemptsLeft, lockMinutes = lockMinutesDefault }: SecondFactor): string {
+  const tries =
+    attemptsLeft === undefined
+      ? `After ${attemptsAllowed} wrong tries in a row you cannot sign in for ${lockMinutes} minutes.`
+      : `You have ${attemptsLeft} ${attemptsLeft === 1 ? 'try' : 'tries'} left.`
+  return `Your app shows a new code every 30 seconds, and each code works once. Enter it before ${formatTime(expiresAt)}. ${tries}`
 }
 
 function panel({ amount, payee, payeeIdentification, reference }: PaymentToConfirm, { thirdParty }: Common): Html {

@@ -84,7 +84,7 @@ for (const [name, expected] of Object.entries(tabOrders))
   test(`A11Y-01 ${name}: the keyboard reaches everything in reading order, and one sees where it is`, async () => {
     await open(name)
     // The browser moves the focus to the summary with its first frame.
-    if (expected[0] === '#username') await phone.waitForFunction(`document.activeElement.id === 'error-summary'`)
+    if (expected[0] === '#username') await phone.locator('#error-summary:focus').waitFor()
     const reached: string[] = []
     for (let index = 0; index < expected.length; index++) {
       await phone.keyboard.press('Tab')
@@ -106,7 +106,7 @@ test('A11Y-04 the error summary has the focus when the page opens, and leads to 
     ['confirm-payment-none-chosen', 'account'],
   ] as const) {
     await open(name)
-    await phone.waitForFunction(`document.activeElement.id === 'error-summary'`)
+    await phone.locator('#error-summary:focus').waitFor()
     await phone.locator('.error-summary a').click()
     assert.equal(await phone.evaluate('document.activeElement.name'), field, name)
   }

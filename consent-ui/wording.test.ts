@@ -137,6 +137,7 @@ test('CX-PIS-01 CX-PIS-03 CX-PIS-08 the payment page plays everything back and i
 test('CX-10 CX-11 the code page says until when, how many tries are left, and warns before the last', () => {
   assert.match(pageNamed('second-factor-accounts'), /Enter it before 14:10 GMT\. You have 5 tries left\./)
   assert.match(pageNamed('second-factor-last-try'), /You have 1 try left\..*This is your last try\..*15 minutes/s)
+  assert.match(pageNamed('second-factor-dashboard'), /After 5 wrong tries in a row you cannot sign in for 15 minutes\./)
   assert.match(pageNamed('second-factor-accounts'), /inputmode="numeric"/)
   assert.match(pageNamed('second-factor-accounts'), /autocomplete="one-time-code"/)
 })

@@ -16,8 +16,8 @@ export type Outcome = {
 export function outcomePage({ common, title, lines, continueHref }: Outcome, kind: 'done' | 'refused'): Html {
   const content = html`<div class="outcome outcome-${kind}">
         ${sign(kind)}
-        <h1 dir="auto">${title}</h1>
-        ${lines.map((line) => html`<p dir="auto">${line}</p>`)}
+        <h1>${title}</h1>
+        ${lines.map((line) => html`<p>${line}</p>`)}
       </div>
       ${continueHref !== undefined && wayOn(common, continueHref)}`
   return layout({ common, title: common.thirdParty ? `${title} – ${nameInText(common.thirdParty.name)}` : title, ends: false }, content)
