@@ -3,6 +3,9 @@ export class Problem extends Error {
   override name = 'Problem'
 }
 
+/** Somebody asked to stop before the work was done: nothing to tell. */
+export class Interrupted extends Error {}
+
 /** Prints a problem as its sentence, what the system says as ours, and a fault whole. */
 export function explain(error: unknown): string {
   if (error instanceof Problem) return error.message

@@ -1,5 +1,6 @@
 /** `npm start`: everything on this machine, until Ctrl-C. */
 import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { DemoCustomer } from '@bankside/bank/sandbox/demo-data'
 import { ensureSandboxFiles, type SandboxFiles } from '@bankside/certs/sandbox-files'
 import { systemClock } from '@bankside/service-kit/clock'
@@ -9,7 +10,7 @@ import { startDatabase } from './database.ts'
 import { demoClients } from './demo-clients.ts'
 import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
 import { refuseTakenPorts } from './free-ports.ts'
-import { explain, Problem } from './problem.ts'
+import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
 import { ensureSecrets } from './secrets.ts'
 import { servicesOf } from './services.ts'
@@ -51,8 +52,6 @@ function listenForTheEnd(): void {
   for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) process.on(event, end)
 }
 
-class Interrupted extends Error {}
-
 async function start(settings: Settings, begun: AsyncDisposableStack): Promise<void> {
   const startedAt = performance.now()
   const step = async <Result>(work: Result | Promise<Result>): Promise<Result> => {
@@ -90,9 +89,10 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
 /** @throws {Problem} for a folder that cannot be used. */
 function prepareFolder(home: string): void {
   try {
-    // As root, PostgreSQL runs as another user, who must get through to its own folder.
-    mkdirSync(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
-    accessSync(home, constants.W_OK | constants.X_OK)
+    if (existsSync(home)) accessSync(home, constants.W_OK | constants.X_OK)
+    // As root, PostgreSQL runs as another user, who must get through. Where nothing can be made, as in /proc, Node's
+    // recursive mkdir does not end: so it is used only when it is needed.
+    else mkdirSync(home, { recursive: !existsSync(dirname(home)), mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
   } catch (error) {
     throw new Problem(
       `The folder ${home} cannot be used (${(error as NodeJS.ErrnoException).code}). Choose another one with BANKSIDE_HOME.`,
