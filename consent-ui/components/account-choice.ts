@@ -28,12 +28,12 @@ type AccountChoice = {
 export function accountChoice({ type, legend, hint, options, errors }: AccountChoice): Html {
   const error = fieldError('account', errors)
   const describedBy = [hint && 'account-hint', error && 'account-error'].filter(Boolean).join(' ')
-  return html`<fieldset class="${error ? 'field field-wrong' : 'field'}"${type === 'radio' && html` role="radiogroup"${error && html` aria-invalid="true"`}`}${describedBy && html` aria-describedby="${describedBy}"`}>
+  return html`<div class="${error ? 'field field-wrong' : 'field'}"><fieldset${type === 'radio' && html` role="radiogroup"${error && html` aria-invalid="true"`}`}${describedBy && html` aria-describedby="${describedBy}"`}>
       <legend><h2>${legend}</h2></legend>
       ${hint && html`<p class="hint" id="account-hint">${hint}</p>`}
       ${error}
       <div class="options">${options.map((option, index) => accountOption({ type, option, index, wrong: error !== undefined }))}</div>
-    </fieldset>`
+    </fieldset></div>`
 }
 
 type OptionInGroup = { type: 'checkbox' | 'radio'; option: AccountOption; index: number; wrong: boolean }
