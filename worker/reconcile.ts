@@ -1,19 +1,26 @@
 /** `npm run reconcile`: proves the books from what was booked, and says what does not agree. */
-import { join } from 'node:path'
 import { type Discrepancy, reconcile } from '@bankside/bank/ledger/reconcile'
 import { formatMoney, isCurrency } from '@bankside/bank/money'
-import { ConfigError, databaseUrl, readConfig } from '@bankside/service-kit/config'
-import { runningPort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
+import { ConfigError } from '@bankside/service-kit/config'
 import { type Database, openDatabase, reading, sql, z } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
+import { databaseToReconcile, NothingToReconcile } from './database-to-reconcile.ts'
 
 const exitCodes = { sound: 0, discrepancies: 1, notRun: 2 } as const
+
+const summaryRow = z.object({
+  currency: z.string(),
+  accounts: z.bigint(),
+  postings: z.bigint(),
+  customers_hold: z.bigint(),
+  held: z.bigint(),
+})
 
 process.exitCode = await main()
 
 async function main(): Promise<number> {
   try {
-    const database = await openDatabase(await whereToLook(), { maxConnections: 1 })
+    const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
     try {
       print(await summaryOf(database))
       return report(await reconcile(database))
@@ -26,32 +33,6 @@ async function main(): Promise<number> {
     throw error
   }
 }
-
-class NothingToReconcile extends Error {}
-
-const settings = z.object({
-  DATABASE_URL: databaseUrl.optional(),
-  BANKSIDE_HOME: z.string().default(join(import.meta.dirname, '..', '.bankside')),
-})
-
-/** The database that is named, or that of the sandbox which runs here. */
-async function whereToLook(): Promise<string> {
-  const { DATABASE_URL, BANKSIDE_HOME } = readConfig(settings)
-  if (DATABASE_URL !== undefined) return DATABASE_URL
-  const folder = join(BANKSIDE_HOME, 'postgres')
-  if (runningPort(folder) === undefined)
-    throw new NothingToReconcile(`No sandbox runs in ${BANKSIDE_HOME}. Start one with "npm start", or set DATABASE_URL.`)
-  const { url } = await startEmbeddedPostgres({ folder, database: 'bankside' })
-  return url
-}
-
-const summaryRow = z.object({
-  currency: z.string(),
-  accounts: z.bigint(),
-  postings: z.bigint(),
-  customers_hold: z.bigint(),
-  held: z.bigint(),
-})
 
 async function summaryOf(database: Database): Promise<string> {
   const rows = await reading(

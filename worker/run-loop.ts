@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@bankside/service-kit/clock'
 
 export type Loop = {
@@ -48,7 +48,7 @@ function sleepMs({ idleMs }: Loop, idleRounds: number, faults: number): number {
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {
   try {
-    await sleep(ms, undefined, { signal })
+    await (ms === 0 ? nextTurn() : sleep(ms, undefined, { signal }))
   } catch (error) {
     if (!signal.aborted) throw error
   }

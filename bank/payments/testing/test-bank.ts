@@ -103,6 +103,7 @@ export type ConsentOptions = {
   readonly status?: 'AWAU' | 'AUTH' | 'RJCT' | 'COND'
   readonly clientId?: string
   readonly request?: object
+  readonly now?: Date
 }
 
 export type TestConsent = {
@@ -129,7 +130,7 @@ async function newConsent(owner: Database, options: ConsentOptions): Promise<Tes
   const customerId = (await owner.oneFirst(
     sql.unsafe`select customer_id from ledger.account where account_id = ${debtorAccountId}`,
   )) as CustomerId
-  const now = sql.timestamp(noon)
+  const now = sql.timestamp(options.now ?? noon)
   await owner.query(sql.unsafe`
     insert into consents.consent (
       consent_id, client_id, kind, status, status_updated_at, created_at, authorise_before, request, permissions, amount_minor, currency,
