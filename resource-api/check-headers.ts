@@ -34,8 +34,8 @@ export function checkHeaders(ctx: Context, api: Api, route: Route): string {
   const violations: Violation[] = []
   const invalid = (header: string, message: string) => violations.push(['header_invalid', header, message])
   const check = (header: string, isValid: (value: string) => boolean, message: string) => {
-    const value = ctx.req.headers[header]
-    if (typeof value === 'string' && !isValid(value)) invalid(header, message)
+    const [value, ...others] = ctx.req.headersDistinct[header] ?? []
+    if (value !== undefined && others.length === 0 && !isValid(value)) invalid(header, message)
   }
   for (const header of singleValued) if ((ctx.req.headersDistinct[header]?.length ?? 0) > 1) invalid(header, 'must be given once')
   check('x-fapi-interaction-id', isInteractionId, 'must be a UUID')
