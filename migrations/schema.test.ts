@@ -9,8 +9,17 @@ test('schema.sql is what the migrations add up to: a review sees what a migratio
   const database = await createTestDatabase()
   try {
     const committed = await readFile(join(import.meta.dirname, 'schema.sql'), 'utf8')
-    assert.equal(committed, await dumpSchema(database.ownerUrl), 'run: node sandbox/run.mjs sandbox/dump-schema.ts')
+    assert.equal(
+      unqualified(await dumpSchema(database.ownerUrl)),
+      unqualified(committed),
+      'run: node sandbox/run.mjs sandbox/dump-schema.ts',
+    )
   } finally {
     await database.drop()
   }
 })
+
+/** PostgreSQL before 16 writes the table before every column of a view, later ones only where there are several tables. */
+function unqualified(schema: string): string {
+  return schema.replaceAll(/(?<![.\w])account\.(?=[a-z])/g, '')
+}
