@@ -14,15 +14,14 @@ import { launchBrowser } from './browser/launch-browser.ts'
 
 const repository = path.join(import.meta.dirname, '..')
 const fileTakesAtMostMs = 300_000
+const testTakesAtMostMs = 120_000
+const endAfterInterruptMs = 5_000
 const filesAtOnce = Math.max(2, Math.min(4, availableParallelism()))
 /** Servers that no package carries: without them their tests may be skipped even where nothing else may. */
 const mayBeSkipped = /redis|nats/i
 
 type Counts = { tests: number; passed: number; skipped: number; todo: number }
 type Outcome = { counts: Counts; failed: string[]; skipped: string[] }
-
-process.chdir(repository)
-process.exitCode = await main(process.argv.slice(2))
 
 async function main(patterns: readonly string[]): Promise<number> {
   const startedAt = performance.now()
@@ -78,13 +77,17 @@ async function unpackBrowser(): Promise<void> {
 
 function runFiles(files: string[]): Promise<Outcome> {
   const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort())
-  process.once('SIGTERM', () => interrupted.abort())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      interrupted.abort()
+      setTimeout(() => process.exit(complain('Interrupted.')), endAfterInterruptMs).unref()
+    })
   const outcome: Outcome = { counts: { tests: 0, passed: 0, skipped: 0, todo: 0 }, failed: [], skipped: [] }
   const events = run({
     files: files.map((file) => path.resolve(file)),
     concurrency: filesAtOnce,
     timeout: fileTakesAtMostMs,
+    execArgv: [`--test-timeout=${testTakesAtMostMs}`],
     signal: interrupted.signal,
   })
   events.on('test:fail', (event) => {
@@ -128,3 +131,6 @@ function complain(text: string): number {
   process.stderr.write(`${text}\n`)
   return 1
 }
+
+process.chdir(repository)
+process.exitCode = await main(process.argv.slice(2))
