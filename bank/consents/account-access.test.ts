@@ -162,6 +162,17 @@ test('CON-07 RW-TOK-04 renewal keeps id, permissions and expiry, preselects, may
   assert.deepEqual([...accounts], accountIds.slice(1))
 })
 
+test('SCA-01 an answered second factor serves one authorisation', async () => {
+  const customer = await world.person()
+  const { customerId } = customer
+  const accountIds = [await world.newAccount({ customerId })]
+  const consent = await world.lodge()
+  const challengeId = await world.answered(customer, consent)
+  await world.authorise(consent, { customerId, accountIds, grantId: await world.grant(customerId), challengeId })
+  const again = { customerId, accountIds, grantId: await world.grant(customerId), challengeId }
+  await assert.rejects(world.authorise(consent, again), { code: 'insufficient_user_authentication' })
+})
+
 test('CON-01 authorised twice at once: both orders are lawful, one grant is left', async () => {
   const { customerId } = await world.person()
   const accountIds = [await world.newAccount({ customerId })]

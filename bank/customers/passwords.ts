@@ -7,7 +7,7 @@ const cost = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } s
 export const passwordLimit = 128
 
 /** The hash of a password nobody has, at the same cost: what an unknown user's password is compared with. */
-const nobodysHash = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+export const nobodysHash = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 export async function hashPassword(password: string): Promise<string> {
   if (password.length > passwordLimit) throw new Error(`a password has at most ${passwordLimit} characters`)
