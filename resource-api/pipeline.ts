@@ -5,7 +5,7 @@ import { once } from '@bankside/bank/idempotency/once'
 import { isAccountId } from '@bankside/bank/ids'
 import { refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
-import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, readOnly, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Context, Middleware } from 'koa'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
@@ -49,7 +49,8 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
         interactionId: seen.interactionId,
         now,
       }
-      const reply = await transact(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey }))
+      const within = route.method === 'GET' ? readOnly : transact
+      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey }))
       send(ctx, reply)
     } catch (error) {
       answerError(ctx, error, { api, seen })

@@ -12,23 +12,35 @@ export function createLog({ level, name }: { level: string; name: string }, dest
       level,
       name,
       timestamp: stdTimeFunctions.isoTime,
-      redact: { paths: secretFields.flatMap((field) => ['', '*', '*.*'].map((parent) => pathTo(parent, field))), censor: '[redacted]' },
+      // Not pino's own redaction: its wildcard paths cost more than all the rest of a request's line.
+      formatters: { log: (fields) => blanked(fields), bindings: (fields) => blanked(fields) },
       serializers: { err: (error) => withoutValues(error), error: (error) => withoutValues(error) },
     },
     destination,
   )
 }
 
-function pathTo(parent: string, field: string): string {
-  return parent === '' || field.startsWith('[') ? parent + field : `${parent}.${field}`
-}
-
-const secretFields = [
+const secretFields: ReadonlySet<string> = new Set([
   ...['authorization', 'cookie', 'set-cookie', 'dpop', 'client-cert'],
   ...['access_token', 'refresh_token', 'id_token', 'token', 'authorization_code', 'client_assertion', 'request_uri', 'code_verifier'],
   ...['password', 'secret', 'totp_secret', 'page_token', 'jwks', 'private_key'],
   ...['username', 'email', 'phone', 'iban', 'accountNumber', 'sortCode', 'holderName', 'fullName'],
-].map((field) => (field.includes('-') ? `["${field}"]` : field))
+])
+const maxDepth = 3
+
+/** The same object when there is nothing to blank, which is nearly always. */
+function blanked(fields: object, depth = 1): Record<string, unknown> {
+  let shown = fields as Record<string, unknown>
+  for (const [field, value] of Object.entries(fields)) {
+    const secret = secretFields.has(field) && value !== undefined
+    const safe = secret ? '[redacted]' : isPlain(value) && depth < maxDepth ? blanked(value, depth + 1) : value
+    if (safe !== value) shown = { ...shown, [field]: safe }
+  }
+  return shown
+}
+
+/** Errors have a serializer of their own. */
+const isPlain = (value: unknown): value is object => typeof value === 'object' && value !== null && !(value instanceof Error)
 
 const maxCauses = 5
 

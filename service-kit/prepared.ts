@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { unavailable } from './postgres.ts'
+import { idleTimeoutMs, unavailable } from './postgres.ts'
 
 /** Prepared statements on `pg`, for the few queries that run with every request. One statement each, no transactions. */
 export type Prepared = {
@@ -17,6 +17,7 @@ export function openPrepared(connectionString: string, options: PreparedOptions 
   const pool = new pg.Pool({
     connectionString,
     max: options.maxConnections ?? 10,
+    idleTimeoutMillis: idleTimeoutMs,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
     statement_timeout: options.statementTimeoutMs ?? 15_000,
     types: { getTypeParser },
