@@ -173,17 +173,25 @@ test('SCA-01 an answered second factor serves one authorisation', async () => {
   await assert.rejects(world.authorise(consent, again), { code: 'insufficient_user_authentication' })
 })
 
-test('CON-01 authorised twice at once: both orders are lawful, one grant is left', async () => {
+test('CON-01 authorised several times at once: every order is lawful, one grant and its accounts are left', async () => {
   const { customerId } = await world.person()
-  const accountIds = [await world.newAccount({ customerId })]
+  const accounts = [await world.newAccount({ customerId }), await world.newAccount({ customerId })]
   const consent = await world.lodge()
-  const grants = [await world.grant(customerId), await world.grant(customerId)]
-  await Promise.all(grants.map((grantId) => world.authorise(consent, { customerId, accountIds, grantId })))
-  const { grantId } = await read(consent.id)
-  const standing = await world.owner.anyFirst(
-    sql.unsafe`select grant_id from oidc.grant where grant_id = any(${sql.array(grants, 'text')}) and revoked_at is null`,
+  const orders = await Promise.all(
+    Array.from({ length: 8 }, async (_, n) => ({ grantId: await world.grant(customerId), accountIds: accounts.slice(n % 2, (n % 2) + 1) })),
   )
-  assert.deepEqual(standing, [grantId])
+  await Promise.all(orders.map((order) => world.authorise(consent, { customerId, ...order })))
+  const stored = await read(consent.id)
+  const grants = sql.array(
+    orders.map(({ grantId }) => grantId),
+    'text',
+  )
+  const standing = await world.owner.anyFirst(
+    sql.unsafe`select grant_id from oidc.grant where grant_id = any(${grants}) and revoked_at is null`,
+  )
+  assert.deepEqual(standing, [stored.grantId])
+  const last = orders.find(({ grantId }) => grantId === stored.grantId)
+  assert.deepEqual(stored.kind === 'account_access' && stored.accountIds, last?.accountIds)
 })
 
 test('CON-05 a customer who leaves rejects it, once', async () => {

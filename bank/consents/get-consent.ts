@@ -14,17 +14,24 @@ export async function getConsent(tx: Transaction, sought: ConsentSought): Promis
 
 /** The same, held until the transaction ends: whatever decides on a consent decides on this. */
 export async function lockConsent(tx: Transaction, sought: ConsentSought): Promise<Consent> {
-  return checkOwner(await readConsent(tx, sought.consentId, sql.fragment`for no key update`), sought)
+  return checkOwner(await lockAnyConsent(tx, sought.consentId), sought)
 }
 
 export type ConsentSought = { readonly consentId: string; readonly clientId: string }
 
 /** Any consent, whoever asks. The caller checks whose it is. */
-export async function readConsent(tx: Transaction, consentId: string, lock = sql.fragment``): Promise<Consent | undefined> {
-  const row = await tx.maybeOne(
-    sql.type(consentRow)`select ${consentColumns} from consents.consent c where c.consent_id = ${consentId} ${lock}`,
-  )
+export async function readConsent(tx: Transaction, consentId: string): Promise<Consent | undefined> {
+  const row = await tx.maybeOne(sql.type(consentRow)`select ${consentColumns} from consents.consent c where c.consent_id = ${consentId}`)
   return row === null ? undefined : toConsent(row)
+}
+
+/**
+ * The same, locked first and read afterwards: a statement that waits for the lock sees the row as the other one left it, but
+ * the row's accounts as they were before.
+ */
+export async function lockAnyConsent(tx: Transaction, consentId: string): Promise<Consent | undefined> {
+  await tx.query(sql.unsafe`select from consents.consent where consent_id = ${consentId} for no key update`)
+  return readConsent(tx, consentId)
 }
 
 function checkOwner(consent: Consent | undefined, { clientId }: ConsentSought): Consent {

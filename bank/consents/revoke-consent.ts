@@ -1,11 +1,10 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
-import { sql } from '@bankside/service-kit/postgres'
 import type { CustomerId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { changeStatus } from './change-status.ts'
 import type { AccountAccessConsent } from './consent.ts'
 import { endGrant } from './end-grant.ts'
-import { readConsent } from './get-consent.ts'
+import { lockAnyConsent } from './get-consent.ts'
 
 export type Revocation = {
   readonly consentId: string
@@ -24,7 +23,7 @@ export async function revokeConsent(
   tx: Transaction,
   { consentId, customerId, interactionId, now }: Revocation,
 ): Promise<AccountAccessConsent> {
-  const consent = await readConsent(tx, consentId, sql.fragment`for no key update`)
+  const consent = await lockAnyConsent(tx, consentId)
   if (consent === undefined || consent.customerId !== customerId || consent.kind !== 'account_access' || consent.deletedAt !== undefined)
     refuse('consent_not_found', 'no such consent of this customer')
   if (consent.status === 'CANC') return consent
