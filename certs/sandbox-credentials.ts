@@ -8,10 +8,14 @@ const localNames = [
   { type: 'ip', value: '127.0.0.1' },
 ] as const
 
-/** For our own listeners. */
-export function issueServerCertificate(authority: Credential, { keyKind, now }: { keyKind: KeyKind; now: Date }): Promise<Credential> {
+/** For our own listeners. @param otherNames under which they are also reached, as containers are under those of their services. */
+export function issueServerCertificate(
+  authority: Credential,
+  { keyKind, now, otherNames = [] }: { keyKind: KeyKind; now: Date; otherNames?: readonly string[] },
+): Promise<Credential> {
   const subject = [{ C: ['GB'] }, { O: ['Bankside sandbox'] }, { CN: ['localhost'] }]
-  return issue(authority, { subject, keyKind, names: [...localNames], usages: [ExtendedKeyUsage.serverAuth] }, now)
+  const names = [...localNames, ...otherNames.map((value) => ({ type: 'dns' as const, value }))]
+  return issue(authority, { subject, keyKind, names, usages: [ExtendedKeyUsage.serverAuth] }, now)
 }
 
 export type Organisation = {

@@ -17,19 +17,19 @@ export type SandboxFiles = {
 
 export type ClientToEquip = { readonly clientId: string; readonly organisation: Organisation; readonly keyKind: KeyKind }
 
+export type FilesToEnsure = {
+  readonly folder: string
+  readonly clients: readonly ClientToEquip[]
+  readonly now: Date
+  /** Of our listeners, besides localhost. A certificate that is there keeps the names it has. */
+  readonly otherNames?: readonly string[]
+}
+
 /**
  * Makes what is missing in a folder, and makes again what expires soon or belongs to another authority. Keys of clients
  * and of the authorization server are kept: what was signed with them stays good.
  */
-export async function ensureSandboxFiles({
-  folder,
-  clients,
-  now,
-}: {
-  folder: string
-  clients: readonly ClientToEquip[]
-  now: Date
-}): Promise<SandboxFiles> {
+export async function ensureSandboxFiles({ folder, clients, now, otherNames = [] }: FilesToEnsure): Promise<SandboxFiles> {
   const own = { certFile: join(folder, 'ca.pem'), keyFile: join(folder, 'ca-key.pem') }
   const authority = readCurrent(own, undefined, now) ?? write(own, await createAuthority({ commonName: 'Bankside sandbox authority', now }))
   const ensure = async (files: CredentialFiles, make: () => Promise<Credential>) => {
@@ -37,7 +37,7 @@ export async function ensureSandboxFiles({
     return files
   }
   const server = (keyKind: KeyKind) =>
-    ensure(inFolder(folder, `server-${keyKind}`), () => issueServerCertificate(authority, { keyKind, now }))
+    ensure(inFolder(folder, `server-${keyKind}`), () => issueServerCertificate(authority, { keyKind, now, otherNames }))
   const equip = async ({ clientId, organisation, keyKind }: ClientToEquip): Promise<[string, Equipped]> => {
     const client = join(folder, 'clients', clientId)
     const files = await ensure(inFolder(client, 'transport'), () => issueTransportCertificate(authority, { organisation, keyKind, now }))

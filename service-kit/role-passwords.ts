@@ -25,11 +25,17 @@ export function urlAs(ownerUrl: string, role: Role): string {
 const setAttempts = 10
 
 /** Sets them. Roles belong to the server, not to the database: of two who set one at once, PostgreSQL turns one away. */
-export async function setRolePasswords(ownerUrl: string): Promise<void> {
+export async function setRolePasswords(
+  ownerUrl: string,
+  passwordOf: (role: Role) => string | undefined = (role) => rolePassword(ownerUrl, role),
+): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()
   try {
-    for (const role of roles) await setPassword(client, role, rolePassword(ownerUrl, role))
+    for (const role of roles) {
+      const password = passwordOf(role)
+      if (password !== undefined) await setPassword(client, role, password)
+    }
   } finally {
     await client.end()
   }

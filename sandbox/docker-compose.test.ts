@@ -1,0 +1,108 @@
+/** docker-compose.yml is read here as text in the plain YAML that it keeps to, and compared with what the processes read. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { readAuthServerConfig } from '@bankside/auth-server/config'
+import { readSettings as readResourceApiSettings } from '@bankside/resource-api/config'
+import { readConfig } from '@bankside/service-kit/config'
+import { workerSettings } from '@bankside/worker/config'
+import { migrateSettings } from './migrate.ts'
+import { prepareCompose } from './prepare-compose.ts'
+import { repository } from './settings.ts'
+
+const text = readFileSync(join(repository, 'docker-compose.yml'), 'utf8')
+const folder = mkdtempSync(join(tmpdir(), 'bankside compose '))
+before(() => prepareCompose(folder))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+type Environment = Record<string, string>
+
+/** The indented block under a line. */
+function blockUnder(source: string, heading: string): string {
+  const lines = source.split('\n')
+  const start = lines.findIndex((line) => line.trimEnd() === heading)
+  assert.notEqual(start, -1, `no ${heading.trim()}`)
+  const indent = heading.length - heading.trimStart().length
+  const end = lines.findIndex((line, index) => index > start && line.trim() !== '' && line.length - line.trimStart().length <= indent)
+  return lines.slice(start + 1, end === -1 ? undefined : end).join('\n')
+}
+
+const service = (name: string) => blockUnder(blockUnder(text, 'services:'), `  ${name}:`)
+
+/** As the container would have it, with the files of secrets where they are on this machine. */
+function environmentOf(name: string): Environment {
+  const lines = blockUnder(service(name), '    environment:').split('\n')
+  const entries = lines.flatMap((line) => {
+    const [, key, value] = /^ {6}([A-Z_]+): "?([^"]*)"?$/.exec(line) ?? []
+    return key === undefined || value === undefined ? [] : [[key, value.replace('/run/secrets/', `${folder}/`)] as const]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Reads a process's settings and notes which names it asked for. */
+function namesAskedBy(read: (environment: Environment) => unknown, environment: Environment): Set<string> {
+  const asked = new Set<string>()
+  read(
+    new Proxy(environment, {
+      get: (target, name) => {
+        asked.add(String(name))
+        return target[String(name)]
+      },
+    }),
+  )
+  return asked
+}
+
+const readers = {
+  'auth-server': readAuthServerConfig,
+  'resource-api': readResourceApiSettings,
+  worker: (environment: Environment) => readConfig(workerSettings, environment),
+  migrate: (environment: Environment) => readConfig(migrateSettings, environment),
+}
+
+for (const [name, read] of Object.entries(readers)) {
+  test(`${name} starts with the environment of docker-compose.yml, and reads every name in it`, () => {
+    const environment = environmentOf(name)
+    const asked = namesAskedBy(read, environment)
+    assert.ok(Object.keys(environment).length >= 4)
+    assert.deepEqual(
+      Object.keys(environment).filter((key) => !asked.has(key)),
+      [],
+    )
+  })
+}
+
+test('every secret that a service mounts is declared, and is a file that is made for a trial, readable by its owner only', () => {
+  const declared = [...blockUnder(text, 'secrets:').matchAll(/^ {2}([a-z_]+):$/gm)].map(([, name]) => name ?? '')
+  const used = new Set([...text.matchAll(/\/run\/secrets\/([a-z_]+)/g)].map(([, name]) => name ?? ''))
+  assert.deepEqual([...used].toSorted(), declared.toSorted())
+  for (const name of declared) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name)
+})
+
+test('a service mounts exactly the secrets that its environment names', () => {
+  for (const name of Object.keys(readers)) {
+    const own = service(name)
+    const mounted =
+      /^ {4}secrets: \[(.*)\]$/m.exec(own)?.[1]?.split(', ') ??
+      [...blockUnder(own, '    secrets:').matchAll(/- ([a-z_]+)/g)].map(([, secret]) => secret ?? '')
+    const named = [...own.matchAll(/\/run\/secrets\/([a-z_]+)/g)].map(([, secret]) => secret ?? '')
+    assert.deepEqual(mounted.toSorted(), [...new Set(named)].toSorted(), name)
+  }
+})
+
+test('no secret stands in the file, and our containers run without root on a disk they cannot write to', () => {
+  assert.doesNotMatch(text, /(PASSWORD|SECRET|KEY)S?: /)
+  assert.doesNotMatch(text, /postgres(ql)?:\/\//)
+  const processes = blockUnder(text, 'x-process: &process')
+  for (const line of ['read_only: true', 'cap_drop: [ALL]', 'BANKSIDE_UID:-1000}:']) assert.ok(processes.includes(line), line)
+  for (const name of Object.keys(readers)) assert.ok(service(name).includes('<<: *process'), name)
+})
+
+test('every service but migrate has a health check, on the port that it serves', () => {
+  for (const name of ['auth-server', 'resource-api', 'worker']) {
+    assert.ok(service(name).includes(`sandbox/healthy.mjs, "${environmentOf(name)['OPERATIONS_PORT']}"`), name)
+  }
+  for (const name of ['postgres', 'redis']) assert.match(service(name), /healthcheck:/)
+})

@@ -1,0 +1,62 @@
+/** Makes the files that docker-compose.yml names as secrets, for a trial on this machine. What is there stays. */
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ensureSandboxFiles } from '@bankside/certs/sandbox-files'
+import { systemClock } from '@bankside/service-kit/clock'
+import { demoClients } from './demo-clients.ts'
+import { explain } from './problem.ts'
+import { ensureSecrets } from './secrets.ts'
+import { readSettings } from './settings.ts'
+
+if (import.meta.main) {
+  try {
+    const folder = join(readSettings().home, 'compose')
+    await prepareCompose(folder)
+    console.log(`The secrets are in ${folder}. Next: docker compose up --build`)
+  } catch (error) {
+    console.error(explain(error))
+    process.exitCode = 1
+  }
+}
+
+export async function prepareCompose(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const secret = (name: string, make: () => string): string => {
+    const path = join(folder, name)
+    if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o600 })
+    return readFileSync(path, 'utf8')
+  }
+  const password = () => randomBytes(24).toString('base64url')
+  const owner = secret('owner_password', password)
+  secret('owner_database_url', () => databaseUrl('bankside', owner))
+  for (const name of ['auth_server', 'resource_api', 'worker']) {
+    const own = secret(`${name}_password`, password)
+    secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
+  }
+  secret('redis_conf', () => `requirepass ${password()}\nsave ""\nappendonly no\n`)
+  ensureSecrets(join(folder, 'auth_server_secrets'))
+  await copyCertificates(folder)
+}
+
+function databaseUrl(user: string, password: string): string {
+  return `postgresql://${user}:${password}@postgres:5432/bankside`
+}
+
+async function copyCertificates(folder: string): Promise<void> {
+  const files = await ensureSandboxFiles({
+    folder: join(folder, 'certs'),
+    clients: demoClients,
+    now: systemClock.now(),
+    otherNames: ['auth-server', 'resource-api'],
+  })
+  const copies = {
+    tls_rsa_key: files.serverRsa.keyFile,
+    tls_rsa_cert: files.serverRsa.certFile,
+    tls_ec_key: files.serverEc.keyFile,
+    tls_ec_cert: files.serverEc.certFile,
+    client_ca: files.caFile,
+    signing_keys: files.signingKeysFile,
+  }
+  for (const [name, source] of Object.entries(copies)) copyFileSync(source, join(folder, name))
+}
