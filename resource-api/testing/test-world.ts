@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { lodgeTransferConsent } from '@bankside/bank/consents/lodge-transfer-consent'
 import { type AccountId, type CustomerId, newAccountId, newCustomerId } from '@bankside/bank/ids'
 import { openAccount } from '@bankside/bank/ledger/open-account'
 import { transfer } from '@bankside/bank/ledger/transfer'
@@ -15,6 +16,13 @@ import { apiOrigin, audiences, issuerUrl, startTestIssuer, type TokenOptions } f
 export type TestWorld = Awaited<ReturnType<typeof startTestWorld>>
 export type Answered = { readonly method: string; readonly path: string; readonly answer: Answer }
 export type Person = { readonly customerId: CustomerId; readonly name: string; readonly accounts: readonly TestAccount[] }
+type StepUp = {
+  readonly from: AccountId
+  readonly to: string
+  readonly amount: string
+  readonly words?: string
+  readonly currency?: string
+}
 export type TestAccount = {
   readonly id: AccountId
   readonly currency: Currency
@@ -62,6 +70,21 @@ export async function startTestWorld() {
     [clients.app, 'bank-app'],
   ])
   const bank = await createTestBank(owner)
+  const authorise = async (client: TestClient, consentId: string, person: Person, accounts: readonly AccountId[], scope?: string) => {
+    const grantId = await grant(owner, clientIds.get(client) ?? '', person, clock.now())
+    await decide(owner, { consentId, grantId, person, accounts, now: clock.now() })
+    const kind = await owner.oneFirst(sql.unsafe`select kind from consents.consent where consent_id = ${consentId}`)
+    const scopes = { account_access: 'openid accounts', domestic_payment: 'openid payments', transfer: everyScope }
+    const audience = kind === 'transfer' ? audiences.bank : audiences.uk
+    return tokenFor(client, {
+      scope: scope ?? scopes[kind as keyof typeof scopes],
+      grantId,
+      consentId,
+      audience,
+      acr: strong,
+      authTime: now(),
+    })
+  }
   const tokenFor = (client: TestClient, token: Omit<TokenOptions, 'clientId' | 'cnf'> & { cnf?: object }) =>
     issuer.mint({ clientId: clientIds.get(client) ?? '', cnf: client.cnf, ...token })
 
@@ -69,20 +92,18 @@ export async function startTestWorld() {
     ...{ owner, issuer, api, apiOptions: { ...options }, registry, lines, clock, answers, ...clients, ...bank, tokenFor, newClient },
     clientToken: (client: TestClient, scope: string) => tokenFor(client, { scope }),
     /** As the customer leaves it when they have chosen accounts, or confirmed the payment from one. Answers their token. */
-    authorise: async (client: TestClient, consentId: string, person: Person, accounts: readonly AccountId[], scope?: string) => {
-      const grantId = await grant(owner, clientIds.get(client) ?? '', person, clock.now())
-      await decide(owner, { consentId, grantId, person, accounts, now: clock.now() })
-      const kind = await owner.oneFirst(sql.unsafe`select kind from consents.consent where consent_id = ${consentId}`)
-      const scopes = { account_access: 'openid accounts', domestic_payment: 'openid payments', transfer: 'openid payments:write' }
-      const audience = kind === 'transfer' ? audiences.bank : audiences.uk
-      return tokenFor(client, {
-        scope: scope ?? scopes[kind as keyof typeof scopes],
-        grantId,
-        consentId,
-        audience,
-        acr: strong,
-        authTime: now(),
-      })
+    authorise,
+    /** The step-up for one transfer, as the pages of the authorization server end it. Answers the token for it. */
+    authoriseTransfer: async (person: Person, { from, to, amount, words, currency = 'GBP' }: StepUp) => {
+      const detail = {
+        type: 'payment_initiation',
+        instructedAmount: { amount, currency },
+        debtorAccount: { account_id: from },
+        creditorAccount: { account_id: to },
+        ...(words && { remittanceInformation: words }),
+      }
+      const consent = await transact(owner, (tx) => lodgeTransferConsent(tx, { clientId: 'bank-app', detail, now: clock.now() }))
+      return authorise(clients.app, consent.id, person, [from])
     },
     /** Of a customer who has signed in to the bank's own app. */
     appToken: async (person: Person, { scope = everyScope, authTime = now(), acr = strong } = {}) =>

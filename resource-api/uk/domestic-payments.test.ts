@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { sql } from '@bankside/service-kit/postgres'
+import { sql, z } from '@bankside/service-kit/postgres'
 import { assertAllOfficial, definitionsMissing } from '../testing/official-definitions.ts'
 import { changed, paymentConsentBody } from '../testing/payment-bodies.ts'
 import type { Answer, TestClient } from '../testing/test-client.ts'
@@ -36,11 +36,12 @@ const errors = ({ status, body }: Answer) => [
   status,
   ...(body?.Errors ?? []).map((error: Record<string, string>) => `${error['ErrorCode']} ${error['Path']}`),
 ]
+const funds = z.object({ posted_minor: z.bigint(), held_minor: z.bigint() })
 const balance = async (person: Person, index = 0) => {
   const row = await world.owner.one(
-    sql.unsafe`select posted_minor, held_minor from ledger.account where account_id = ${person.accounts[index]?.id ?? ''}`,
+    sql.type(funds)`select posted_minor, held_minor from ledger.account where account_id = ${person.accounts[index]?.id ?? ''}`,
   )
-  return [row['posted_minor'], row['held_minor']]
+  return [row.posted_minor, row.held_minor] as const
 }
 const sortCodeAccount = ({ accounts }: Person, index = 0) => `${accounts[index]?.sortCode}${accounts[index]?.accountNumber}`
 
@@ -117,14 +118,14 @@ for (const name of ['acorn', 'cobalt'] as const)
     assert.match(DomesticPaymentId, /^pay_[0-9a-f]{32}$/)
     assert.deepEqual([Status, ConsentId, Initiation.InstructedAmount.Amount], ['RCVD', consentId, '12.34'])
     assert.equal(made.body.Links.Self, `https://rs.bankside.test${path}/${DomesticPaymentId}`)
-    assert.deepEqual(await balance(world.ada), [before[0], 1_234n + (before[1] as bigint)])
+    assert.deepEqual(await balance(world.ada), [before[0], 1_234n + before[1]])
 
     const consent = await client.send('GET', `${consents}/${consentId}`, { token: clientToken })
     assert.equal(consent.body.Data.Status, 'COND')
     await world.finishPayments()
     const found = await client.send('GET', `${path}/${DomesticPaymentId}`, { token: clientToken })
     assert.deepEqual([found.status, found.body.Data.Status], [200, 'ACCC'])
-    assert.deepEqual(await balance(world.ben), [(bens[0] as bigint) + 1_234n, bens[1]])
+    assert.deepEqual(await balance(world.ben), [bens[0] + 1_234n, bens[1]])
   })
 
 test('PIS-16 a payment to another bank is settled on our side: ACSC', async () => {
