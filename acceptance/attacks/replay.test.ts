@@ -42,7 +42,9 @@ async function redeemByHand(
     code_verifier: started.codeVerifier,
     ...change,
   })
-  return await forgery.postFormWithProof(thirdParty, forgery.endpointOf(thirdParty, 'token_endpoint'), form)
+  const endpoint = forgery.endpointOf(thirdParty, 'token_endpoint')
+  if (thirdParty.client.sender_constraint === 'mtls') return await forgery.postForm(thirdParty, endpoint, await form())
+  return await forgery.postFormWithProof(thirdParty, endpoint, form)
 }
 
 for (const clientId of ['tpp-pkjwt-dpop', 'tpp-tls-mtls']) {

@@ -186,7 +186,7 @@ test('PIS-12 funds are confirmed for an authorised consent only, and nothing is 
   )
 })
 
-test('another client, and a customer who is no part of it, find no payment (NAT-S6)', async () => {
+test('D4 NAT-S6 another client may not see a payment, and a customer who is no part of it finds none', async () => {
   const [from, to] = [await bank.newAccount({ funds: 5_000n }), await bank.newAccount()]
   const { id, customerId } = await submit(await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) }))
   const seenBy = (viewer: AccountId) =>
@@ -198,7 +198,7 @@ test('another client, and a customer who is no part of it, find no payment (NAT-
         )) as typeof customerId,
       }),
     )
-  await assert.rejects(payment(id, 'other-party'), refusedAs('payment_not_found'))
+  await assert.rejects(payment(id, 'other-party'), refusedAs('consent_not_yours'))
   await assert.rejects(seenBy(ann), refusedAs('payment_not_found'))
   await assert.rejects(seenBy(to), refusedAs('payment_not_found'), 'before it is posted, the payee knows nothing')
   assert.equal((await seenBy(from)).id, id)
