@@ -8,7 +8,8 @@ export type Comparison = { readonly path: Path; readonly rounds: readonly (reado
 export type Effort = { readonly rounds: number; readonly seconds: number }
 
 const firstOperations = 48
-const warmUpSeconds = 1
+/** V8 optimises what has run some thousand times: a round before that measures its interpreter. */
+const warmUpSeconds = 3
 /** What a round prepares is held in memory: requests, answers, latencies. */
 const operationsPerRound = 60_000
 
