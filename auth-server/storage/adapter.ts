@@ -13,6 +13,8 @@ type Artifact = {
   readonly columns: { readonly grant_id?: 'grantId'; readonly uid?: 'uid' }
   /** What a second use is answered with; absent where nothing is used up. */
   readonly usedUp?: () => Error
+  /** A second use takes back what the first one was given (FAPI2-AZ-09), also when both came at once. */
+  readonly secondUseRevokesGrant?: boolean
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
   /** Members of the payload that are handles of something else, and that the library never reads back. */
@@ -38,6 +40,7 @@ const artifacts: Readonly<Record<string, Artifact>> = {
     table: 'authorization_code',
     columns: { grant_id: 'grantId' },
     usedUp: () => new errors.InvalidGrant(),
+    secondUseRevokesGrant: true,
     keptSeconds: 0,
   },
   RefreshToken: { table: 'refresh_token', columns: { grant_id: 'grantId' }, usedUp: () => new errors.InvalidGrant(), keptSeconds: 0 },
@@ -64,7 +67,7 @@ function storageOf(model: string, prepared: Prepared, clock: Clock, log: Log): P
 type Row = { readonly payload: string; readonly consumed_at?: Date | null }
 
 function artifactStorage(prepared: Prepared, clock: Clock, artifact: Artifact): Partial<Adapter> {
-  const { table, columns, usedUp, keptSeconds, strip = (payload) => payload } = artifact
+  const { table, columns, usedUp, secondUseRevokesGrant, keptSeconds, strip = (payload) => payload } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
   const found = (row: Row | undefined, id: string | undefined): AdapterPayload | undefined =>
     row && {
@@ -97,7 +100,9 @@ function artifactStorage(prepared: Prepared, clock: Clock, artifact: Artifact): 
     async consume(id) {
       const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
       const consumed = await prepared.query(`oidc_${table}_consume`, text, [handleHash(id), clock.now()])
-      if (consumed.length === 0 && usedUp) throw usedUp()
+      if (consumed.length > 0 || !usedUp) return
+      if (secondUseRevokesGrant) await prepared.query(`oidc_${table}_used_twice`, revokeGrantText(table), [handleHash(id), clock.now()])
+      throw usedUp()
     },
     async destroy(id) {
       await prepared.query(`oidc_${table}_destroy`, `delete from oidc.${table} where id_hash = $1`, [handleHash(id)])
@@ -107,6 +112,10 @@ function artifactStorage(prepared: Prepared, clock: Clock, artifact: Artifact): 
     },
   }
 }
+
+/** The library revokes when it finds a used code; of two that found it unused, the one that comes second does it here. */
+const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $2
+  where revoked_at is null and grant_id = (select grant_id from oidc.${table} where id_hash = $1)`
 
 /** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
 function upsertText(table: string, extra: readonly string[]): string {
