@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import pg from 'pg'
+import { migrate } from './migrate.ts'
+import { createTestDatabase, type TestDatabase } from './test-database.ts'
+
+let database: TestDatabase
+let folder: string
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  await query('drop table public.schema_migration')
+  folder = mkdtempSync(join(tmpdir(), 'bankside migrations '))
+  write('0001_first.sql', 'create table public.one (n int); create function public.two() returns int language sql as $$ select 2; $$;')
+})
+afterEach(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  await database.drop()
+})
+
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text)
+
+async function query(text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client(database.ownerUrl)
+  await client.connect()
+  try {
+    return (await client.query(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+test('a migration that was changed after it was applied is refused, and so is a database that is newer than this version', async () => {
+  await migrate(database.ownerUrl, folder)
+  write('0001_first.sql', 'create table public.other (n int);')
+  await assert.rejects(migrate(database.ownerUrl, folder), /migration 0001_first\.sql was changed after it was applied/)
+  rmSync(join(folder, '0001_first.sql'))
+  await assert.rejects(migrate(database.ownerUrl, folder), /has migration 0001_first\.sql, which this version does not know/)
+})
+
+test('a migration that fails leaves nothing, names its file, and runs when it is mended', async () => {
+  write('0002_second.sql', 'create table public.half (n int); select no_such_column;')
+  await assert.rejects(migrate(database.ownerUrl, folder), /migration 0002_second\.sql: .*no_such_column/)
+  assert.deepEqual(await query(`select name from public.schema_migration`), [{ name: '0001_first.sql' }])
+  assert.deepEqual(await query(`select to_regclass('public.half') as half`), [{ half: null }])
+  write('0002_second.sql', 'create table public.half (n int);')
+  assert.deepEqual(await migrate(database.ownerUrl, folder), ['0002_second.sql'])
+})
+
+test('processes that start together all succeed, and each file is applied once', async () => {
+  write('0002_second.sql', 'insert into public.one values (1);')
+  write('readme.txt', 'not a migration')
+  const applied = await Promise.all([1, 2, 3].map(() => migrate(database.ownerUrl, folder)))
+  assert.deepEqual(applied.flat().toSorted(), ['0001_first.sql', '0002_second.sql'])
+  assert.deepEqual(await query('select count(*)::int as n from public.one'), [{ n: 1 }])
+})
