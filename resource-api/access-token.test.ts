@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { constants, createHash, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { sql } from '@bankside/service-kit/postgres'
-import { exportJWK, generateKeyPair } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Answer, ProofOptions, Request } from './testing/test-client.ts'
 import { audiences, type TokenOptions } from './testing/test-issuer.ts'
 import { startTestWorld, strong, type TestWorld } from './testing/test-world.ts'
@@ -248,6 +248,16 @@ async function rsaProof(alg: string, modulusLength: number): Promise<ProofOption
   return { header: { alg, jwk: await exportJWK(publicKey) }, key: privateKey }
 }
 
+test('FAPI2-CR-04 a proof signed well by an RSA key of 1024 bits is refused', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const jwk = publicKey.export({ format: 'jwk' }) as JWK
+  const token = await mint('acorn', { cnf: { jkt: await calculateJwkThumbprint(jwk) } })
+  const [header = '', payload = ''] = unsignable(token, { header: { alg: 'PS256', jwk } }).split('.')
+  const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+  const signature = sign('sha256', Buffer.from(`${header}.${payload}`), { key: privateKey, ...padding }).toString('base64url')
+  assertRefused(await world.acorn.send('GET', path, { token, proof: `${header}.${payload}.${signature}` }), /invalid_dpop_proof/)
+})
+
 test('DPOP-01 proofs that are no JWT are refused', async () => {
   const token = await mint('acorn')
   for (const proof of ['x', '..', 'a.b.c', '{}', 'x'.repeat(5_000)])
@@ -271,7 +281,6 @@ test('DPOP-01 proofs signed with PS256 and EdDSA are as good', async () => {
     const client = await world.newClient('dpop')
     const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
     const jwk = await exportJWK(publicKey)
-    const { calculateJwkThumbprint } = await import('jose')
     const token = await mint('acorn', { cnf: { jkt: await calculateJwkThumbprint(jwk) } })
     const proof = await client.prove('GET', path, token, { header: { alg, jwk }, key: privateKey })
     assert.equal((await client.send('GET', path, { token, proof })).status, 200, alg)

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { refusalOf } from '@bankside/bank/refusal'
 import { type Refusal, Unavailable } from '@bankside/service-kit/refusal'
@@ -7,6 +8,7 @@ import { proofAlgorithms } from './dpop-proof.ts'
 import type { Seen } from './observe.ts'
 import { MethodNotAllowed, Violations } from './request-refusal.ts'
 import { send } from './send.ts'
+import { bodyLimitBytes } from './strict-json.ts'
 
 /**
  * The three kinds of error, told apart once for every API: a refusal is answered as the API's table says, what is
@@ -22,9 +24,14 @@ export function answerError(ctx: Context, error: unknown, { api, seen }: { api: 
     seen.unavailable(error)
     ctx.set('retry-after', String(problem.retryAfterSeconds))
   } else seen.fault(error)
-  // The rest of a body that was refused is not waited for.
-  if (!ctx.req.complete && ctx.req.headers['content-length'] !== '0') ctx.set('connection', 'close')
+  if (leavesTooMuchUnread(ctx.req)) ctx.set('connection', 'close')
   send(ctx, api.renderProblem(problem))
+}
+
+/** Node reads the rest of a body that nobody wanted before the next request; a long one is not worth that. */
+function leavesTooMuchUnread({ complete, headers }: IncomingMessage): boolean {
+  const bytes = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : Number.POSITIVE_INFINITY
+  return !complete && bytes > bodyLimitBytes
 }
 
 function problemOf(error: unknown, reference: string): Problem {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { sql } from '@bankside/service-kit/postgres'
@@ -222,6 +223,40 @@ test('a body over 64 kB is 413, whether its length is said before or not, and th
   }
 })
 
+test('a client that goes away in the middle of its body is no fault of ours', async () => {
+  const socket = tls.connect({
+    host: 'localhost',
+    port: world.api.port,
+    ca: world.issuer.ca,
+    servername: 'localhost',
+    ...(await world.issuer.newClientCertificate()),
+  })
+  await once(socket, 'secureConnect')
+  const certificate = socket.getCertificate() as { raw: Buffer }
+  const cnf = { 'x5t#S256': createHash('sha256').update(new X509Certificate(certificate.raw).raw).digest('base64url') }
+  const token = await world.tokenFor(world.cobalt, { scope: 'accounts', cnf })
+  const interactionId = randomUUID()
+  const headers = [
+    `Authorization: Bearer ${token}`,
+    `x-fapi-interaction-id: ${interactionId}`,
+    'Content-Type: application/json',
+    'Content-Length: 100',
+  ]
+  socket.write(`POST ${uk}/aisp/account-access-consents HTTP/1.1\r\nHost: localhost\r\n${headers.join('\r\n')}\r\n\r\n{"Data"`)
+  setTimeout(() => socket.destroy(), 100)
+  const lines = () => world.lines.map((line) => JSON.parse(line)).filter((line) => line.interactionId === interactionId)
+  for (let waited = 0; waited < 50 && lines().length === 0; waited++) await sleep(50)
+  assert.deepEqual(
+    lines().map(({ msg, refusals }) => [msg, refusals]),
+    [['request', ['body_malformed']]],
+  )
+})
+
+test('a connection is kept after a refusal', async () => {
+  for (const path of ['/x', '/aisp/accounts']) assert.notEqual((await world.cobalt.send('GET', uk + path)).headers['connection'], 'close')
+  assert.notEqual((await lodge({ token: 'x' })).headers['connection'], 'close')
+})
+
 async function rawRequest(lines: string): Promise<string> {
   const socket = tls.connect({ host: 'localhost', port: world.api.port, ca: world.issuer.ca, servername: 'localhost' })
   await once(socket, 'secureConnect')
@@ -316,6 +351,20 @@ test('a database that does not answer: 503 with Retry-After, and not ready', asy
   await assert.rejects(elsewhere.checks.database())
   client.close()
   await elsewhere.close()
+})
+
+test('a read that is refused costs no connection to the database', async () => {
+  const { Data } = (await lodge()).body
+  const token = await world.authorise(world.cobalt, Data.ConsentId, world.ada, [world.ada.accounts[0]?.id as `acc_${string}`])
+  const backends = async () =>
+    world.owner.anyFirst(
+      sql.unsafe`select pid from pg_stat_activity where datname = current_database() and usename = 'bankside_resource_api' order by pid`,
+    )
+  const refused = () => world.cobalt.send('GET', `${uk}/aisp/accounts/acc_${'0'.repeat(32)}`, { token })
+  await refused()
+  const before = await backends()
+  for (let n = 0; n < 10; n++) assert.equal((await refused()).status, 403)
+  assert.deepEqual(await backends(), before)
 })
 
 test('requests are counted by route pattern, refusals by code', async () => {

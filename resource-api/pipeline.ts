@@ -3,7 +3,7 @@ import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { readAccess } from '@bankside/bank/access/read-access'
 import { once } from '@bankside/bank/idempotency/once'
 import { isAccountId } from '@bankside/bank/ids'
-import { refuse } from '@bankside/bank/refusal'
+import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, readOnly, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Context, Middleware } from 'koa'
@@ -21,7 +21,7 @@ export type Services = { readonly database: Database; readonly trust: Trust; rea
 
 /**
  * Every request of an API takes these steps in this order: path and method, media types, headers, access token, body, and
- * then one transaction in which the access decision is read and the route does its work.
+ * then the access decision and the route's work: what changes anything in one transaction, what only reads on one connection.
  */
 export function serve(api: Api, { database, trust, clock, observe }: Services): Middleware {
   const matchRoute = routeMatcher(api.routes)
@@ -49,7 +49,7 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
         interactionId: seen.interactionId,
         now,
       }
-      const within = route.method === 'GET' ? readOnly : transact
+      const within = route.method === 'GET' ? readOnce : transact
       const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey }))
       send(ctx, reply)
     } catch (error) {
@@ -58,6 +58,21 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
       seen.end(ctx)
     }
   }
+}
+
+/**
+ * A connection on which work throws is thrown away: right for faults, dear for the refusals that make up much of an API's
+ * traffic. What only reads has nothing to roll back, so its refusals come back as values.
+ */
+async function readOnce(database: Database, work: (tx: Transaction) => Promise<Reply>): Promise<Reply> {
+  const outcome = await readOnly(database, (tx) =>
+    work(tx).catch((error: unknown) => {
+      if (refusalOf(error) === undefined) throw error
+      return { refused: error }
+    }),
+  )
+  if ('refused' in outcome) throw outcome.refused
+  return outcome
 }
 
 /** Echoed when it is one, otherwise our own: every answer carries one, and so does every log line (RW-H-02). */

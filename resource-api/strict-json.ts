@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { Refusal } from '@bankside/service-kit/refusal'
 import type { PathStyle } from './parse-body.ts'
 import { refuseRequest, throwViolations, type Violation } from './request-refusal.ts'
 
-const bodyLimitBytes = 64 * 1024
+export const bodyLimitBytes = 64 * 1024
 const depthLimit = 32
 const violationsLimit = 20
 
@@ -26,10 +27,16 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) refuseTooLarge()
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > bodyLimitBytes) refuseTooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > bodyLimitBytes) refuseTooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    // A client that goes away in the middle of its request is no fault of ours.
+    if (!(error instanceof Refusal) && request.destroyed) refuseRequest('body_malformed', 'the body ended early')
+    throw error
   }
   return Buffer.concat(chunks)
 }
