@@ -16,6 +16,8 @@ import { assertReachableAcr } from './requested-claims.ts'
 export function createAssertAuthorizationRequest(database: Database, clock: Clock) {
   return async (ctx: KoaContextWithOIDC, _scope: string | undefined, client: Client): Promise<void> => {
     const params = ctx.oidc.params ?? {}
+    // The others put the answer where scripts read it, or need one to send it (BCP-10, BCP-18).
+    if ((params['response_mode'] ?? 'query') !== 'query') throw new errors.UnsupportedResponseMode()
     assertScopes(ctx, client)
     assertReachableAcr(params)
     const intent = intentOf(params)

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { authoriseConsent } from '@bankside/bank/consents/authorise-consent'
 import type { CustomerId } from '@bankside/bank/ids'
 import { refuse } from '@bankside/bank/refusal'
+import { pageVersion } from '@bankside/consent-ui/page-version'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { Form } from '../http/form.ts'
@@ -62,7 +63,7 @@ async function authorise(
     grantId,
     ...(consent.kind !== 'account_access' && { challengeId: journey.state.challengeId }),
     interactionId: requestId,
-    evidence: { page: journey.state.step, locale: 'en-GB', device: userAgent, shown: termsOf(consent) },
+    evidence: { page: journey.state.step, pages: pageVersion, locale: 'en-GB', device: userAgent, shown: termsOf(consent) },
     now,
   })
   return outcome

@@ -1,4 +1,5 @@
 import { rejectConsent } from '@bankside/bank/consents/reject-consent'
+import { pageVersion } from '@bankside/consent-ui/page-version'
 import { type Database, transact } from '@bankside/service-kit/postgres'
 import { type EndReason, endings } from './endings.ts'
 import type { JourneyState } from './journey.ts'
@@ -21,7 +22,7 @@ const rejections = {
 export async function rejectIntent(database: Database, visit: Visit, why: keyof typeof rejections): Promise<void> {
   const { consent, client, requestId, now, userAgent } = visit
   if (consent === undefined) return
-  const evidence = { page: visit.journey.state.step, answered: why, locale: 'en-GB', device: userAgent }
+  const evidence = { page: visit.journey.state.step, pages: pageVersion, answered: why, locale: 'en-GB', device: userAgent }
   await transact(database, (tx) =>
     rejectConsent(tx, { consentId: consent.id, clientId: client.clientId, ...rejections[why], interactionId: requestId, evidence, now }),
   )

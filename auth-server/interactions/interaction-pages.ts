@@ -9,11 +9,11 @@ import { setContentSecurityPolicy } from '../http/security-headers.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
 import { submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
-import { corrections, type EndReason, endings, isCorrectable } from './endings.ts'
+import { correctionOf, type EndReason, endings, isEndReason } from './endings.ts'
 import { claimPage, type JourneyState, keepJourney, pageNumberOf } from './journey.ts'
 import { renderStep } from './journey-pages.ts'
 import { submitSecondFactor, submitSignIn } from './sign-in-step.ts'
-import { findVisit, type Visit } from './visit.ts'
+import { findVisit, journeys, type Visit } from './visit.ts'
 
 /** GET shows the page that the journey is at; POST answers it and leads on; `leave` goes back to the third party from an end. */
 export function interactionPages(provider: Provider, dependencies: AuthServerDependencies) {
@@ -57,9 +57,10 @@ export function interactionPages(provider: Provider, dependencies: AuthServerDep
       return next
     } catch (error) {
       const code = refusalOf(error)?.code
-      if (code === undefined || !Object.hasOwn(endings, code)) throw error
-      if (!isCorrectable(code)) return endedBy(visit.journey.state, code as EndReason)
-      return { ...visit.journey.state, errors: [{ field: 'account', message: corrections[code] }] }
+      if (code === undefined || !isEndReason(code)) throw error
+      const { state } = visit.journey
+      const correction = correctionOf(code, state.step)
+      return correction === undefined ? endedBy(state, code) : { ...state, errors: [correction] }
     }
   }
 
@@ -69,7 +70,11 @@ export function interactionPages(provider: Provider, dependencies: AuthServerDep
     if (step === 'sign_in') return submitSignIn(database, visit, form)
     if (step !== 'second_factor')
       return form.one('action') === 'confirm' ? submitDecision({ provider, database, audiences }, visit, form) : visit.journey.state
-    const next = await submitSecondFactor(database, visit, form, secrets.customer_data_key)
+    const { kind } = visit
+    const next = await submitSecondFactor(database, visit, form, {
+      dataKey: secrets.customer_data_key,
+      next: journeys[kind][journeys[kind].indexOf('second_factor') + 1] ?? 'finished',
+    })
     return next.step === 'finished' ? finished({ ...visit, journey: { ...visit.journey, state: next } }) : next
   }
 
@@ -123,12 +128,11 @@ const noForm: Form = { one: () => '', all: () => [] }
 const isGone = ({ journey: { state }, consent }: Visit): boolean =>
   state.consentId !== undefined && consent === undefined && state.step !== 'ended' && state.step !== 'finished'
 
-function showEnd(ctx: Context, { interaction, client }: Visit, reason: EndReason): void {
-  const { error: _toThirdParty, ...texts } = endings[reason]
+function showEnd(ctx: Context, { interaction, client, kind }: Visit, reason: EndReason): void {
   answerProblem(
     ctx,
-    { status: reason === 'locked' ? 429 : 400, ...texts },
-    { name: client.clientName, backHref: `/interaction/${interaction.uid}/leave` },
+    { status: reason === 'locked' ? 429 : 400, situation: endings[reason].situation },
+    { name: client.clientName, payment: kind === 'payment', backHref: `/interaction/${interaction.uid}/leave` },
   )
 }
 

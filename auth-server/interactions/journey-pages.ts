@@ -69,7 +69,7 @@ async function chooseAccounts(tx: Transaction, { consent, journey }: Visit, page
     accounts: accounts.map((account) => ({
       id: account.id,
       nickname: account.nickname,
-      ...describe(account),
+      ...describeAccount(account),
       currency: account.currency,
       eligible: account.ineligible === undefined,
       reason: account.ineligible === undefined ? undefined : 'This account is not open.',
@@ -104,14 +104,14 @@ const confirmation = ({ creditor, amount, reference }: PaymentConsent) => ({
 const toPayFrom = (account: AccountToChoose) => ({
   id: account.id,
   nickname: account.nickname,
-  maskedIdentifier: describe(account).maskedIdentifier,
+  maskedIdentifier: describeAccount(account).maskedIdentifier,
   availableText: formatAmount(account.available),
   insufficient: account.insufficient,
 })
 
 const typeLabels = { CACC: 'Current account', SVGS: 'Savings account', OTHR: 'Account' } as const
 
-export const describe = ({ typeCode, lastFour }: { typeCode: keyof typeof typeLabels; lastFour: string }) => ({
+export const describeAccount = ({ typeCode, lastFour }: { typeCode: keyof typeof typeLabels; lastFour: string }) => ({
   typeLabel: typeLabels[typeCode],
   maskedIdentifier: `ending ${lastFour}`,
 })

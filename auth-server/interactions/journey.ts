@@ -3,7 +3,7 @@ import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { handleHash } from '../storage/handle-hash.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
-import { type EndReason, endings } from './endings.ts'
+import { type EndReason, isEndReason } from './endings.ts'
 
 export type Step = 'sign_in' | 'second_factor' | 'choose_accounts' | 'confirm_payment' | 'finished' | 'ended'
 
@@ -17,7 +17,7 @@ export type Journey = {
 const fieldError = z.object({ field: z.string(), message: z.string() })
 const customerId = z.custom<CustomerId>((id) => typeof id === 'string' && id.startsWith('cus_'))
 
-const endReason = z.custom<EndReason>((reason) => typeof reason === 'string' && Object.hasOwn(endings, reason))
+const endReason = z.custom<EndReason>((reason) => typeof reason === 'string' && isEndReason(reason))
 
 const journeyState = z.object({
   step: z.enum(['sign_in', 'second_factor', 'choose_accounts', 'confirm_payment', 'finished', 'ended']),
@@ -48,7 +48,8 @@ export async function openJourney(
 ): Promise<Journey> {
   const hash = sql.binary(handleHash(interactionUid))
   const open = await tx.maybeOne(sql.type(journeyRow)`
-    update oidc.journey set expires_at = ${expiry(now)} where journey_hash = ${hash} and expires_at > ${sql.timestamp(now)}
+    update oidc.journey set expires_at = case when state->>'step' = 'ended' then expires_at else ${expiry(now)} end
+    where journey_hash = ${hash} and expires_at > ${sql.timestamp(now)}
     returning page_number, state`)
   if (open !== null) return toJourney(open)
   const row = await tx.one(sql.type(journeyRow)`

@@ -1,68 +1,84 @@
 import type { Consent } from '@bankside/bank/consents/consent'
 import { listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
 import { answerSecondFactor, type SecondFactorResult } from '@bankside/bank/customers/answer-second-factor'
+import { challengePeriodMs, startSecondFactor } from '@bankside/bank/customers/start-second-factor'
 import { verifyPassword } from '@bankside/bank/customers/verify-password'
 import type { CustomerId } from '@bankside/bank/ids'
-import { type Database, transact } from '@bankside/service-kit/postgres'
+import { formErrors } from '@bankside/consent-ui/form-errors'
+import type { FieldError } from '@bankside/consent-ui/page'
+import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Form } from '../http/form.ts'
 import { endedBy } from './end-journey.ts'
-import type { JourneyState } from './journey.ts'
-import { askSecondFactor, journeys, type Visit } from './visit.ts'
+import type { Journey, JourneyState, Step } from './journey.ts'
 
-/** One message for an unknown name and a wrong password (CX-11). */
-const wrongPassword = 'The username or password is not right'
+/** What signing in needs to know: on the way to a third party, or to the dashboard. */
+export type SigningIn = {
+  readonly journey: Journey
+  /** What the customer is signing in for, when there is a consent to decide on. */
+  readonly consent: Consent | undefined
+  readonly requestId: string
+  readonly now: Date
+}
 
-/** The first factor. How many tries are left is said only where it cannot be avoided: at the last one. */
-export async function submitSignIn(database: Database, { journey, client, now }: Visit, form: Form): Promise<JourneyState> {
+/** The first factor. One message for an unknown name and a wrong password (CX-11). */
+export async function submitSignIn(database: Database, signingIn: SigningIn, form: Form): Promise<JourneyState> {
+  const { journey, consent, now } = signingIn
   const { errors: _shown, ...state } = journey.state
   const [username, password] = [form.one('username').trim(), form.one('password')]
-  const missing = [
-    ...(username === '' ? [{ field: 'username', message: 'Enter your username' }] : []),
-    ...(password === '' ? [{ field: 'password', message: 'Enter your password' }] : []),
+  const missing: FieldError[] = [
+    ...(username === '' ? [formErrors.usernameMissing] : []),
+    ...(password === '' ? [formErrors.passwordMissing] : []),
   ]
   if (missing.length > 0) return { ...state, username, errors: missing }
   const result = await verifyPassword(database, { username, password, now })
   if (result.outcome === 'locked') return endedBy(state, 'locked')
-  if (result.outcome === 'wrong') {
-    const last = result.attemptsLeft === 1 ? '. You have one more try' : ''
-    return { ...state, username, errors: [{ field: 'password', message: wrongPassword + last }] }
-  }
+  if (result.outcome === 'wrong') return { ...state, username, errors: [formErrors.notSignedIn] }
   const known = { ...state, username, customerId: result.customerId }
-  return transact(database, (tx) => askSecondFactor(tx, known, { clientId: client.clientId, now }))
+  return transact(database, (tx) => askSecondFactor(tx, known, { consent, now }))
 }
 
-const messages: Record<Exclude<SecondFactorResult, 'accepted' | 'locked'>, string> = {
-  wrong: 'This code is not right',
-  used: 'This code was used already. Wait for the next one',
-  expired: 'It took too long. Enter the code that your app shows now',
+type Known = JourneyState & { readonly customerId: CustomerId }
+
+/** The next page asks for the second factor: for the payment with its terms as they are now, or for signing in. */
+export async function askSecondFactor(
+  tx: Transaction,
+  state: Known,
+  { consent, now }: { readonly consent: Consent | undefined; readonly now: Date },
+): Promise<JourneyState> {
+  const boundTo = consent?.kind === 'account_access' ? undefined : consent
+  const challengeId = await startSecondFactor(tx, { customerId: state.customerId, consent: boundTo, now })
+  return { ...state, step: 'second_factor', challengeId, challengeExpiresAt: new Date(now.getTime() + challengePeriodMs).toISOString() }
+}
+
+const messages: Record<Exclude<SecondFactorResult, 'accepted' | 'locked'>, FieldError> = {
+  wrong: formErrors.codeWrong,
+  used: formErrors.codeUsed,
+  expired: formErrors.codeExpired,
 }
 
 /** The second factor. Right, it completes the sign-in; what comes then is for this customer to see, or the journey ends. */
 export async function submitSecondFactor(
   database: Database,
-  { journey, kind, consent, client, requestId, now }: Visit,
+  signingIn: SigningIn,
   form: Form,
-  dataKey: Buffer,
+  { dataKey, next }: { readonly dataKey: Buffer; readonly next: Step },
 ): Promise<JourneyState> {
+  const { journey, consent, requestId, now } = signingIn
   const { errors: _shown, ...state } = journey.state
-  const { challengeId, customerId } = proven(state)
+  const { challengeId, customerId } = asked(state)
   const code = form.one('code').replace(/\s/g, '')
-  if (code === '') return { ...state, errors: [{ field: 'code', message: 'Enter the 6-digit code' }] }
+  if (code === '') return { ...state, errors: [formErrors.codeMissing] }
   const answer = { challengeId, customerId, code, dataKey, interactionId: requestId, now }
   const result = await transact(database, (tx) => answerSecondFactor(tx, answer))
   if (result === 'locked') return endedBy(state, 'locked')
-  if (result === 'accepted') {
-    if (consent?.customerId !== undefined && consent.customerId !== customerId) return endedBy(state, 'consent_not_yours')
-    if (!(await hasAnAccountFor(database, consent, customerId))) return endedBy(state, 'wrong_debtor')
-    const step = journeys[kind][journeys[kind].indexOf('second_factor') + 1] ?? 'finished'
-    return { ...state, step, authenticatedAt: state.authenticatedAt ?? Math.floor(now.getTime() / 1000) }
+  if (result === 'expired') {
+    const anew = await transact(database, (tx) => askSecondFactor(tx, { ...state, customerId }, { consent, now }))
+    return { ...anew, errors: [messages.expired] }
   }
-  const errors = [{ field: 'code', message: messages[result] }]
-  if (result !== 'expired') return { ...state, errors }
-  return {
-    ...(await transact(database, (tx) => askSecondFactor(tx, { ...state, customerId }, { clientId: client.clientId, now }))),
-    errors,
-  }
+  if (result !== 'accepted') return { ...state, errors: [messages[result]] }
+  if (consent?.customerId !== undefined && consent.customerId !== customerId) return endedBy(state, 'consent_not_yours')
+  if (!(await hasAnAccountFor(database, consent, customerId))) return endedBy(state, 'wrong_debtor')
+  return { ...state, step: next, authenticatedAt: state.authenticatedAt ?? Math.floor(now.getTime() / 1000) }
 }
 
 /** PIS-07: a payment from an account that is not this customer's, or from none, cannot be agreed to. */
@@ -72,7 +88,7 @@ async function hasAnAccountFor(database: Database, consent: Consent | undefined,
   return accounts.some(({ ineligible }) => ineligible === undefined)
 }
 
-function proven({ challengeId, customerId }: JourneyState): { challengeId: string; customerId: CustomerId } {
+function asked({ challengeId, customerId }: JourneyState): { challengeId: string; customerId: CustomerId } {
   if (challengeId === undefined || customerId === undefined) throw new Error('a second factor was answered that nobody was asked for')
   return { challengeId, customerId }
 }

@@ -1,7 +1,6 @@
 import type { Consent } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
 import { lodgeTransferConsent } from '@bankside/bank/consents/lodge-transfer-consent'
-import { challengePeriodMs, startSecondFactor } from '@bankside/bank/customers/start-second-factor'
 import type { ConsentId, CustomerId } from '@bankside/bank/ids'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
@@ -11,6 +10,7 @@ import { intentOf } from '../intents/intent.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
 import { type Journey, type JourneyState, openJourney, type Step } from './journey.ts'
 import { freshSecondFactor } from './prompt-policy.ts'
+import { askSecondFactor } from './sign-in-step.ts'
 
 export type JourneyKind = 'account_access' | 'payment' | 'first_party'
 
@@ -94,13 +94,11 @@ async function beginJourney(tx: Transaction, beginning: Beginning): Promise<Jour
   const customerId = interaction.session?.accountId as CustomerId | undefined
   if (customerId === undefined || authenticatedAt === undefined) return state
   const known = { ...state, customerId, authenticatedAt }
-  if (interaction.prompt.name === 'consent') {
-    const consent = consentId && (await findIntent(tx, { consentId, clientId: client.clientId, now }))
-    return { ...known, step: consent ? 'choose_accounts' : 'finished' }
-  }
+  const consent = consentId && (await findIntent(tx, { consentId, clientId: client.clientId, now }))
+  if (interaction.prompt.name === 'consent') return { ...known, step: consent ? 'choose_accounts' : 'finished' }
   // Of the two factors the session still proves one; the payment asks for the other, bound to itself.
   const onlySecondFactor = interaction.prompt.reasons.every((reason) => reason === freshSecondFactor)
-  return onlySecondFactor ? askSecondFactor(tx, known, { clientId: client.clientId, now }) : state
+  return onlySecondFactor ? askSecondFactor(tx, known, { consent: consent || undefined, now }) : state
 }
 
 /** The consent that the third party names, or for an app of ours the one that is lodged for it now. */
@@ -109,17 +107,4 @@ async function consentOf(tx: Transaction, { interaction, client, requestId, now 
   if (intent?.type !== 'payment_initiation') return intent?.consentId
   const { id } = await lodgeTransferConsent(tx, { clientId: client.clientId, detail: intent.detail, interactionId: requestId, now })
   return id
-}
-
-/** The next page asks for the second factor: for the payment with its terms as they are now, or for signing in. */
-export async function askSecondFactor(
-  tx: Transaction,
-  state: JourneyState & { readonly customerId: CustomerId },
-  { clientId, now }: { clientId: string; now: Date },
-): Promise<JourneyState> {
-  const { customerId, consentId } = state
-  const consent = consentId && (await findIntent(tx, { consentId, clientId, now }))
-  const boundTo = consent && consent.kind !== 'account_access' ? consent : undefined
-  const challengeId = await startSecondFactor(tx, { customerId, consent: boundTo, now })
-  return { ...state, step: 'second_factor', challengeId, challengeExpiresAt: new Date(now.getTime() + challengePeriodMs).toISOString() }
 }

@@ -42,14 +42,13 @@ function withinPolicy({ client_id, profile, metadata }: Row, log: Log): boolean 
   }
 }
 
-/** What the row says wins over what the metadata says. Only `query` responses are made: the others need a script or a fragment. */
+/** What the row says wins over what the metadata says. */
 const ofOurs = (row: Row) => ({
   client_id: row.client_id,
   client_name: row.name,
   profile: row.profile,
   first_party: row.first_party,
   subject_type: row.first_party ? 'public' : 'pairwise',
-  response_modes: ['query'],
   authorization_details_types: [row.first_party ? 'payment_initiation' : 'openbanking_consent'],
 })
 

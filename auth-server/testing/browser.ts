@@ -3,10 +3,13 @@ import { type Answer, exchange } from './exchange.ts'
 import type { TestServer } from './test-server.ts'
 import type { ThirdParty } from './third-party.ts'
 
+type Cookie = { readonly name: string; readonly value: string; readonly path: string }
+
 /** A browser without JavaScript: keeps cookies by path, follows nothing by itself unless told to. */
 export class Browser {
   readonly server: TestServer
-  readonly cookies = new Map<string, { value: string; path: string }>()
+  /** By name and path, as browsers keep them. */
+  readonly cookies = new Map<string, Cookie>()
 
   constructor(server: TestServer) {
     this.server = server
@@ -34,9 +37,10 @@ export class Browser {
 
   private async visit(url: string, request: { form?: URLSearchParams; headers: Record<string, string> }): Promise<Answer> {
     const absolute = new URL(url, this.server.issuer)
-    const cookie = [...this.cookies]
-      .filter(([, { path }]) => absolute.pathname.startsWith(path))
-      .map(([name, { value }]) => `${name}=${value}`)
+    const cookie = [...this.cookies.values()]
+      .filter(({ path }) => absolute.pathname === path || absolute.pathname.startsWith(path.endsWith('/') ? path : `${path}/`))
+      .toSorted((one, other) => other.path.length - one.path.length)
+      .map(({ name, value }) => `${name}=${value}`)
     const answer = await exchange(absolute.href, {
       ca: this.server.ca,
       ...request,
@@ -46,12 +50,22 @@ export class Browser {
     return answer
   }
 
+  cookie(name: string): Cookie | undefined {
+    return [...this.cookies.values()].findLast((cookie) => cookie.name === name)
+  }
+
+  put(cookie: Cookie): void {
+    this.cookies.delete(`${cookie.name} ${cookie.path}`)
+    this.cookies.set(`${cookie.name} ${cookie.path}`, cookie)
+  }
+
   private keep(line: string): void {
     const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
     const [name = '', ...value] = pair.split('=')
     const path = attributes.find((attribute) => attribute.toLowerCase().startsWith('path='))?.slice(5) ?? '/'
-    if (attributes.some((attribute) => /^expires=Thu, 01 Jan 1970/i.test(attribute))) this.cookies.delete(name)
-    else this.cookies.set(name, { value: value.join('='), path })
+    const gone = attributes.some((attribute) => /^expires=Thu, 01 Jan 1970/i.test(attribute))
+    if (gone) this.cookies.delete(`${name} ${path}`)
+    else this.put({ name, value: value.join('='), path })
   }
 }
 

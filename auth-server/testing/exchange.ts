@@ -31,6 +31,7 @@ export function exchange(url: string, { method, form, body, headers = {}, creden
       {
         method: method ?? (payload === undefined ? 'GET' : 'POST'),
         agent: false,
+        servername: 'localhost',
         ca,
         ...credential,
         headers: {

@@ -29,7 +29,11 @@ export type TestServer = {
 }
 
 /** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
-export async function startTestServer(): Promise<TestServer> {
+export async function startTestServer({
+  reach = (url) => url,
+}: {
+  reach?: (databaseUrl: string) => string | Promise<string>
+} = {}): Promise<TestServer> {
   const now = new Date()
   const [authority, other, testDatabase] = await Promise.all([
     createAuthority({ commonName: 'Test authority', now }),
@@ -63,7 +67,7 @@ export async function startTestServer(): Promise<TestServer> {
     OPERATIONS_PORT: '1',
     UK_AUDIENCE: 'https://localhost:1/open-banking',
     BANK_AUDIENCE: 'https://localhost:1/api/v1',
-    DATABASE_URL: testDatabase.authServerUrl,
+    DATABASE_URL: await reach(testDatabase.authServerUrl),
     TLS_RSA_KEY: rsa.key,
     TLS_RSA_CERT: rsa.cert,
     TLS_EC_KEY: ec.key,

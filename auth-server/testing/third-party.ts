@@ -1,3 +1,4 @@
+import 'reflect-metadata' // First: what issues certificates does not load without it.
 import { createHash, randomBytes } from 'node:crypto'
 import { registerClient } from '@bankside/bank/clients/register-client'
 import type { Credential } from '@bankside/certs/authority'

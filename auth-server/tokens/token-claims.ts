@@ -1,7 +1,7 @@
 import { getProfile } from '@bankside/bank/customers/get-profile'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
 import { type Database, transact } from '@bankside/service-kit/postgres'
-import type { AccessToken, Account, ClientCredentials, Grant, KoaContextWithOIDC } from 'oidc-provider'
+import type { AccessToken, Account, ClientCredentials, Grant, KoaContextWithOIDC, RefreshToken } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import { isEndless } from './lifetimes.ts'
 
@@ -40,9 +40,14 @@ export function createFindAccount(database: Database) {
         sub: customerId,
         ...(names && { name: names.fullName }),
         openbanking_intent_id: consentIdOf(Grant),
-        ...(RefreshToken?.exp !== undefined &&
-          !isEndless(RefreshToken.exp - RefreshToken.iat) && { [refreshTokenExpiresAt]: RefreshToken.exp }),
+        ...refreshTokenEnd(RefreshToken, Grant),
       }
     },
   })
+}
+
+/** RW-TOK-02: told only when there is an end. A refresh token ends with its grant. */
+function refreshTokenEnd(refreshToken: RefreshToken | undefined, grant: Grant | undefined): Record<string, unknown> {
+  if (refreshToken === undefined || grant?.exp === undefined || isEndless(grant.exp - grant.iat)) return {}
+  return { [refreshTokenExpiresAt]: grant.exp }
 }

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setClientStatus } from '@bankside/bank/clients/set-client-status'
+import { sql, transact } from '@bankside/service-kit/postgres'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { refusal } from './testing/authorise.ts'
+import { exchange } from './testing/exchange.ts'
+import { startTestServer, type TestServer } from './testing/test-server.ts'
+import { random, ThirdParty } from './testing/third-party.ts'
+
+let server: TestServer
+let acorn: ThirdParty
+let cobalt: ThirdParty
+
+before(async () => {
+  server = await startTestServer()
+  acorn = await ThirdParty.register(server, 'acorn')
+  cobalt = await ThirdParty.register(server, 'cobalt', { authentication: 'tls_client_auth', constraint: 'mtls' })
+})
+after(() => server.stop())
+
+const now = () => Math.floor(Date.now() / 1000)
+const cc = { grant_type: 'client_credentials', scope: 'accounts' }
+const withAssertion = async (claims: Record<string, unknown>, header: Record<string, unknown> = {}) =>
+  acorn.token({ ...cc, client_assertion: await acorn.assertion(claims, header) })
+
+test('FAPI2-AS-08 an assertion for the issuer, as a string, is accepted', async () => {
+  assert.equal((await withAssertion({})).status, 200)
+})
+
+const refusedClaims: readonly (readonly [string, () => Record<string, unknown>])[] = [
+  ['FAPI2-AS-08 an aud that is an array', () => ({ aud: [server.issuer] })],
+  ['FAPI2-AS-08 an aud with several members', () => ({ aud: [server.issuer, `${server.issuer}/token`] })],
+  ['FAPI2-AS-08 an aud of the token endpoint', () => ({ aud: `${server.issuer}/token` })],
+  ['FAPI2-AS-08 an aud of the PAR endpoint', () => ({ aud: `${server.issuer}/par` })],
+  ['FAPI2-AS-08 an aud with a slash too many', () => ({ aud: `${server.issuer}/` })],
+  ['FAPI2-AS-08 an aud of the mTLS twin', () => ({ aud: server.mtlsIssuer })],
+  ['FAPI2-AS-13 an iat 65 seconds ahead', () => ({ iat: now() + 65, exp: now() + 120 })],
+  ['FAPI2-AS-13 an nbf 65 seconds ahead', () => ({ nbf: now() + 65, exp: now() + 120 })],
+  ['FAPI2-CR-01 an exp in the past', () => ({ iat: now() - 400, exp: now() - 300 })],
+  ['FAPI2-CR-01 an exp a day ahead', () => ({ exp: now() + 86_400 })],
+  ['FAPI2-CR-01 no exp', () => ({ exp: undefined })],
+  ['FAPI2-CR-01 no jti', () => ({ jti: undefined })],
+  ['FAPI2-CR-01 another iss', () => ({ iss: 'cobalt' })],
+  ['FAPI2-CR-01 no iss', () => ({ iss: undefined })],
+]
+for (const [what, claims] of refusedClaims)
+  test(`${what} is refused as invalid_client`, async () => assert.equal(refusal(await withAssertion(claims())), '401 invalid_client'))
+
+test('FAPI2-AS-13 an iat and nbf 8 seconds ahead are accepted', async () => {
+  assert.equal((await withAssertion({ iat: now() + 8, nbf: now() + 8, exp: now() + 68 })).status, 200)
+})
+
+test('FAPI2-CR-01 a sub that is missing or another client is refused', async () => {
+  assert.equal(refusal(await withAssertion({ sub: undefined })), '401 invalid_client')
+  assert.equal(refusal(await withAssertion({ sub: 'cobalt' })), '401 invalid_client')
+})
+
+const refusedHeaders: readonly (readonly [string, Record<string, unknown>])[] = [
+  ['FAPI2-CR-01 the typ of an access token', { typ: 'at+jwt' }],
+  ['FAPI2-CR-01 the typ of a DPoP proof', { typ: 'dpop+jwt' }],
+]
+for (const [what, header] of refusedHeaders)
+  test(`${what} is refused as invalid_client`, async () => assert.equal(refusal(await withAssertion({}, header)), '401 invalid_client'))
+
+async function forged(header: Record<string, unknown>, key: Parameters<SignJWT['sign']>[0], payload: Record<string, unknown> = {}) {
+  const claims = { iss: 'acorn', sub: 'acorn', aud: server.issuer, jti: random(), iat: now(), exp: now() + 60, ...payload }
+  const client_assertion = await new SignJWT(claims).setProtectedHeader(header as { alg: string }).sign(key)
+  return refusal(await acorn.token({ ...cc, client_assertion }))
+}
+
+test('FAPI2-CR-01 FAPI2-CR-02 an assertion by another key, by HMAC with the public key, or by RS256 is refused', async () => {
+  const [other, rsa] = [await generateKeyPair('ES256'), await generateKeyPair('RS256')]
+  assert.equal(await forged({ alg: 'ES256', kid: 'first' }, other.privateKey), '401 invalid_client')
+  assert.equal(await forged({ alg: 'RS256', kid: 'first' }, rsa.privateKey), '401 invalid_client')
+  assert.equal(
+    await forged({ alg: 'HS256', kid: 'first' }, Buffer.from(JSON.stringify(await exportJWK(other.publicKey)))),
+    '401 invalid_client',
+  )
+})
+
+test('FAPI2-CR-03 an unsigned assertion is refused', async () => {
+  const part = (json: object) => Buffer.from(JSON.stringify(json)).toString('base64url')
+  const client_assertion = `${part({ alg: 'none' })}.${part({ iss: 'acorn', sub: 'acorn', aud: server.issuer, jti: random(), exp: now() + 60 })}.`
+  assert.equal(refusal(await acorn.token({ ...cc, client_assertion })), '401 invalid_client')
+})
+
+test('FAPI2-CR-01 an unknown critical header is refused', async () => {
+  const header = Buffer.from(JSON.stringify({ alg: 'ES256', kid: 'first', crit: ['x'], x: 1 })).toString('base64url')
+  const [, payload, signature] = (await acorn.assertion()).split('.')
+  assert.equal(refusal(await acorn.token({ ...cc, client_assertion: `${header}.${payload}.${signature}` })), '401 invalid_client')
+})
+
+test('FAPI2-CR-07 keys named in the header are neither used nor fetched', async () => {
+  const attacker = await generateKeyPair('ES256', { extractable: true })
+  let asked = 0
+  const original = globalThis.fetch
+  globalThis.fetch = async () => {
+    asked += 1
+    throw new Error('nobody is to be asked')
+  }
+  try {
+    for (const header of [
+      { jku: 'https://evil.example/jwks' },
+      { x5u: 'https://evil.example/cert' },
+      { jwk: await exportJWK(attacker.publicKey) },
+    ])
+      assert.equal(await forged({ alg: 'ES256', ...header }, attacker.privateKey), '401 invalid_client')
+    assert.equal((await withAssertion({}, { jku: 'https://evil.example/jwks' })).status, 200)
+  } finally {
+    globalThis.fetch = original
+  }
+  assert.equal(asked, 0)
+})
+
+test('FAPI2-CR-08 of two registered keys with one kid the right one is found', async () => {
+  const [one, two] = [await generateKeyPair('ES256', { extractable: true }), await generateKeyPair('ES256', { extractable: true })]
+  const keys = await Promise.all(
+    [one, two].map(async ({ publicKey }) => ({ ...(await exportJWK(publicKey)), kid: 'same', use: 'sig', alg: 'ES256' })),
+  )
+  const twin = await ThirdParty.register(server, 'twin', { metadata: { jwks: { keys } } })
+  for (const { privateKey } of [one, two]) {
+    const claims = { iss: 'twin', sub: 'twin', aud: server.issuer, jti: random(), iat: now(), exp: now() + 60 }
+    const client_assertion = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'same' }).sign(privateKey)
+    assert.equal((await twin.token({ ...cc, client_assertion })).status, 200)
+  }
+})
+
+test('FAPI2-AS-03 FAPI2-AS-06 FAPI2-AZ-04 no authentication, a secret or another way than registered is refused', async () => {
+  const bare = (form: Record<string, string>, headers: Record<string, string> = {}, path = '/token') =>
+    exchange(server.issuer + path, { ca: server.ca, form, headers })
+  assert.equal(refusal(await bare({ ...cc, client_id: 'acorn' })), '401 invalid_client')
+  assert.equal(refusal(await bare({ ...acorn.request() }, {}, '/par')), '401 invalid_client')
+  const basic = { authorization: `Basic ${Buffer.from('acorn:secret').toString('base64')}` }
+  assert.equal(refusal(await bare(cc, basic)), '401 invalid_client')
+  assert.equal(refusal(await bare({ ...cc, client_id: 'nobody' })), '401 invalid_client')
+  const assertion = {
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: await acorn.assertion(),
+  }
+  assert.equal((await bare({ ...cc, ...assertion, client_id: 'cobalt' })).status, 400)
+})
+
+test('FAPI2-AS-02 BCP-07 the password grant is refused', async () => {
+  assert.equal(refusal(await acorn.token({ grant_type: 'password', username: 'ada', password: 'x' })), '400 unsupported_grant_type')
+})
+
+test('MTLS-01 a certificate with the registered subject authenticates', async () => {
+  assert.equal((await cobalt.token(cc)).status, 200)
+})
+
+test('MTLS-01 MTLS-07 no certificate, another subject, or one of an authority that nobody trusts is refused', async () => {
+  const credentials = [await server.issueCertificate('other'), await server.issueCertificate('cobalt', { untrusted: true })]
+  for (const credential of credentials) assert.equal(refusal(await cobalt.token(cc, { credential })), '401 invalid_client')
+  const none = await exchange(`${server.mtlsIssuer}/token`, { ca: server.ca, form: { ...cc, client_id: 'cobalt' } })
+  assert.equal(refusal(none), '401 invalid_client')
+})
+
+test('MTLS-05 a certificate in a header from just anybody is ignored', async () => {
+  const der = cobalt.credential.cert.replace(/-----[^-]+-----|\s/g, '')
+  const headers = { 'client-cert': `:${der}:`, 'x-client-cert': encodeURIComponent(cobalt.credential.cert) }
+  const answer = await exchange(`${server.issuer}/token`, { ca: server.ca, form: { ...cc, client_id: 'cobalt' }, headers })
+  assert.equal(refusal(answer), '401 invalid_client')
+})
+
+test('FAPI2-NET-07 MTLS-04 the issuer itself sees no certificate', async () => {
+  const answer = await exchange(`${server.issuer}/token`, {
+    ca: server.ca,
+    credential: cobalt.credential,
+    form: { ...cc, client_id: 'cobalt' },
+  })
+  assert.equal(refusal(answer), '401 invalid_client')
+})
+
+test('CON-12 a client that is blocked is refused at its very next call, and served again when it is let in', async () => {
+  const change = (status: 'blocked' | 'active') =>
+    transact(server.owner, (tx) => setClientStatus(tx, { clientId: 'acorn', status, actor: 'test', now: new Date() }))
+  await change('blocked')
+  assert.equal(refusal(await acorn.token(cc)), '401 invalid_client')
+  assert.equal(refusal(await acorn.push({})), '401 invalid_client')
+  await change('active')
+  assert.equal((await acorn.token(cc)).status, 200)
+})
+
+test('FAPI2-AS-04 FAPI2-CR-04 a client that got past registration with metadata against the policy is not served', async () => {
+  for (const [id, metadata] of [
+    ['loose-constraint', { dpop_bound_access_tokens: false }],
+    ['loose-requests', { require_pushed_authorization_requests: false }],
+    ['loose-redirect', { redirect_uris: ['http://third-party.example/'] }],
+  ] as const) {
+    const loose = await ThirdParty.register(server, id, { metadata })
+    assert.equal(refusal(await loose.token(cc)), '401 invalid_client', id)
+  }
+  assert.ok(server.logged.some((line) => line.includes('breaks the policy') && line.includes('loose-constraint')))
+})
+
+test('FAPI2-AS-15 ids of clients and subjects do not meet: a client cannot be named like a customer', async () => {
+  const insert = server.owner.query(sql.unsafe`
+    insert into clients.client (client_id, profile, name, first_party, metadata, status, created_at, updated_at)
+    values ('cus_0000', 'fapi2_sp', 'x', false, '{}'::jsonb, 'active', now(), now())`)
+  await assert.rejects(insert)
+})

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import { assertClientPolicy } from './client-policy.ts'
+
+const jwkOf = (type: 'rsa' | 'ec' | 'ed25519', options: object = {}) => {
+  const { publicKey } = generateKeyPairSync(type as 'rsa', options as { modulusLength: number })
+  return publicKey.export({ format: 'jwk' })
+}
+const p256 = jwkOf('ec', { namedCurve: 'P-256' })
+
+const good = {
+  redirect_uris: ['https://third-party.example/callback'],
+  grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+  response_types: ['code'],
+  token_endpoint_auth_method: 'private_key_jwt',
+  token_endpoint_auth_signing_alg: 'ES256',
+  dpop_bound_access_tokens: true,
+  require_pushed_authorization_requests: true,
+  id_token_signed_response_alg: 'PS256',
+  jwks: { keys: [p256] },
+  scope: 'openid accounts',
+}
+const byCertificate = {
+  ...good,
+  token_endpoint_auth_method: 'tls_client_auth',
+  token_endpoint_auth_signing_alg: undefined,
+  tls_client_auth_subject_dn: 'CN=third-party.example',
+  jwks: undefined,
+}
+
+const refused: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
+  ['FAPI2-AS-03 a public client', { token_endpoint_auth_method: 'none' }, /token_endpoint_auth_method/],
+  ['FAPI2-AS-06 BCP-08 a client secret in the header', { token_endpoint_auth_method: 'client_secret_basic' }, /token_endpoint_auth_method/],
+  ['FAPI2-AS-06 a client secret in the body', { token_endpoint_auth_method: 'client_secret_post' }, /token_endpoint_auth_method/],
+  ['FAPI2-AS-06 a shared key', { token_endpoint_auth_method: 'client_secret_jwt' }, /token_endpoint_auth_method/],
+  ['FAPI2-AS-06 a registered secret', { client_secret: 'x' }, /client_secret/],
+  ['FAPI2-AS-04 no sender constraint', { dpop_bound_access_tokens: false }, /exactly one/],
+  ['FAPI2-AS-05 two sender constraints', { tls_client_certificate_bound_access_tokens: true }, /exactly one/],
+  ['FAPI2-AZ-03 PAR-08 no pushed requests', { require_pushed_authorization_requests: false }, /require_pushed/],
+  ['FAPI2-AZ-01 BCP-03 the implicit grant', { response_types: ['token'] }, /response_types/],
+  ['FAPI2-AZ-01 the hybrid flow', { response_types: ['code id_token'] }, /response_types/],
+  ['FAPI2-AS-02 BCP-07 the password grant', { grant_types: ['password'] }, /grant_types/],
+  ['FAPI2-CR-02 an RS256 assertion', { token_endpoint_auth_signing_alg: 'RS256' }, /token_endpoint_auth_signing_alg/],
+  ['FAPI2-CR-03 an unsigned assertion', { token_endpoint_auth_signing_alg: 'none' }, /token_endpoint_auth_signing_alg/],
+  ['FAPI2-CR-02 an RS256 ID token', { id_token_signed_response_alg: 'RS256' }, /id_token_signed_response_alg/],
+  ['FAPI2-AZ-08 FAPI2-NET-01 an http redirect URI', { redirect_uris: ['http://third-party.example/callback'] }, /https/],
+  ['FAPI2-AZ-08 a loopback redirect URI', { redirect_uris: ['http://127.0.0.1/callback'] }, /https/],
+  ['BCP-01 a redirect URI with a user', { redirect_uris: ['https://good.example@evil.example/'] }, /user/],
+  ['BCP-01 a redirect URI with a fragment', { redirect_uris: ['https://third-party.example/#x'] }, /fragment/],
+  [
+    'BCP-01 a redirect URI with a wildcard is compared as it stands, a scheme of its own is refused',
+    { redirect_uris: ['app:/callback'] },
+    /https/,
+  ],
+  ['FAPI2-AZ-06 no redirect URI', { redirect_uris: [] }, /redirect_uris/],
+  ['FAPI2-NET-05 FAPI2-CR-07 keys to be fetched', { jwks: undefined, jwks_uri: 'https://third-party.example/jwks' }, /jwks_uri/],
+  ['FAPI2-CR-04 an RSA key of 1024 bits', { jwks: { keys: [jwkOf('rsa', { modulusLength: 1024 })] } }, /2048/],
+  ['FAPI2-CR-04 an RSA key of 2047 bits', { jwks: { keys: [jwkOf('rsa', { modulusLength: 2047 })] } }, /2048/],
+  ['FAPI2-CR-05 a curve that is not on the list', { jwks: { keys: [jwkOf('ec', { namedCurve: 'secp256k1' })] } }, /P-256/],
+  ['FAPI2-CR-01 a private key', { jwks: { keys: [{ ...p256, d: 'x' }] } }, /public/],
+  ['FAPI2-CR-01 a symmetric key', { jwks: { keys: [{ kty: 'oct', k: 'x' }] } }, /public/],
+  ['FAPI2-CR-02 a key for RS256', { jwks: { keys: [{ ...p256, alg: 'RS256' }] } }, /alg of a key/],
+  ['MTLS-01 tls_client_auth without a subject', { ...byCertificate, tls_client_auth_subject_dn: undefined }, /exactly one/],
+  ['MTLS-01 tls_client_auth with two subjects', { ...byCertificate, tls_client_auth_san_dns: 'third-party.example' }, /exactly one/],
+]
+
+for (const [what, change, problem] of refused)
+  test(`${what} is refused at registration`, () => {
+    const metadata = Object.fromEntries(Object.entries({ ...good, ...change }).filter(([, value]) => value !== undefined))
+    assert.throws(() => assertClientPolicy(metadata, 'fapi2_sp'), problem)
+  })
+
+const defined = (metadata: object) => Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
+
+test('FAPI2-AS-05 FAPI2-AS-06 both ways to authenticate with both sender constraints are accepted', () => {
+  const mtls = { dpop_bound_access_tokens: undefined, tls_client_certificate_bound_access_tokens: true }
+  for (const metadata of [good, { ...good, ...mtls }, byCertificate, { ...byCertificate, ...mtls }])
+    assertClientPolicy(defined(metadata), 'fapi2_sp')
+})
+
+test('FAPI2-CR-02 FAPI2-CR-04 FAPI2-CR-05 keys for PS256, ES256 and Ed25519 are accepted', () => {
+  for (const key of [jwkOf('rsa', { modulusLength: 2048 }), p256, jwkOf('ed25519')])
+    assertClientPolicy({ ...good, jwks: { keys: [key] } }, 'fapi2_sp')
+})
+
+test('FAPI2-AZ-08 everything that is wrong is said at once', () => {
+  assert.throws(
+    () => assertClientPolicy({ ...good, response_types: ['token'], id_token_signed_response_alg: 'none' }, 'fapi2_sp'),
+    /response_types.*id_token_signed/,
+  )
+})

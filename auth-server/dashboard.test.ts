@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { sql } from '@bankside/service-kit/postgres'
+import { authorisedTokens, refusal } from './testing/authorise.ts'
+import { enterCustomer, freshCode, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
+import { CustomerAtBrowser, fill, formOf } from './testing/browser.ts'
+import type { Answer } from './testing/exchange.ts'
+import { startTestServer, type TestServer } from './testing/test-server.ts'
+import { ThirdParty } from './testing/third-party.ts'
+
+let server: TestServer
+let ada: TestCustomer
+let bob: TestCustomer
+let acorn: ThirdParty
+
+before(async () => {
+  server = await startTestServer()
+  ada = await enterCustomer(server, 'ada')
+  bob = await enterCustomer(server, 'bob')
+  acorn = await ThirdParty.register(server, 'acorn')
+})
+after(() => server.stop())
+
+const heading = ({ text }: Answer) =>
+  /<h1[^>]*>([\s\S]*?)<\/h1>/
+    .exec(text)?.[1]
+    ?.replace(/<[^>]+>/g, '')
+    .trim()
+/** The form whose address ends so: a page of the dashboard has two. */
+const formAt = (page: Answer, end: string) => {
+  const [, action = '', inside = ''] =
+    [...page.text.matchAll(/<form[^>]*action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)].find(([, href]) => href?.endsWith(end)) ?? []
+  return formOf({ ...page, text: `<form action="${action}">${inside}</form>` })
+}
+
+async function signedIn(customer: TestCustomer): Promise<{ at: CustomerAtBrowser; overview: Answer }> {
+  const at = new CustomerAtBrowser(server, customer)
+  const signIn = await at.browser.follow(await at.browser.get('/connected-accounts'))
+  const second = await at.submit(signIn, { username: customer.username, password: customer.password })
+  return { at, overview: await at.submit(second, { code: await freshCode(server, customer) }) }
+}
+
+test('DB-01 DB-02 DB-03 DB-04 DB-05 AIS-20 the customer sees who has access to what, and stops it: tokens are dead at once', async () => {
+  const { consentId, tokens } = await authorisedTokens(acorn, ada)
+  const { at, overview } = await signedIn(ada)
+  assert.equal(heading(overview), 'Connected accounts')
+  assert.match(overview.text, /Client acorn/)
+  assert.match(overview.text, /Signed in as/)
+  const detail = await at.browser.get(`/connected-accounts/${consentId}`)
+  assert.match(detail.text, /Your account balance/)
+  assert.match(detail.text, /Everyday/)
+  assert.doesNotMatch(detail.text, /Holidays/)
+  const stop = formAt(detail, consentId)
+  const confirm = await at.browser.follow(await at.browser.post(stop.action, fill(stop, { action: 'stop' })))
+  assert.equal(heading(confirm), 'Stop access for Client acorn')
+  assert.equal((await readConsent(server, consentId)).status, 'AUTH')
+  const sure = formAt(confirm, '/stop')
+  const done = await at.browser.follow(await at.browser.post(sure.action, fill(sure, { action: 'confirm' })))
+  assert.match(done.text, /You stopped access for Client acorn/)
+  assert.equal((await readConsent(server, consentId)).status, 'CANC')
+  assert.equal(refusal(await acorn.refresh(String(tokens.json['refresh_token']))), '400 invalid_grant')
+  const grant = await server.owner.one(sql.unsafe`
+    select revoked_at is not null as revoked from oidc.grant g join consents.consent c on c.grant_id = g.grant_id where c.consent_id = ${consentId}`)
+  assert.deepEqual({ ...(grant as object) }, { revoked: true })
+  assert.match((await at.browser.get(`/connected-accounts/${consentId}`)).text, /You stopped access/)
+})
+
+test('DB-04 keeping access changes nothing', async () => {
+  const { consentId } = await authorisedTokens(acorn, ada)
+  const { at } = await signedIn(ada)
+  const confirm = await at.browser.get(`/connected-accounts/${consentId}/stop`)
+  const form = formAt(confirm, '/stop')
+  assert.match((await at.browser.follow(await at.browser.post(form.action, fill(form, { action: 'cancel' })))).text, /Stop access/)
+  assert.equal((await readConsent(server, consentId)).status, 'AUTH')
+})
+
+test('DB-05 BCP-12 another customer, another site, a token of another form or none stops nothing', async () => {
+  const { consentId } = await authorisedTokens(acorn, ada)
+  const path = `/connected-accounts/${consentId}/stop`
+  const { at } = await signedIn(ada)
+  const { at: stranger } = await signedIn(bob)
+  for (const address of [path, `/connected-accounts/${consentId}`]) {
+    const seen = await stranger.browser.get(address)
+    assert.equal(seen.status, 404)
+    assert.doesNotMatch(seen.text, /acorn/)
+  }
+  const sure = formAt(await at.browser.get(path), '/stop')
+  const detail = formAt(await at.browser.get(`/connected-accounts/${consentId}`), consentId)
+  const token = sure.fields.get('page_token') ?? ''
+  const attempts = [
+    stranger.browser.post(path, new URLSearchParams({ page_token: token, action: 'confirm' })),
+    at.browser.post(path, new URLSearchParams({ page_token: detail.fields.get('page_token') ?? '', action: 'confirm' })),
+    at.browser.post(path, new URLSearchParams({ action: 'confirm' })),
+    at.browser.post(path, new URLSearchParams({ page_token: token, action: 'confirm' }), {
+      origin: 'https://evil.example',
+      'sec-fetch-site': 'cross-site',
+    }),
+  ]
+  for (const { status } of await Promise.all(attempts)) assert.equal(status, 403)
+  assert.equal((await readConsent(server, consentId)).status, 'AUTH')
+})
+
+test('DB-01 without a session every page leads to sign-in, and nothing is posted', async () => {
+  const at = new CustomerAtBrowser(server, ada)
+  for (const path of ['', `/con_${'0'.repeat(32)}`, `/con_${'0'.repeat(32)}/stop`]) {
+    const { status, headers } = await at.browser.get(`/connected-accounts${path}`)
+    assert.deepEqual([status, headers['location']], [303, '/connected-accounts/sign-in'])
+  }
+  const { status, headers } = await at.browser.post(
+    `/connected-accounts/con_${'0'.repeat(32)}/stop`,
+    new URLSearchParams({ action: 'confirm' }),
+  )
+  assert.deepEqual([status, headers['location']], [303, '/connected-accounts/sign-in'])
+})
+
+test('CX-11 a dashboard session ends after five idle minutes, and by signing out', async () => {
+  const { at, overview } = await signedIn(ada)
+  const cookie = at.browser.cookie('__Host-bankside_dashboard')
+  const out = formAt(overview, '/sign-out')
+  await at.browser.post(out.action, fill(out, {}))
+  if (cookie) at.browser.put(cookie)
+  assert.equal((await at.browser.get('/connected-accounts')).status, 303, 'the cookie that was kept opens nothing')
+
+  const later = await signedIn(ada)
+  assert.equal((await later.at.browser.get('/connected-accounts')).status, 200)
+  await server.owner.query(sql.unsafe`update customers.session set last_seen_at = now() - interval '301 seconds'`)
+  assert.equal((await later.at.browser.get('/connected-accounts')).status, 303)
+})
+
+test('CX-11 the dashboard’s sign-in locks like the other, and an old page of it is refused', async () => {
+  const eve = await enterCustomer(server, 'eve')
+  const at = new CustomerAtBrowser(server, eve)
+  const first = await at.browser.get('/connected-accounts/sign-in')
+  let page = first
+  for (let times = 0; times < 4; times++) page = await at.submit(page, { username: 'eve', password: 'wrong' })
+  assert.equal((await at.submit(first, { username: 'eve', password: eve.password })).status, 409)
+  const locked = await at.submit(page, { username: 'eve', password: 'wrong' })
+  assert.equal(locked.status, 429)
+  assert.match(locked.text, /15 minutes/)
+})

@@ -1,0 +1,55 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { closeSession, openSession, touchSession } from '@bankside/bank/customers/session'
+import type { CustomerId } from '@bankside/bank/ids'
+import { type Database, transact } from '@bankside/service-kit/postgres'
+import type { Context } from '../http/request-context.ts'
+
+const sessionCookie = '__Host-bankside_dashboard'
+const signInCookie = '__Host-bankside_sign_in'
+
+/** Not sent with any request that another site begins. */
+const options = { httpOnly: true, secure: true, sameSite: 'strict', path: '/', signed: false, overwrite: true } as const
+
+export type DashboardSession = { readonly customerId: CustomerId; readonly secret: string }
+
+/** Who is signed in to the dashboard in this browser; being asked keeps the session from idling. */
+export async function findSession(ctx: Context, database: Database, now: Date): Promise<DashboardSession | undefined> {
+  const secret = ctx.cookies.get(sessionCookie, { signed: false })
+  if (secret === undefined) return undefined
+  const customerId = await transact(database, (tx) => touchSession(tx, { secret, now }))
+  return customerId && { customerId, secret }
+}
+
+export async function beginSession(ctx: Context, database: Database, customerId: CustomerId, now: Date): Promise<void> {
+  const secret = await transact(database, (tx) => openSession(tx, { customerId, now }))
+  ctx.cookies.set(sessionCookie, secret, options)
+  ctx.cookies.set(signInCookie, null, options)
+}
+
+export async function endSession(ctx: Context, database: Database, { secret }: DashboardSession): Promise<void> {
+  await transact(database, (tx) => closeSession(tx, { secret }))
+  ctx.cookies.set(sessionCookie, null, options)
+}
+
+const idBytes = 32
+
+/** Names the way of this browser through sign-in, before there is a session. */
+export function signInId(ctx: Context, { begin }: { begin: boolean }): string | undefined {
+  const known = ctx.cookies.get(signInCookie, { signed: false })
+  if (known !== undefined || !begin) return known
+  const id = randomBytes(idBytes).toString('base64url')
+  ctx.cookies.set(signInCookie, id, options)
+  return id
+}
+
+/** Ties a form to the session and to what it does. What these forms do may be repeated, so the token may be too. */
+export const actionToken = (formKey: string, { secret }: DashboardSession, action: string): string =>
+  createHmac('sha256', formKey)
+    .update(JSON.stringify(['dashboard', secret, action]))
+    .digest('base64url')
+
+export function isActionToken(formKey: string, session: DashboardSession, action: string, given: string): boolean {
+  const expected = Buffer.from(actionToken(formKey, session, action))
+  const actual = Buffer.from(given)
+  return expected.length === actual.length && timingSafeEqual(expected, actual)
+}

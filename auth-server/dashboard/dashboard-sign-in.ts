@@ -1,0 +1,55 @@
+import { secondFactorPage } from '@bankside/consent-ui/second-factor'
+import { signInPage } from '@bankside/consent-ui/sign-in'
+import { transact } from '@bankside/service-kit/postgres'
+import type { AuthServerDependencies } from '../app.ts'
+import { commonOf } from '../common-view.ts'
+import { readForm } from '../http/form.ts'
+import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
+import type { Context } from '../http/request-context.ts'
+import { claimPage, keepJourney, openJourney, pageNumberOf, pageToken } from '../interactions/journey.ts'
+import { submitSecondFactor, submitSignIn } from '../interactions/sign-in-step.ts'
+import { beginSession, signInId } from './dashboard-session.ts'
+
+const signInPath = '/connected-accounts/sign-in'
+
+/** The same two pages as on the way to a third party, with the same limits; at the end there is a session of the dashboard's own. */
+export function dashboardSignIn({ config, database, clock, metrics }: AuthServerDependencies) {
+  const { form_key: formKey, customer_data_key: dataKey } = config.SECRETS
+  const journeyOf = (id: string) => `dashboard ${id}`
+
+  async function show(ctx: Context): Promise<void> {
+    const uid = journeyOf(signInId(ctx, { begin: true }) ?? '')
+    const now = clock.now()
+    const { pageNumber, state } = await transact(database, (tx) =>
+      openJourney(tx, { interactionUid: uid, begin: async () => ({ step: 'sign_in' }), now }),
+    )
+    if (state.step === 'ended') return answerProblem(ctx, { status: 429, situation: 'locked' })
+    const page = { common: commonOf(), formAction: signInPath, pageToken: pageToken(formKey, uid, pageNumber), errors: state.errors }
+    if (state.step !== 'second_factor')
+      return answerPage(ctx, signInPage({ ...page, username: state.username, cancel: false, context: { kind: 'dashboard' } }))
+    answerPage(ctx, secondFactorPage({ ...page, expiresAt: new Date(state.challengeExpiresAt ?? now), cancel: false }))
+  }
+
+  async function answer(ctx: Context): Promise<void> {
+    const form = await readForm(ctx, config.ISSUER)
+    if (form === undefined) return
+    const uid = journeyOf(signInId(ctx, { begin: false }) ?? '')
+    const now = clock.now()
+    const pageNumber = pageNumberOf(formKey, uid, form.one('page_token'))
+    const journey = pageNumber && (await transact(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
+    if (!journey) return answerProblem(ctx, problems.oldPage, { backHref: signInPath })
+    const signingIn = { journey, consent: undefined, requestId: ctx.state.requestId, now }
+    const next =
+      journey.state.step === 'second_factor'
+        ? await submitSecondFactor(database, signingIn, form, { dataKey, next: 'finished' })
+        : await submitSignIn(database, signingIn, form)
+    await transact(database, (tx) => keepJourney(tx, { interactionUid: uid, pageNumber: journey.pageNumber, state: next }))
+    if (next.step === 'finished' && next.customerId !== undefined) await beginSession(ctx, database, next.customerId, now)
+    if (next.step === 'finished' || next.step === 'ended')
+      metrics.journeys.inc({ kind: 'dashboard', outcome: next.ended?.reason ?? 'signed_in' })
+    ctx.status = 303
+    ctx.redirect(next.step === 'finished' ? '/connected-accounts' : signInPath)
+  }
+
+  return (ctx: Context): Promise<void> => (ctx.method === 'POST' ? answer(ctx) : show(ctx))
+}

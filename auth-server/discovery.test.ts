@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { exchange } from './testing/exchange.ts'
+import { startTestServer, type TestServer } from './testing/test-server.ts'
+
+let server: TestServer
+before(async () => {
+  server = await startTestServer()
+})
+after(() => server.stop())
+
+const paths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
+
+function expected({ issuer, mtlsIssuer }: TestServer) {
+  const algorithms = ['PS256', 'ES256', 'EdDSA', 'Ed25519']
+  return {
+    acr_values_supported: ['urn:openbanking:psd2:sca'],
+    authorization_details_types_supported: ['openbanking_consent', 'payment_initiation'],
+    authorization_endpoint: `${issuer}/auth`,
+    authorization_response_iss_parameter_supported: true,
+    claim_types_supported: ['normal'],
+    claims_parameter_supported: true,
+    claims_supported: [
+      ...['sub', 'iss', 'auth_time', 'acr', 'amr', 'name', 'openbanking_intent_id'],
+      'http://openbanking.org.uk/refresh_token_expires_at',
+    ],
+    code_challenge_methods_supported: ['S256'],
+    dpop_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+    id_token_signing_alg_values_supported: ['ES256', 'PS256'],
+    issuer,
+    jwks_uri: `${issuer}/jwks`,
+    mtls_endpoint_aliases: {
+      token_endpoint: `${mtlsIssuer}/token`,
+      pushed_authorization_request_endpoint: `${mtlsIssuer}/par`,
+      revocation_endpoint: `${mtlsIssuer}/revocation`,
+    },
+    pushed_authorization_request_endpoint: `${issuer}/par`,
+    request_uri_parameter_supported: false,
+    require_pushed_authorization_requests: true,
+    response_modes_supported: ['query'],
+    response_types_supported: ['code'],
+    revocation_endpoint: `${issuer}/revocation`,
+    revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
+    revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+    scopes_supported: [
+      ...['openid', 'accounts', 'payments', 'profile', 'accounts:read', 'transactions:read', 'payments:write'],
+      ...['beneficiaries:read', 'beneficiaries:write'],
+    ],
+    subject_types_supported: ['pairwise', 'public'],
+    tls_client_certificate_bound_access_tokens: true,
+    token_endpoint: `${issuer}/token`,
+    token_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
+    token_endpoint_auth_signing_alg_values_supported: algorithms,
+    ui_locales_supported: ['en-GB'],
+  }
+}
+
+for (const path of paths)
+  test(`FAPI2-AS-01 FAPI2-AS-02 FAPI2-AS-06 OIDC-10 STEP-04 RAR-02 MTLS-04 PAR-08 the document at ${path} says exactly what is on`, async () => {
+    const answer = await exchange(server.issuer + path, { ca: server.ca })
+    assert.equal(answer.status, 200)
+    assert.match(answer.headers['content-type'] ?? '', /^application\/json/)
+    assert.match(answer.headers['cache-control'] ?? '', /max-age=\d+/)
+    assert.deepEqual(answer.json, expected(server))
+  })
+
+test('FAPI2-AS-01 the document is the same on the mTLS listener', async () => {
+  const answer = await exchange(server.mtlsIssuer + paths[0], { ca: server.ca })
+  assert.deepEqual(answer.json, expected(server))
+})
+
+test('FAPI2-AS-01 another host name is answered with nothing', async () => {
+  for (const host of ['evil.example', new URL(server.mtlsIssuer).host, 'localhost']) {
+    const answer = await exchange(server.issuer + paths[0], { ca: server.ca, headers: { host } })
+    assert.equal(answer.status, 421)
+    assert.equal(answer.json['issuer'], undefined)
+  }
+})
+
+test('FAPI2-NET-01 BCP-19 every address in the document is https', async () => {
+  const { json } = await exchange(server.issuer + paths[0], { ca: server.ca })
+  const addresses = JSON.stringify(json).match(/"[a-z]+:\/\/[^"]*"/g) ?? []
+  assert.ok(addresses.length > 8)
+  assert.deepEqual(
+    addresses.filter((address) => !address.startsWith('"https://') && !address.startsWith('"http://openbanking.org.uk/')),
+    [],
+  )
+})
+
+test('FAPI2-CR-04 FAPI2-CR-07 the published keys are public, strong and told apart', async () => {
+  const { json, headers } = await exchange(`${server.issuer}/jwks`, { ca: server.ca })
+  const keys = json['keys'] as Record<string, string>[]
+  assert.match(headers['content-type'] ?? '', /^application\/jwk-set\+json/)
+  assert.deepEqual(keys.map(({ alg }) => alg).sort(), ['ES256', 'PS256'])
+  assert.equal(new Set(keys.map(({ kid }) => kid)).size, 2)
+  for (const key of keys)
+    assert.deepEqual(
+      ['d', 'p', 'q', 'dp', 'dq', 'qi'].filter((member) => member in key),
+      [],
+    )
+  assert.ok((keys.find(({ kty }) => kty === 'RSA')?.['n']?.length ?? 0) >= 342)
+})
+
+test('FAPI2-AS-06 endpoints that are not advertised are not there', async () => {
+  for (const path of [
+    '/me',
+    '/reg',
+    '/token/introspection',
+    '/introspection',
+    '/device/auth',
+    '/backchannel',
+    '/session/end',
+    '/session/end/confirm',
+    '/challenge',
+  ])
+    for (const method of ['GET', 'POST']) {
+      const { status } = await exchange(server.issuer + path, { ca: server.ca, method })
+      assert.equal(status, 404, `${method} ${path}`)
+    }
+})
+
+test('BCP-19 the mTLS listener shows no page', async () => {
+  for (const path of ['/auth', '/connected-accounts', '/interaction/aaaaaaaaaaaaaaaaaaaaaaaaa', '/assets/bankside.css']) {
+    const { status } = await exchange(server.mtlsIssuer + path, { ca: server.ca })
+    assert.equal(status, 404, path)
+  }
+})
