@@ -20,7 +20,7 @@ import { createAdapter } from './storage/adapter.ts'
 import { useIdentifier } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
-import { createResourceServers, scopes } from './tokens/resource-servers.ts'
+import { audiencesOf, createResourceServers, scopes } from './tokens/resource-servers.ts'
 import { createFindAccount, extraTokenClaims, refreshTokenExpiresAt } from './tokens/token-claims.ts'
 
 export type ProviderDependencies = {
@@ -117,7 +117,7 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     clientCredentials: { enabled: true },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     claimsParameter: { enabled: true, assertClaimsParameter },
-    resourceIndicators: { enabled: true, ...createResourceServers({ ukOpenBanking: config.UK_AUDIENCE, bankApi: config.BANK_AUDIENCE }) },
+    resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config)) },
     richAuthorizationRequests: {
       enabled: true,
       types: authorizationDetailTypes,

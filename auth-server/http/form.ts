@@ -5,6 +5,9 @@ import type { Context } from './request-context.ts'
 /** What a page's form can hold, with limits: of anything else, nothing is looked at. */
 export type Form = { one(field: string): string; all(field: string): readonly string[] }
 
+/** For what happens without one. */
+export const noForm: Form = { one: () => '', all: () => [] }
+
 const maxFieldLength = 1_024
 
 /**

@@ -1,7 +1,7 @@
 import { problemPage } from '@bankside/consent-ui/problem'
 import { problemTexts, type Situation } from '@bankside/consent-ui/situations'
 import type { Html } from '@bankside/service-kit/html'
-import { commonOf } from '../common-view.ts'
+import { commonOf } from '../page-frame.ts'
 import type { Context } from './request-context.ts'
 
 /** One of the situations that the pages have words for, or words of its own. */

@@ -5,19 +5,20 @@ import { refuse } from '@bankside/bank/refusal'
 import { pageVersion } from '@bankside/consent-ui/page-version'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
+import type { Config } from '../config.ts'
 import type { Form } from '../http/form.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { longestJourneySeconds } from '../tokens/lifetimes.ts'
-import type { Audiences } from '../tokens/resource-servers.ts'
+import { audiencesOf } from '../tokens/resource-servers.ts'
 import { endedBy } from './end-journey.ts'
 import { saveGrant } from './grant.ts'
 import { type JourneyState, keepJourney } from './journey.ts'
 import type { Visit } from './visit.ts'
 
-type Deciding = { readonly provider: Provider; readonly database: Database; readonly audiences: Audiences }
+type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config }
 
 /** The customer says yes: the consent, the journey and the request that led to it move together or not at all. */
-export async function submitDecision({ provider, database, audiences }: Deciding, visit: Visit, form: Form): Promise<JourneyState> {
+export async function submitDecision({ provider, database, config }: Deciding, visit: Visit, form: Form): Promise<JourneyState> {
   const { interaction, client, consent, journey, now } = visit
   const { errors: _shown, ...state } = journey.state
   const customerId = signedIn(state)
@@ -31,7 +32,7 @@ export async function submitDecision({ provider, database, audiences }: Deciding
     firstParty: isFirstParty(client),
     now,
   }
-  const grant = await saveGrant(provider, audiences, order)
+  const grant = await saveGrant(provider, audiencesOf(config), order)
   try {
     const next = await transact(database, async (tx) => {
       await claimRequest(tx, visit)

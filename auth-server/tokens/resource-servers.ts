@@ -1,8 +1,11 @@
 import { type Client, errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
+import type { Config } from '../config.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 
 export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string }
+
+export const audiencesOf = (config: Config): Audiences => ({ ukOpenBanking: config.UK_AUDIENCE, bankApi: config.BANK_AUDIENCE })
 
 /** Every scope, and the API it opens. `openid` is of both: who may know who the customer is, and how sure we are. */
 export const scopes = {

@@ -1,0 +1,79 @@
+import { getCustomerConsent, listCustomerConsents } from '@bankside/bank/consents/list-customer-consents'
+import { getProfile } from '@bankside/bank/customers/get-profile'
+import { connectedAccountPage } from '@bankside/consent-ui/connected-account'
+import { connectedAccountsPage } from '@bankside/consent-ui/connected-accounts'
+import { stopAccessPage } from '@bankside/consent-ui/stop-access'
+import type { Html } from '@bankside/service-kit/html'
+import type { Transaction } from '@bankside/service-kit/postgres'
+import { commonOf } from '../page-frame.ts'
+import { accountsOf, detailOf, hrefOf, namesOf, summaryOf } from './consent-views.ts'
+import { actionToken, type DashboardSession } from './dashboard-session.ts'
+
+export const overviewHref = '/connected-accounts'
+export const signInHref = `${overviewHref}/sign-in`
+export const signOutHref = `${overviewHref}/sign-out`
+
+/** One request of a customer who is signed in to the dashboard. */
+export type DashboardVisit = {
+  readonly session: DashboardSession
+  /** The consent that the address names, if it names one. */
+  readonly consentId: string
+  /** The consent that was stopped by the request before this one. */
+  readonly stopped: unknown
+  readonly formKey: string
+  readonly now: Date
+}
+
+type Page = (tx: Transaction, visit: DashboardVisit) => Promise<Html>
+
+/** What each route shows. */
+export const dashboardPages: Readonly<Record<string, Page>> = { dashboard: overview, dashboard_consent: detail, dashboard_stop: stop }
+
+/** What a form's token is for: one form's is no other's. */
+export const purposes = {
+  dashboard_consent: ({ consentId }: Pick<DashboardVisit, 'consentId'>) => `look ${consentId}`,
+  dashboard_stop: ({ consentId }: Pick<DashboardVisit, 'consentId'>) => `stop ${consentId}`,
+  dashboard_sign_out: () => 'sign out',
+} as const
+
+async function overview(tx: Transaction, visit: DashboardVisit): Promise<Html> {
+  const { session, stopped, now } = visit
+  const [given, accounts] = [await listCustomerConsents(tx, { ...session, now }), await accountsOf(tx, session.customerId)]
+  const justStopped = given.find(({ consent, active }) => !active && consent.id === stopped)
+  const summaries = (active: boolean) => given.filter((one) => one.active === active).map((one) => summaryOf(one, accounts))
+  return connectedAccountsPage({
+    ...(await frame(tx, visit)),
+    active: summaries(true),
+    inactive: summaries(false),
+    ...(justStopped && { notifications: [`You stopped access for ${justStopped.clientName}.`] }),
+  })
+}
+
+async function detail(tx: Transaction, visit: DashboardVisit): Promise<Html> {
+  const { session, formKey } = visit
+  const given = await getCustomerConsent(tx, { ...visit, ...session })
+  const stoppable = given.active && given.consent.kind === 'account_access'
+  return connectedAccountPage({
+    ...(await frame(tx, visit)),
+    ...detailOf(given, await accountsOf(tx, session.customerId)),
+    overviewHref,
+    ...(stoppable && { stop: { formAction: hrefOf(given), pageToken: actionToken(formKey, session, purposes.dashboard_consent(visit)) } }),
+  })
+}
+
+async function stop(tx: Transaction, visit: DashboardVisit): Promise<Html> {
+  const { session, formKey } = visit
+  const given = await getCustomerConsent(tx, { ...visit, ...session })
+  return stopAccessPage({
+    ...(await frame(tx, visit)),
+    formAction: `${hrefOf(given)}/stop`,
+    pageToken: actionToken(formKey, session, purposes.dashboard_stop(visit)),
+    thirdPartyName: given.clientName,
+    accounts: namesOf(given, await accountsOf(tx, session.customerId)),
+  })
+}
+
+const frame = async (tx: Transaction, { session, formKey }: DashboardVisit) => ({
+  common: commonOf(undefined, (await getProfile(tx, session.customerId))?.fullName),
+  signOut: { formAction: signOutHref, pageToken: actionToken(formKey, session, purposes.dashboard_sign_out()) },
+})

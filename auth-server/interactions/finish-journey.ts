@@ -1,0 +1,37 @@
+import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
+import type { Context } from '../http/request-context.ts'
+import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
+import type { AuthServerMetrics } from '../metrics.ts'
+import type { JourneyState } from './journey.ts'
+import type { Visit } from './visit.ts'
+
+type Finishing = { readonly provider: Provider; readonly metrics: AuthServerMetrics }
+
+/** Back to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again. */
+export async function finishJourney(
+  ctx: Context,
+  { interaction, kind }: Visit,
+  state: JourneyState,
+  { provider, metrics }: Finishing,
+): Promise<void> {
+  metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
+  const before = interaction.session?.accountId
+  if (before !== undefined && state.customerId !== undefined && before !== state.customerId)
+    await forgetOtherCustomer(ctx, interaction, provider)
+  ctx.status = 303
+  ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, resultOf(state), { mergeWithLastSubmission: false }))
+}
+
+/** Somebody else had a session in this browser: it ends, or the library would ask by a page with a script whether it should. */
+async function forgetOtherCustomer(ctx: Context, interaction: Interaction, provider: Provider): Promise<void> {
+  await (await provider.Session.get(ctx as never)).destroy()
+  interaction.session = undefined
+  await interaction.persist()
+}
+
+function resultOf({ ended, customerId, authenticatedAt, grantId }: JourneyState): InteractionResults {
+  if (ended !== undefined) return { error: ended.error, error_description: 'the customer did not authorise the request' }
+  if (customerId === undefined || authenticatedAt === undefined || grantId === undefined) throw new Error('the journey is not at its end')
+  const login = { accountId: customerId, acr: acrOfSca, amr: amrOfSca, ts: authenticatedAt, remember: false }
+  return { login, consent: { grantId } }
+}
