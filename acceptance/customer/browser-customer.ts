@@ -19,6 +19,7 @@ export type BrowserSettings = {
   readonly redirectUri: string
   readonly viewport?: { width: number; height: number }
   readonly colorScheme?: 'light' | 'dark'
+  readonly javaScriptEnabled?: boolean
 }
 
 const actionTimeoutMs = 10_000
@@ -35,6 +36,7 @@ export async function browserCustomer(
     locale: 'en-GB',
     viewport: settings.viewport ?? { width: 1100, height: 900 },
     colorScheme: settings.colorScheme ?? 'light',
+    javaScriptEnabled: settings.javaScriptEnabled ?? true,
   })
   context.setDefaultTimeout(actionTimeoutMs)
   const page = await context.newPage()

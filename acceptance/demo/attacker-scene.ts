@@ -54,15 +54,13 @@ async function stolenCertificateToken(stage: Stage, scene: Scene, reader: Reader
   })
 }
 
-/** A code and then its request_uri, after the customer came back with both. */
+/** A request_uri that two customers use at once, the code of the one who wins, and the request_uri again. */
 async function replayedCode(stage: Stage, scene: Scene): Promise<void> {
-  const [victim] = stage.cast.victims
   const thirdParty = await stage.thirdParty('tpp-pkjwt-dpop')
   const consentId = (await lodgeAccountAccess(thirdParty)).textAt('Data.ConsentId')
   const started = await thirdParty.start({ scope: 'openid accounts', intent: { consentId, namedBy: 'claims' } })
-  const { callback } = await stage.atTheBrowser(victim, (customer) => customer.authorise(started.url))
-  if (callback === undefined) throw new Error(`${firstNameOf(victim)} did not come back`)
-  const answers = await scene.step(`${firstNameOf(victim)}’s authorization code, redeemed eight times at once`, async ({ holds, note }) => {
+  const callback = await twoAtOnce(stage, scene, started)
+  const answers = await scene.step('The authorization code that came out of it, redeemed eight times at once', async ({ holds, note }) => {
     const redeemed = await times(() => redeemByHand(thirdParty, started, callback))
     holds('exactly one wins', winners(redeemed) === 1, `${winners(redeemed)} of ${atOnce}`)
     note(`the others: ${[...new Set(redeemed.filter(({ status }) => status >= 300).map(told))].join(', ')}`)
@@ -78,6 +76,32 @@ async function replayedCode(stage: Stage, scene: Scene): Promise<void> {
     const opened = await times(() => forgery.get(nobody, started.url.href, { accept: 'text/html' }))
     const through = opened.filter(({ headers }) => /\/interaction\/|[?&]code=/.test(headers.get('location') ?? ''))
     holds(`none begins anything: ${opened[0]?.status}`, through.length === 0, `${through.length} of ${atOnce}`)
+  })
+}
+
+/** Both wait for each other on the last page. @returns where the one who won was sent. */
+async function twoAtOnce(stage: Stage, scene: Scene, started: StartedAuthorization): Promise<URL> {
+  const names = stage.cast.victims.map(firstNameOf).join(' and ')
+  return await scene.step(`${names} carry one request_uri to its end in two browsers, and press at the same moment`, async ({ holds }) => {
+    const onLastPage = stage.cast.victims.map(() => Promise.withResolvers<void>())
+    const everybody = Promise.all(onLastPage.map(({ promise }) => promise))
+    const journeys = await Promise.all(
+      stage.cast.victims.map((person, index) =>
+        stage.atTheBrowser(person, (customer) =>
+          customer.authorise(started.url, {
+            async onScreen({ kind }) {
+              if (kind !== 'choose_accounts') return
+              onLastPage[index]?.resolve()
+              await everybody
+            },
+          }),
+        ),
+      ),
+    )
+    const codes = journeys.flatMap(({ callback }) => (callback?.searchParams.has('code') ? [callback] : []))
+    const [winner] = codes
+    holds('exactly one of them gets a code', codes.length === 1 && winner !== undefined, `${codes.length}`)
+    return winner ?? started.url
   })
 }
 
