@@ -18,6 +18,9 @@ const firstRetryMs = 1_000
 const longestRetryMs = 60 * 60 * 1000
 const maxErrorLength = 500
 
+/** So many events, of as many subjects, share a transaction: alone, its five round trips are most of what a delivery costs. */
+const batchSize = 50
+
 /**
  * Delivers what waits in the outbox, at least once, and within a subject in the order in which it happened: an event
  * whose forerunner is still waiting, be it for its next attempt, waits too.
@@ -25,17 +28,51 @@ const maxErrorLength = 500
  * @returns how many deliveries were attempted; fewer than `limit` when none is due.
  */
 export async function deliverEvents(database: Database, options: DeliveryOptions): Promise<number> {
-  const { now, limit, deliver = notifyCustomer } = options
+  let attempted = 0
+  while (attempted < options.limit) {
+    const limit = Math.min(batchSize, options.limit - attempted)
+    const done = (await deliverTogether(database, options, limit)) ?? (await deliverOneByOne(database, options, limit))
+    if (done === 0) break
+    attempted += done
+  }
+  return attempted
+}
+
+/** All or none: one that fails takes the others back with it, and the answer is undefined. */
+async function deliverTogether(
+  database: Database,
+  { now, deliver = notifyCustomer }: DeliveryOptions,
+  limit: number,
+): Promise<number | undefined> {
+  let failed = false
+  try {
+    return await transact(database, async (tx) => {
+      const due = await takeDue(tx, now, limit)
+      failed = true
+      for (const event of due) await deliver(tx, event)
+      failed = false
+      await markDelivered(tx, due, now)
+      return due.length
+    })
+  } catch (error) {
+    if (!failed || error instanceof Unavailable) throw error
+    return undefined
+  }
+}
+
+/** Each in a transaction of its own, so that one that fails is known and counted. */
+async function deliverOneByOne(database: Database, options: DeliveryOptions, limit: number): Promise<number> {
+  const { now, deliver = notifyCustomer } = options
   let attempted = 0
   for (; attempted < limit; attempted++) {
     let taken: Event | undefined
     try {
       const found = await transact(database, async (tx) => {
-        taken = await takeDue(tx, now)
+        const due = await takeDue(tx, now, 1)
+        taken = due[0]
         if (taken === undefined) return false
         await deliver(tx, taken)
-        await tx.query(sql.unsafe`
-          update events.event set delivered_at = ${sql.timestamp(now)}, next_attempt_at = null where event_id = ${taken.id}`)
+        await markDelivered(tx, due, now)
         return true
       })
       if (!found) break
@@ -48,16 +85,26 @@ export async function deliverEvents(database: Database, options: DeliveryOptions
   return attempted
 }
 
-async function takeDue(tx: Transaction, now: Date): Promise<Event | undefined> {
-  const row = await tx.maybeOne(sql.type(eventRow)`
+async function takeDue(tx: Transaction, now: Date, limit: number): Promise<readonly Event[]> {
+  const rows = await tx.any(sql.type(eventRow)`
     select event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts
     from events.event e
     where next_attempt_at <= ${sql.timestamp(now)}
       and not exists (
         select from events.event earlier
         where earlier.subject = e.subject and earlier.event_number < e.event_number and earlier.next_attempt_at is not null)
-    order by next_attempt_at, event_number limit 1 for update of e skip locked`)
-  return row === null ? undefined : toEvent(row)
+    order by next_attempt_at, event_number limit ${limit} for update of e skip locked`)
+  return rows.map(toEvent)
+}
+
+async function markDelivered(tx: Transaction, events: readonly Event[], now: Date): Promise<void> {
+  const ids = sql.array(
+    events.map(({ id }) => id),
+    'text',
+  )
+  if (events.length > 0)
+    await tx.query(sql.unsafe`
+      update events.event set delivered_at = ${sql.timestamp(now)}, next_attempt_at = null where event_id = any (${ids})`)
 }
 
 /** In a transaction of its own: that of the delivery was rolled back. */
