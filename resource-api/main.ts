@@ -5,6 +5,7 @@ import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
+import { Unavailable } from '@bankside/service-kit/refusal'
 import { readSettings } from './config.ts'
 import { startResourceApi } from './resource-api.ts'
 
@@ -15,7 +16,7 @@ const keysAttempts = 30
 try {
   await run(readSettings())
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error
+  if (!(error instanceof ConfigError || error instanceof Unavailable)) throw error
   process.stderr.write(`${name}: ${error.message}\n`)
   process.exitCode = 1
 }

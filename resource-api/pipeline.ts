@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { readAccess } from '@bankside/bank/access/read-access'
+import { appendAudit } from '@bankside/bank/audit/append-audit'
 import { once } from '@bankside/bank/idempotency/once'
 import { isAccountId } from '@bankside/bank/ids'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
@@ -50,7 +51,10 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
         now,
       }
       const within = route.method === 'GET' ? readOnce : transact
-      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey }))
+      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey })).catch(async (error) => {
+        if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
+        throw error
+      })
       send(ctx, reply)
     } catch (error) {
       answerError(ctx, error, { api, seen })
@@ -73,6 +77,13 @@ async function readOnce(database: Database, work: (tx: Transaction) => Promise<R
   )
   if ('refused' in outcome) throw outcome.refused
   return outcome
+}
+
+/** D7: one key for two requests is a mistake, or somebody trying. Written on its own, because the request is rolled back. */
+async function auditReusedKey(database: Database, route: Route, { token, interactionId, now }: Request): Promise<void> {
+  const { clientId, consentId = null } = token.claims
+  const record = { actor: clientId, action: 'idempotency_key.reused', subject: clientId, interactionId, now }
+  await transact(database, (tx) => appendAudit(tx, { ...record, details: { operation: route.door.operation, consentId } }))
 }
 
 /** Echoed when it is one, otherwise our own: every answer carries one, and so does every log line (RW-H-02). */

@@ -39,7 +39,7 @@ export type ResourceApi = {
 
 const maxConnections = 10
 const drainLimitMs = 20_000
-const maxProofConnections = 4
+const maxProofConnections = 8
 
 /** The whole process but for its settings and signals: what main.ts runs and tests start. */
 export async function startResourceApi(options: ResourceApiOptions): Promise<ResourceApi> {

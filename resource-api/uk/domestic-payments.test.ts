@@ -154,7 +154,7 @@ test('RW-ID-02 RW-ID-03 the same key finds the same payment in the state it is i
   assert.deepEqual([first.body.Data.Status, again.body.Data.Status], ['RCVD', 'ACSC'])
 })
 
-test('D7 RW-ID-04 the same key with another amount is 400 U006', async () => {
+test('D7 RW-ID-04 the same key with another amount is 400 U006, and is put on record', async () => {
   const { submit, payment } = await authorised()
   const headers = key()
   assert.equal((await submit(payment, headers)).status, 201)
@@ -162,6 +162,9 @@ test('D7 RW-ID-04 the same key with another amount is 400 U006', async () => {
     400,
     'U006 x-idempotency-key',
   ])
+  const recorded = await world.owner.oneFirst(sql.unsafe`
+    select count(*) from audit.record where action = 'idempotency_key.reused' and actor = 'acorn-money' and details ->> 'operation' = 'payment.submit'`)
+  assert.equal(recorded, 1n)
 })
 
 test('RW-ID-09 PIS-15 a second payment on the consent is 400 U009', async () => {
