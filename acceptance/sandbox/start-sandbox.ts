@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -17,8 +17,9 @@ export type RunningSandbox = {
   readonly launcher: ChildProcess
   /** What the launcher has said so far. */
   readonly output: () => string
-  /** The owner's URL of its database; empty when it runs its own PostgreSQL. */
+  /** The owner's URL of its database. */
   readonly databaseUrl: string
+  readonly embedded: boolean
   /** Ctrl-C, and what a person may expect of it: everything has ended within the time. */
   interrupt(): Promise<number | null>
   /** Interrupts it if it still runs, and removes what it left. */
@@ -27,7 +28,7 @@ export type RunningSandbox = {
 
 export type SandboxOptions = {
   /** Goes on with a folder, ports and database that an earlier sandbox used. */
-  readonly after?: Pick<RunningSandbox, 'home' | 'portBase' | 'databaseUrl'>
+  readonly after?: Pick<RunningSandbox, 'home' | 'portBase' | 'databaseUrl' | 'embedded'>
   /** A PostgreSQL of its own, as `npm start` has it, even when the tests share one. */
   readonly embedded?: boolean
 }
@@ -36,12 +37,12 @@ const repository = path.join(import.meta.dirname, '../..')
 const startTakesAtMostMs = 120_000
 const stopTakesAtMostMs = 30_000
 
-export async function startSandbox({ after, embedded = false }: SandboxOptions = {}): Promise<RunningSandbox> {
+export async function startSandbox({ after, embedded = after?.embedded ?? false }: SandboxOptions = {}): Promise<RunningSandbox> {
   const home = after?.home ?? mkdtempSync(path.join(tmpdir(), 'bankside sandbox '))
   const portBase = after?.portBase ?? (await freePortBlock())
   const own: OwnDatabase | undefined = after === undefined && !embedded ? await createOwnDatabase(sharedServer()) : undefined
-  const databaseUrl = after ? after.databaseUrl : (own?.url ?? '')
-  const launched = launch({ home, portBase, databaseUrl })
+  const external = embedded ? undefined : (after?.databaseUrl ?? own?.url)
+  const launched = launch({ home, portBase, databaseUrl: external })
   try {
     await ready(launched, home, portBase)
   } catch (error) {
@@ -54,7 +55,8 @@ export async function startSandbox({ after, embedded = false }: SandboxOptions =
     home,
     portBase,
     ...launched,
-    databaseUrl,
+    databaseUrl: external ?? embeddedUrl(home, portBase),
+    embedded,
     interrupt,
     async remove() {
       await interrupt()
@@ -62,6 +64,12 @@ export async function startSandbox({ after, embedded = false }: SandboxOptions =
       if (after === undefined) rmSync(home, { recursive: true, force: true })
     },
   }
+}
+
+/** PostgreSQL's superuser and password stand beside its data. */
+function embeddedUrl(home: string, portBase: number): string {
+  const password = readFileSync(path.join(home, 'postgres/password'), 'utf8')
+  return `postgresql://bankside:${password}@127.0.0.1:${portBase + 7}/bankside`
 }
 
 export type Launched = Pick<RunningSandbox, 'launcher' | 'output'>
@@ -90,12 +98,15 @@ export function launch({ home, portBase, databaseUrl }: { home: string; portBase
 async function ready({ launcher, output }: Launched, home: string, portBase: number): Promise<void> {
   const deadline = performance.now() + startTakesAtMostMs
   const processes = [portBase + 4, portBase + 5, portBase + 6]
-  while (!(existsSync(path.join(home, 'sandbox.json')) && (await Promise.all(processes.map(isReady))).every(Boolean))) {
+  while (!(existsSync(path.join(home, 'sandbox.json')) && (await areReady(processes)))) {
     if (launcher.exitCode !== null) throw new Error(`the sandbox ended with ${launcher.exitCode}:\n${output().slice(-3000)}`)
     if (performance.now() > deadline) throw new Error(`the sandbox was not ready in ${startTakesAtMostMs} ms:\n${output().slice(-3000)}`)
     await sleep(50)
   }
 }
+
+export const areReady = async (operationsPorts: readonly number[]): Promise<boolean> =>
+  (await Promise.all(operationsPorts.map(isReady))).every(Boolean)
 
 /** Asks a process's private listener. */
 export function isReady(operationsPort: number): Promise<boolean> {
