@@ -125,6 +125,24 @@ test('what was thrown in a transaction comes out as it is, and nothing of the tr
   assert.equal(await database.maybeOne(sql.unsafe`select from counter where id = 9`), null)
 })
 
+test('a refused transaction keeps its connection: the next one is no slower', async () => {
+  const one = await openDatabase(testDatabase.ownerUrl, { maxConnections: 1 })
+  const pid = (tx: Pick<Database, 'oneFirst'>) => tx.oneFirst(sql.type(z.object({ pid: z.number() }))`select pg_backend_pid() as pid`)
+  try {
+    const first = await transact(one, pid)
+    await assert.rejects(
+      transact(one, async () => {
+        throw new Error('no')
+      }),
+      /no/,
+    )
+    await assert.rejects(transact(one, (tx) => tx.query(sql.unsafe`insert into counter values (1, 1)`)))
+    assert.equal(await transact(one, pid), first)
+  } finally {
+    await one.end()
+  }
+})
+
 test('a connection that is lost is unavailability, and the next transaction works', async () => {
   await assert.rejects(
     transact(database, (tx) => tx.query(terminate)),

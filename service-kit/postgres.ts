@@ -106,7 +106,7 @@ export async function transact<Result>(database: Database, work: (tx: Transactio
   refuseWhenCrowded(database)
   for (let attempt = 1; ; attempt++) {
     try {
-      return await database.transaction(work, 0)
+      return await transactOnce(database, work)
     } catch (error) {
       if (retryableStates.has(sqlState(error) ?? '') && attempt < transactionAttempts) {
         await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
@@ -115,6 +115,23 @@ export async function transact<Result>(database: Database, work: (tx: Transactio
       throw unavailable(error) ?? error
     }
   }
+}
+
+/**
+ * slonik throws away a connection whose handler throws. A refusal is thrown, and rolled back like anything else, but its
+ * connection is as good as before: so the error leaves the handler as a value. A connection that broke is still thrown away.
+ */
+async function transactOnce<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+  const outcome = await database.connect(async (connection) => {
+    try {
+      return { result: await connection.transaction(work, 0) }
+    } catch (error) {
+      if (unavailable(error) !== undefined && !retryableStates.has(sqlState(error) ?? '')) throw error
+      return { error }
+    }
+  })
+  if ('error' in outcome) throw outcome.error
+  return outcome.result
 }
 
 /**
