@@ -85,7 +85,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
       ClientCredentials: lifetimes.accessTokenSeconds,
       AuthorizationCode: lifetimes.authorizationCodeSeconds,
       IdToken: lifetimes.idTokenSeconds,
-      Session: lifetimes.idleSeconds,
+      Session: (_ctx, session) => lifetimes.sessionSeconds(session.loginTs, clock.now().getTime() / 1000),
       Interaction: lifetimes.longestJourneySeconds,
       RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
     },

@@ -7,7 +7,7 @@ import { type Database, type Transaction, transact } from '@bankside/service-kit
 import { type Client, errors, type Interaction, type Provider } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 import { intentOf } from '../intents/intent.ts'
-import { idleSeconds } from '../tokens/lifetimes.ts'
+import { sessionSeconds } from '../tokens/lifetimes.ts'
 import { type Journey, type JourneyState, openJourney, type Step } from './journey.ts'
 import { freshSecondFactor } from './prompt-policy.ts'
 import { askSecondFactor } from './sign-in-step.ts'
@@ -49,8 +49,8 @@ export async function findVisit(
   if (!ctx.path.startsWith(`/interaction/${interaction.uid}`)) throw new errors.SessionNotFound('another interaction')
   const client = await provider.Client.find(String(interaction.params['client_id']))
   if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
-  const session = await keepSessionAlive(ctx, provider)
   const now = clock.now()
+  const session = await keepSessionAlive(ctx, provider, now)
   const requestId = ctx.state.requestId
   return transact(database, async (tx) => {
     const begin = () => beginJourney(tx, { interaction, client, authenticatedAt: session?.authenticatedAt, requestId, now })
@@ -72,10 +72,10 @@ export async function findVisit(
 }
 
 /** Whoever is busy on our pages is not idle: the session they came with lasts as long as they go on. */
-async function keepSessionAlive(ctx: Context, provider: Provider): Promise<{ authenticatedAt: number | undefined } | undefined> {
+async function keepSessionAlive(ctx: Context, provider: Provider, now: Date): Promise<{ authenticatedAt: number | undefined } | undefined> {
   const session = await provider.Session.get(ctx as never)
   if (session.accountId === undefined) return undefined
-  await session.save(idleSeconds)
+  await session.save(sessionSeconds(session.loginTs, now.getTime() / 1000))
   return { authenticatedAt: session.loginTs }
 }
 

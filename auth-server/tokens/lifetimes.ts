@@ -9,6 +9,14 @@ export const idTokenSeconds = 300
 export const idleSeconds = 300
 /** However busy a customer is on its pages, no journey takes longer. */
 export const longestJourneySeconds = 3_600
+/** However often it is used, a session ends. */
+const longestSessionSeconds = 3_600
+
+/** How long a session lasts from now if nobody uses it. */
+export function sessionSeconds(authenticatedAt: number | undefined, nowSeconds: number): number {
+  const left = authenticatedAt === undefined ? idleSeconds : authenticatedAt + longestSessionSeconds - nowSeconds
+  return Math.max(1, Math.min(idleSeconds, Math.floor(left)))
+}
 
 const day = 86_400
 /** A payment's tokens serve to ask after funds and to pay, at once. */
