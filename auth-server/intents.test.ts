@@ -164,7 +164,7 @@ test('PAR-03 CX-18 a consent that is withdrawn while its pages are open ends the
   assert.equal(responseOf(await customer.browser.follow(await customer.browser.get(href)))['error'], 'access_denied')
 })
 
-test('RAR-03 RW-TOK-07 by detail alone: the detail comes back with the token, and the intent claim when it was asked for', async () => {
+test('FAPI2-AZ-17 RAR-03 RAR-04 RAR-05 RW-TOK-07 by detail alone: the detail comes back with the token, and the intent claim when it was asked for', async () => {
   const consentId = await lodgeAccounts(server, 'acorn')
   const requestUri = await pushed(acorn, { authorization_details: details(byDetail(consentId)) })
   const customer = new CustomerAtBrowser(server, ada)
@@ -244,10 +244,11 @@ test('OIDC-01 STEP-03 auth_time is when both factors were given, and stays throu
   for (const { json } of [second, refreshed]) assert.equal(decodeJwt(String(json['access_token']))['auth_time'], authTime)
 })
 
-test('RW-TOK-04 CON-07 consent that is given again ends the tokens of the first time', async () => {
+test('RW-TOK-04 RW-TOK-05 CX-14 CON-07 consent that is given again begins with the accounts of the first time, and ends the tokens of the first time', async () => {
   const { consentId, tokens, customer } = await authorisedTokens(acorn, ada)
   const page = await customer.open(acorn, await pushed(acorn, { claims: intentClaim(consentId) }))
   assert.match(page.text, /Keep sharing/)
+  assert.equal(page.text.match(/<input[^>]*\bchecked\b/g)?.length, 2)
   const { code = '' } = responseOf(await customer.agree(page, ada.accounts.slice(0, 1)))
   const again = await acorn.redeem(code)
   assert.equal(again.status, 200)

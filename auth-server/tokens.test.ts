@@ -162,7 +162,7 @@ test('FAPI2-AS-09 refreshing twice gives tokens twice and never another refresh 
   }
 })
 
-test('BCP-06 FAPI2-AS-14 a refresh token is of one client, asks for no more than it had, and may change its key', async () => {
+test('BCP-06 FAPI2-AS-14 DPOP-05 a refresh token is of one client, asks for no more than it had, and may change its key', async () => {
   const { tokens } = await authorisedTokens(acorn, ada)
   const refreshToken = String(tokens.json['refresh_token'])
   assert.equal(refusal(await dunmore.refresh(refreshToken)), '400 invalid_grant')
@@ -223,7 +223,7 @@ const refusedProofs: readonly (readonly [string, () => Record<string, unknown>])
 for (const [what, claims] of refusedProofs)
   test(`${what} makes no proof`, async () => assert.equal(await withProof(claims()), '400 invalid_dpop_proof'))
 
-test('DPOP-01 DPOP-07 an old proof is refused with a nonce, and the nonce helps', async () => {
+test('FAPI2-AS-10 DPOP-01 DPOP-07 an old proof is refused with a nonce, and the nonce helps', async () => {
   const answer = await acorn.token(cc, { headers: { dpop: await acorn.proof(acorn.endpoint('/token'), { iat: now() - 3600 }) } })
   assert.equal(refusal(answer), '400 use_dpop_nonce')
   const nonce = answer.headers['dpop-nonce'] ?? ''
