@@ -32,10 +32,11 @@ async function main(flags: readonly string[]): Promise<number> {
         )
       },
     )
-    const story = tellStory()
+    const traced = flags.includes('--trace')
+    const story = tellStory({ announce: traced })
     const browser = await launchBrowser()
     try {
-      await play(setStage(sandbox, home, browser, story, flags.includes('--trace')), story)
+      await play(setStage(sandbox, home, browser, story, traced), story)
     } finally {
       await browser.close()
     }

@@ -21,7 +21,8 @@ export type Check = {
 
 const width = 96
 
-export function tellStory(out: NodeJS.WriteStream = process.stdout): Story {
+/** @param announce says each step before it is done, too: with a trace between, one would not know what the requests are for. */
+export function tellStory({ announce = false, out = process.stdout }: { announce?: boolean; out?: NodeJS.WriteStream } = {}): Story {
   const startedAt = performance.now()
   const paint = (style: Parameters<typeof styleText>[0], text: string) => styleText(style, text, { stream: out })
   const say = (text: string) => out.write(`${text}\n`)
@@ -40,6 +41,7 @@ export function tellStory(out: NodeJS.WriteStream = process.stdout): Story {
       },
       note: (text) => told.push(`· ${text}`),
     }
+    if (announce) say(`   ${paint('cyan', '○')} ${what}`)
     const stepStartedAt = performance.now()
     try {
       const result = await act(check)
@@ -84,5 +86,6 @@ function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const said = error as Error & { error?: string; error_description?: string; status?: number }
   const answer = said.error ? ` (${said.status ?? ''} ${said.error}: ${said.error_description ?? ''})` : ''
-  return `${said.message}${answer}`
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
+  return `${said.message}${answer}${cause}`
 }

@@ -199,6 +199,23 @@ test('CX-18 the state of the consent is looked at again when the customer agrees
   assert.equal((await getAccountAccess(thirdParty, consentId)).at('Data.Status'), 'RJCT')
 })
 
+test('CX-11 SCA-02 who leaves the pages for 5 minutes begins again with the password, and what was left is not taken', async () => {
+  const { started, thirdParty } = await ask()
+  const customer = rig.customer(rig.someone())
+  const left = await customer.answer(await customer.answer(await customer.open(started.url)))
+  assert.equal(left.kind, 'choose_accounts')
+  await rig.ask(`update oidc.journey set expires_at = expires_at - interval '4 minutes 50 seconds'`)
+  assert.equal((await customer.open(left.url)).kind, 'choose_accounts', 'less than five minutes')
+  await rig.ask(`update oidc.journey set expires_at = expires_at - interval '5 minutes 1 second'`)
+  const late = await customer.answer(left)
+  assert.equal(late.callback?.searchParams.get('code') ?? null, null)
+  let page = await customer.open(left.url)
+  assert.equal(page.kind, 'sign_in')
+  while (page.callback === undefined && page.kind !== 'message') page = await customer.answer(page)
+  assert.ok(page.callback, page.text)
+  assert.ok((await thirdParty.redeem(started, page.callback)).access_token)
+})
+
 test('RW-TOK-03 RW-ST-12 tokens that have expired leave the consent as it was', async () => {
   const { consentId, thirdParty, tokens } = await shareAccounts(rig)
   await rig.ask(`update oidc.refresh_token set expires_at = now() - interval '1 second'`)

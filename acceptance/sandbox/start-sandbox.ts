@@ -86,11 +86,12 @@ export function launch({ home, portBase, databaseUrl }: { home: string; portBase
       ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
       NODE_TEST_CONTEXT: undefined,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // With a channel the launcher ends when this program is gone, however it went.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let said = ''
-  launcher.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  launcher.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  launcher.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text))
+  launcher.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
   return { launcher, output: () => said }
 }
 
