@@ -6,7 +6,7 @@ import { once } from '@bankside/bank/idempotency/once'
 import { isAccountId } from '@bankside/bank/ids'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
-import { type Database, readOnly, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Context, Middleware } from 'koa'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
@@ -50,7 +50,7 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
         interactionId: seen.interactionId,
         now,
       }
-      const within = route.method === 'GET' ? readOnce : transact
+      const within = route.method === 'GET' ? outsideTransaction : transact
       const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey })).catch(async (error) => {
         if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
         throw error
@@ -62,21 +62,6 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
       seen.end(ctx)
     }
   }
-}
-
-/**
- * A connection on which work throws is thrown away: right for faults, dear for the refusals that make up much of an API's
- * traffic. What only reads has nothing to roll back, so its refusals come back as values.
- */
-async function readOnce(database: Database, work: (tx: Transaction) => Promise<Reply>): Promise<Reply> {
-  const outcome = await readOnly(database, (tx) =>
-    work(tx).catch((error: unknown) => {
-      if (refusalOf(error) === undefined) throw error
-      return { refused: error }
-    }),
-  )
-  if ('refused' in outcome) throw outcome.refused
-  return outcome
 }
 
 /** D7: one key for two requests is a mistake, or somebody trying. Written on its own, because the request is rolled back. */

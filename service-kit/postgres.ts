@@ -5,6 +5,7 @@ import {
   createSqlTag,
   createTypeParserPreset,
   type DatabasePool,
+  type DatabasePoolConnection,
   type DatabaseTransactionConnection,
   type Interceptor,
   SlonikError,
@@ -117,14 +118,17 @@ export async function transact<Result>(database: Database, work: (tx: Transactio
   }
 }
 
+const transactOnce = <Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
+  onConnection(database, (connection) => connection.transaction(work, 0))
+
 /**
  * slonik throws away a connection whose handler throws. A refusal is thrown, and rolled back like anything else, but its
  * connection is as good as before: so the error leaves the handler as a value. A connection that broke is still thrown away.
  */
-async function transactOnce<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+async function onConnection<Result>(database: Database, work: (connection: DatabasePoolConnection) => Promise<Result>): Promise<Result> {
   const outcome = await database.connect(async (connection) => {
     try {
-      return { result: await connection.transaction(work, 0) }
+      return { result: await work(connection) }
     } catch (error) {
       if (unavailable(error) !== undefined && !retryableStates.has(sqlState(error) ?? '')) throw error
       return { error }
@@ -135,15 +139,16 @@ async function transactOnce<Result>(database: Database, work: (tx: Transaction) 
 }
 
 /**
- * Reads by statements that each see what is committed when they begin, as they would in a transaction at READ COMMITTED:
- * one would only add two round trips. What changes state goes through {@link transact}.
+ * For reads, and for a change that is one statement: each statement sees what is committed when it begins, as it would in a
+ * transaction at READ COMMITTED, and is whole by itself. A transaction would only add two round trips. Whatever changes
+ * state by more than one statement goes through {@link transact}.
  *
  * @throws {Unavailable} as {@link transact}.
  */
-export async function readOnly<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+export async function outsideTransaction<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
   refuseWhenCrowded(database)
-  // What reads uses the query methods only, and those a connection and a transaction have in common.
-  return reading(database.connect((connection) => work(connection as unknown as Transaction)))
+  // Such work uses the query methods only, and those a connection and a transaction have in common.
+  return reading(onConnection(database, (connection) => work(connection as unknown as Transaction)))
 }
 
 function refuseWhenCrowded(database: Database): void {

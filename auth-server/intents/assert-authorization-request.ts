@@ -1,7 +1,7 @@
 import { type Consent, scopeOfKind } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
 import type { Clock } from '@bankside/service-kit/clock'
-import { type Database, transact } from '@bankside/service-kit/postgres'
+import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
@@ -26,7 +26,9 @@ export function createAssertAuthorizationRequest(database: Database, clock: Cloc
       throw new errors.InvalidRequest('a consent must be named by openbanking_intent_id or authorization_details')
     const { consentId } = intent
     const now = clock.now()
-    const consent = await protocolErrors(transact(database, (tx) => findIntent(tx, { consentId, clientId: client.clientId, now })))
+    const consent = await protocolErrors(
+      outsideTransaction(database, (tx) => findIntent(tx, { consentId, clientId: client.clientId, now })),
+    )
     if (consent === undefined) throw new errors.InvalidRequest('the consent is unknown, not yours, or no longer open')
     assertScopeFits(consent, ctx.oidc.requestParamScopes)
   }

@@ -1,5 +1,5 @@
 import { refusalOf } from '@bankside/bank/refusal'
-import { type Transaction, transact } from '@bankside/service-kit/postgres'
+import { outsideTransaction, type Transaction } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { type Form, noForm, readForm } from '../http/form.ts'
@@ -32,11 +32,11 @@ async function show(ctx: Context, dependencies: JourneyDependencies): Promise<vo
   const { database, config, provider } = dependencies
   const visit = await findVisit(ctx, provider, dependencies)
   const { state } = visit.journey
-  if (isGone(visit)) await transact(database, (tx) => keep(tx, visit, endedBy(state, 'consent_not_found')))
+  if (isGone(visit)) await outsideTransaction(database, (tx) => keep(tx, visit, endedBy(state, 'consent_not_found')))
   if (state.step === 'ended' || isGone(visit)) return showEnd(ctx, visit, state.ended?.reason ?? 'consent_not_found')
   if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
   await setContentSecurityPolicy(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
-  answerPage(ctx, await transact(database, (tx) => renderStep(tx, visit, config.SECRETS.form_key)))
+  answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_key)))
 }
 
 async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
@@ -46,12 +46,13 @@ async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<
   const found = await findVisit(ctx, provider, dependencies)
   const { uid } = found.interaction
   const pageNumber = pageNumberOf(config.SECRETS.form_key, uid, form.one('page_token'))
-  const journey = pageNumber && (await transact(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: found.now })))
+  const journey =
+    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: found.now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
   const visit: Visit = { ...found, journey }
   const next = await reached(dependencies, visit, form)
-  await transact(database, (tx) => keep(tx, visit, next))
+  await outsideTransaction(database, (tx) => keep(tx, visit, next))
   if (next.step === 'finished') return finishJourney(ctx, visit, next, dependencies)
   ctx.status = 303
   ctx.redirect(ctx.path)
