@@ -16,12 +16,20 @@ before(async () => {
 })
 after(() => world.close())
 
-type Order = { client?: TestClient; person?: Person; amount?: string; identification?: string; account?: number }
+type Order = {
+  client?: TestClient
+  person?: Person
+  amount?: string
+  currency?: string
+  identification?: string
+  account?: number
+  readRefundAccount?: string
+}
 
 /** A payment that its customer has authorised: what to send, and the token to send it with. */
-async function authorised({ client = world.acorn, person = world.ada, account = 0, ...body }: Order = {}) {
+async function authorised({ client = world.acorn, person = world.ada, account = 0, readRefundAccount, ...body }: Order = {}) {
   const clientToken = await world.clientToken(client, 'payments')
-  const request = paymentConsentBody({ amount: '1.00', ...body })
+  const request = changed(paymentConsentBody({ amount: '1.00', ...body }), 'Data.ReadRefundAccount', readRefundAccount)
   const lodged = await client.send('POST', consents, { token: clientToken, body: request, headers: key() })
   assert.equal(lodged.status, 201, lodged.text)
   const consentId: string = lodged.body.Data.ConsentId
@@ -142,6 +150,50 @@ test('PIS-16 a payment without funds is recorded as rejected with its reason, an
   assert.deepEqual(await balance(world.ben), before)
   const found = await client.send('GET', `${path}/${made.body.Data.DomesticPaymentId}`, { token: clientToken })
   assert.equal(found.body.Data.Status, 'RJCT')
+})
+
+test('PIS-08 without ReadRefundAccount, or with No, nothing is told of who paid', async () => {
+  for (const readRefundAccount of [undefined, 'No']) {
+    const { submit, clientToken, client } = await authorised({ ...(readRefundAccount && { readRefundAccount }) })
+    const made = await submit()
+    const found = await client.send('GET', `${path}/${made.body.Data.DomesticPaymentId}`, { token: clientToken })
+    for (const answer of [made, found]) {
+      assert.equal('Refund' in answer.body.Data, false)
+      assert.doesNotMatch(answer.text, new RegExp([world.ada.name, ...world.ada.accounts.map((one) => one.accountNumber)].join('|')))
+    }
+  }
+})
+
+test('PIS-08 with ReadRefundAccount Yes the payment says which account to refund, each time it is read, and no more', async () => {
+  const { submit, payment, clientToken, client } = await authorised({ readRefundAccount: 'Yes' })
+  const headers = key()
+  const made = await submit(payment, headers)
+  await world.finishPayments()
+  const { DomesticPaymentId } = made.body.Data
+  const [again, found] = [await submit(payment, headers), await client.send('GET', `${path}/${DomesticPaymentId}`, { token: clientToken })]
+  const Account = { SchemeName: 'UK.OBIE.SortCodeAccountNumber', Identification: sortCodeAccount(world.ada), Name: world.ada.name }
+  const [mine, ...others] = world.ada.accounts
+  for (const answer of [made, again, found]) {
+    assert.deepEqual(answer.body.Data.Refund, { Account }, answer.text)
+    assert.doesNotMatch(
+      answer.text,
+      new RegExp([mine?.id, mine?.iban, world.ada.customerId, ...others.map((one) => one.accountNumber)].join('|')),
+    )
+  }
+  const theirs = await world.clientToken(world.cobalt, 'payments')
+  const foreign = await world.cobalt.send('GET', `${path}/${DomesticPaymentId}`, { token: theirs })
+  assert.deepEqual(errors(foreign), [403, 'U011 DomesticPaymentId'])
+  assert.doesNotMatch(foreign.text, /Refund|Byron/)
+})
+
+test('PIS-08 an account that has no sort code is named by its IBAN', async () => {
+  const { submit } = await authorised({ readRefundAccount: 'Yes', account: 2, currency: 'EUR' })
+  const [, , euro] = world.ada.accounts
+  await world.owner.query(
+    sql.unsafe`update ledger.account set sort_code = null, account_number = null where account_id = ${euro?.id ?? ''}`,
+  )
+  const { Refund } = (await submit()).body.Data
+  assert.deepEqual(Refund, { Account: { SchemeName: 'UK.OBIE.IBAN', Identification: euro?.iban, Name: world.ada.name } })
 })
 
 test('RW-ID-02 RW-ID-03 the same key finds the same payment in the state it is in now', async () => {

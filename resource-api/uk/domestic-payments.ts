@@ -1,4 +1,5 @@
 import { getPayment } from '@bankside/bank/payments/get-payment'
+import { getRefundAccount } from '@bankside/bank/payments/get-refund-account'
 import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
 import { submitPayment } from '@bankside/bank/payments/submit-payment'
 import type { Call, Reply } from '../api.ts'
@@ -35,6 +36,7 @@ export function consentNamedIn(body: unknown): string | undefined {
 async function renderPayment(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
   const payment = await getPayment(call.tx, { paymentId, clientId: call.access.clientId })
   const consent = await findPaymentConsent(call, payment.consentId)
+  const { ReadRefundAccount, Initiation } = sentWith(consent).Data
   const Data = withoutUndefined({
     DomesticPaymentId: payment.id,
     ConsentId: payment.consentId,
@@ -42,9 +44,16 @@ async function renderPayment(call: Call, status: 200 | 201, paymentId: string): 
     Status: statusOf(payment),
     StatusUpdateDateTime: dateTime(payment.statusUpdatedAt),
     StatusReason: reasonOf(payment),
-    Initiation: sentWith(consent).Data.Initiation,
+    Refund: ReadRefundAccount === 'Yes' ? await refundOf(call, payment) : undefined,
+    Initiation,
   })
   return ukReply(call, status, { Data }, { self: ukUrl(call, 'pisp/domestic-payments', payment.id) })
+}
+
+/** The number and name that the payer would give the payee themselves, and nothing more of their account (PIS-08). */
+async function refundOf({ tx }: Call, payment: Payment): Promise<object | undefined> {
+  const account = await getRefundAccount(tx, payment)
+  return account && { Account: { SchemeName: account.schemeName, Identification: account.identification, Name: account.name } }
 }
 
 /** Settled on the debtor's side, and, when the creditor banks here, credited as well. */
