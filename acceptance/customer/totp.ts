@@ -32,28 +32,28 @@ export type AuthenticatorOptions = {
 export function authenticator({ memoryFile, onWait, onNoneLeft }: AuthenticatorOptions = {}): Authenticator {
   const lastStep: Memory = memoryFile && existsSync(memoryFile) ? (JSON.parse(readFileSync(memoryFile, 'utf8')) as Memory) : {}
   const stepNow = () => Math.floor(Date.now() / 1000 / stepSeconds)
-  const unused = ({ totp_secret }: DemoCustomer) => {
+  const unused = ({ username }: DemoCustomer) => {
     const now = stepNow()
-    return acceptedSteps.map((offset) => now + offset).filter((step) => step > (lastStep[totp_secret] ?? 0))
+    return acceptedSteps.map((offset) => now + offset).filter((step) => step > (lastStep[username] ?? 0))
   }
   return {
     freshCodes: (customer) => unused(customer).length,
-    lastCode: ({ totp_secret }) => codeOf(totp_secret, lastStep[totp_secret] ?? stepNow()),
+    lastCode: ({ username, totp_secret }) => codeOf(totp_secret, lastStep[username] ?? stepNow()),
     async freshCode(customer) {
       const deadline = performance.now() + nextStepTimeoutMs
       if (unused(customer).length === 0 && onNoneLeft) {
         await onNoneLeft(customer)
-        lastStep[customer.totp_secret] = stepNow() - 1
+        lastStep[customer.username] = stepNow() - 1
       }
       if (unused(customer).length === 0) onWait?.(stepSeconds - ((Date.now() / 1000) % stepSeconds))
       while (performance.now() < deadline) {
         const [step] = unused(customer)
         if (step !== undefined && !aboutToExpire(step)) {
-          lastStep[customer.totp_secret] = step
+          lastStep[customer.username] = step
           if (memoryFile) writeFileSync(memoryFile, JSON.stringify(lastStep), { mode: 0o600 })
           return codeOf(customer.totp_secret, step)
         }
-        if (step !== undefined) lastStep[customer.totp_secret] = step
+        if (step !== undefined) lastStep[customer.username] = step
         else await sleep(250)
       }
       throw new Error(`no fresh code for ${customer.username} in ${nextStepTimeoutMs} ms`)
