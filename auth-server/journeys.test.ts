@@ -187,6 +187,21 @@ test('CX-18 BCP-12 an old page, a made-up token, or none is refused, and the jou
   responseOf(await customer.agree(now, ada.accounts.slice(0, 1)))
 })
 
+test('CX-15 CX-07 who comes back to a request that has its answer is told how it ended, and nothing happens again', async () => {
+  const yes = await beginAccess()
+  const choose = await yes.customer.signIn(yes.page)
+  responseOf(await yes.customer.agree(choose, ada.accounts.slice(0, 1)))
+  const agreed = await yes.customer.browser.get(formOf(choose).action)
+  assert.deepEqual([agreed.status, heading(agreed)], [200, 'You have already agreed'])
+  assert.doesNotMatch(agreed.text, /acorn|Ada/i)
+
+  const no = await beginAccess()
+  responseOf(await no.customer.submit(no.page, { action: 'cancel' }))
+  const refused = await no.customer.browser.get(formOf(no.page).action)
+  assert.deepEqual([refused.status, heading(refused)], [200, 'You did not agree'])
+  assert.equal((await readConsent(server, no.consentId)).status, 'RJCT')
+})
+
 test('BCP-12 a form on another site is refused before anything in it is looked at', async () => {
   const { customer, page } = await beginAccess()
   const choose = await customer.signIn(page)

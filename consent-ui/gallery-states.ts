@@ -26,7 +26,7 @@ import { problemPage } from './problem.ts'
 import { refusedPage } from './refused.ts'
 import { secondFactorPage } from './second-factor.ts'
 import { signInPage } from './sign-in.ts'
-import { agreedTexts, cancelledTexts, problemTexts, type Situation } from './situations.ts'
+import { answeredTexts, problemTexts, type Situation } from './situations.ts'
 import { stopAccessPage } from './stop-access.ts'
 
 /** Every page in every state that looks different, by name. The gallery writes them out; the tests open each one in a browser. */
@@ -88,10 +88,8 @@ export const states: Readonly<Record<string, () => Html>> = {
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, step: { number: 3, of: 3 }, debtor: everyday }),
   'confirm-payment-too-little': () =>
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, debtor: rainyDay, facts: [{ label: 'Charges', value: 'None' }] }),
-  'refused-accounts': () => refusedPage({ common: acorn, ...cancelledTexts({ ...about, payment: false }), continueHref: callback }),
-  'refused-payment': () => refusedPage({ common: acorn, ...cancelledTexts({ ...about, payment: true }), continueHref: callback }),
-  'done-accounts': () => donePage({ common: acorn, ...agreedTexts({ ...about, payment: false }), continueHref: callback }),
-  'done-payment': () => donePage({ common: acorn, ...agreedTexts({ ...about, payment: true }), continueHref: callback }),
+  refused: () => refusedPage({ common: bank, ...answeredTexts({ bankName: 'Bankside', agreed: false }) }),
+  done: () => donePage({ common: bank, ...answeredTexts({ bankName: 'Bankside', agreed: true }), continueHref: '/connected-accounts' }),
   ...problems(),
   'connected-accounts': () => connectedAccountsPage({ common: maya, active: consents, inactive: ended, signOut }),
   'connected-accounts-stopped': () =>

@@ -87,19 +87,14 @@ export function problemTexts(situation: Situation, { bankName, thirdParty, payme
 
 type OutcomeTexts = Pick<Done, 'title' | 'lines'>
 
-/** What `refusedPage` says after Cancel (CX-07). */
-export function cancelledTexts({ thirdParty, payment }: About): OutcomeTexts {
-  const who = thirdParty && nameInText(thirdParty)
-  const nothing = payment ? 'Nothing was paid.' : who ? `Nothing was shared with ${who}.` : 'Nothing has changed.'
-  return { title: 'You cancelled', lines: who ? [nothing, `You are going back to ${who}.`] : [nothing] }
-}
-
-/** What `donePage` says after a yes (CX-08, CX-PIS-09). The payment is allowed, not yet made: the third party still has to send it. */
-export function agreedTexts({ bankName, thirdParty, payment }: About): OutcomeTexts {
-  const who = thirdParty ? nameInText(thirdParty) : 'the app'
-  if (payment) return { title: 'You agreed to this payment', lines: [`You are going back to ${who}, which will tell you when it is paid.`] }
+/** What `donePage` or `refusedPage` says to somebody who comes back to a request that has its answer (CX-07, CX-15). */
+export function answeredTexts({ bankName, agreed }: { readonly bankName: string; readonly agreed: boolean }): OutcomeTexts {
+  if (!agreed) return { title: 'You did not agree', lines: ['Nothing was shared and nothing was paid.', 'You can close this page.'] }
   return {
-    title: 'Sharing is on',
-    lines: [`You are going back to ${who}.`, `You can stop at any time, in Connected accounts at ${bankName}.`],
+    title: 'You have already agreed',
+    lines: [
+      'The company you came from has your answer. Coming back here does nothing more.',
+      `You can see what you agreed to, and stop it, in Connected accounts at ${bankName}.`,
+    ],
   }
 }

@@ -167,7 +167,7 @@ test('SCA-01 Enter in the code field sends the code, not the cancellation; pasti
   await open('second-factor-payment', withoutScripts)
   await withoutScripts.getByLabel('6-digit code').fill('123 456')
   await withoutScripts.getByLabel('6-digit code').press('Enter')
-  await withoutScripts.waitForURL('**/done-accounts')
+  await withoutScripts.waitForURL('**/done')
   assert.equal(server.received.at(-1)?.toString(), 'page_token=c2FtcGxl&code=123+456&action=continue')
 })
 

@@ -6,7 +6,7 @@ import { formErrors } from './form-errors.ts'
 import { states } from './gallery-states.ts'
 import { acorn, bank, journey } from './gallery-subjects.ts'
 import { signInPage } from './sign-in.ts'
-import { type About, agreedTexts, cancelledTexts, problemTexts, type Situation } from './situations.ts'
+import { type About, answeredTexts, problemTexts, type Situation } from './situations.ts'
 
 const pages = Object.entries(states).map(([name, page]) => ({ name, markup: String(page()), hostile: name.startsWith('hostile') }))
 const ours = pages.filter(({ hostile }) => !hostile)
@@ -179,8 +179,8 @@ test('CX-07 CX-17 every way to end says what happened, whether money moved or wa
     assert.equal(didMoneyMove, 'No money has moved.')
     assert.equal(problemTexts(situation, { ...about, payment: false }).didMoneyMove, 'Nothing was shared.')
   }
-  assert.equal(cancelledTexts(about).lines[0], 'Nothing was paid.')
-  assert.match(agreedTexts(about).lines[0] ?? '', /which will tell you when it is paid/)
+  assert.match(answeredTexts({ bankName: 'Bankside', agreed: false }).lines[0] ?? '', /Nothing was shared and nothing was paid/)
+  assert.match(answeredTexts({ bankName: 'Bankside', agreed: true }).lines[0] ?? '', /Coming back here does nothing more/)
   assert.doesNotMatch(problemTexts('locked', about).whatHappened, /password|code|username/i)
 })
 

@@ -1,11 +1,12 @@
 import { refusalOf } from '@bankside/bank/refusal'
 import { outsideTransaction, type Transaction } from '@bankside/service-kit/postgres'
-import type { Provider } from 'oidc-provider'
+import { errors, type Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { type Form, noForm, readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { setContentSecurityPolicy } from '../http/security-headers.ts'
+import { showAnswered } from './answered-journey.ts'
 import { submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
 import { correctionOf, type EndReason, endings, isEndReason } from './endings.ts'
@@ -22,10 +23,20 @@ export type JourneyDependencies = AuthServerDependencies & { readonly provider: 
 export function interactionPages(provider: Provider, dependencies: AuthServerDependencies) {
   const all: JourneyDependencies = { ...dependencies, provider }
   return async (ctx: Context, next: Next): Promise<void> => {
-    if (ctx.state.endpoint?.name === 'leave') return leave(ctx, all)
-    if (ctx.state.endpoint?.name !== 'interaction') return next()
-    return ctx.method === 'POST' ? answer(ctx, all) : show(ctx, all)
+    const act = actOf(ctx)
+    if (act === undefined) return next()
+    try {
+      await act(ctx, all)
+    } catch (error) {
+      if (!(error instanceof errors.SessionNotFound) || !(await showAnswered(ctx, all.database))) throw error
+    }
   }
+}
+
+function actOf({ state, method }: Context) {
+  if (state.endpoint?.name === 'leave') return leave
+  if (state.endpoint?.name !== 'interaction') return undefined
+  return method === 'POST' ? answer : show
 }
 
 async function show(ctx: Context, dependencies: JourneyDependencies): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { handleHash } from '../storage/handle-hash.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
 import { type EndReason, isEndReason } from './endings.ts'
@@ -61,6 +61,13 @@ export async function openJourney(
       expires_at = excluded.expires_at
     returning page_number, state`)
   return toJourney(row)
+}
+
+/** What is left of a journey, also when it has run out. It may be dropped any time after that. */
+export async function findJourney(database: Database, interactionUid: string): Promise<JourneyState | undefined> {
+  const hash = sql.binary(handleHash(interactionUid))
+  const row = await database.maybeOne(sql.type(journeyRow)`select page_number, state from oidc.journey where journey_hash = ${hash}`)
+  return row?.state
 }
 
 /** Takes the answer to a page, once: undefined for one that was answered before, was replaced, or has run out. */

@@ -46,5 +46,5 @@ async function receive(request: IncomingMessage, response: ServerResponse, recei
   let body = ''
   for await (const chunk of request) body += chunk
   received.push(new URLSearchParams(body))
-  response.writeHead(303, { location: '/done-accounts' }).end()
+  response.writeHead(303, { location: '/done' }).end()
 }
