@@ -29,6 +29,7 @@ const running = join(modules, '.running')
 const installLock = join(tmpdir(), `bankside-install-${createHash('sha256').update(root).digest('hex').slice(0, 16)}.lock`)
 const neededMajor = 24
 const spaceNeededMb = 1_000
+const lookForParentEveryMs = 250
 const waitForOtherInstallMs = 10 * 60_000
 
 /** Something that happens to people, with what to do about it. Anything else is a fault of ours and shows its stack. */
@@ -201,8 +202,20 @@ async function runFile([file, ...args]) {
   // sent to this process alone must reach it too, and this process ends when, and as, the child does. If it is
   // killed, the child learns it from the channel between them.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  if (process.env.npm_lifecycle_event !== undefined) whenParentIsGone(() => child.kill('SIGTERM'))
   const [code, signal] = await new Promise((done, failed) => child.once('exit', (...how) => done(how)).once('error', failed))
   process.exitCode = signal === null ? code : 128 + os.signals[signal]
+}
+
+/** npm runs a script in a shell, which dies of the signal that npm hands on and tells nobody. */
+function whenParentIsGone(act) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    act()
+  }, lookForParentEveryMs)
+  timer.unref()
 }
 
 function readIfThere(path) {
