@@ -3,8 +3,9 @@ import type { AccessDecision } from '../access/decide-access.ts'
 import type { AccountId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { permittedAccount } from './account.ts'
-import { type Transaction, type TransactionRow, toTransaction, transactionColumns, transactionRow } from './transaction.ts'
+import { type Transaction, type TransactionRow, toTransaction, transactionRow } from './transaction.ts'
 import { formatCursor, parseCursor, type TransactionCursor } from './transaction-cursor.ts'
+import { visiblePostings } from './visible-postings.ts'
 
 export type TransactionQuery = {
   readonly accountId: string
@@ -97,25 +98,13 @@ async function numberedPage(
   }
 }
 
-/** The one statement that both ways of paging share. A decision without transactions sees none, whatever is asked. */
+/** The one statement that both ways of paging share. */
 function visible(access: AccessDecision, accountId: AccountId, { from, to }: TransactionQuery) {
-  const { permissions, window } = access
-  if (!permissions.has('ReadTransactionsBasic') && !permissions.has('ReadTransactionsDetail'))
-    refuse('permission_missing', 'the consent does not include transactions')
-  const credits = permissions.has('ReadTransactionsCredits')
-  const debits = permissions.has('ReadTransactionsDebits')
-  if (!credits && !debits) refuse('permission_missing', 'the consent includes neither credits nor debits')
-
-  const conditions = [
+  return visiblePostings(access, [
     sql.fragment`p.account_id = ${accountId}`,
-    ...[window.from, from].filter((time) => time !== undefined).map((time) => sql.fragment`p.booked_at >= ${sql.timestamp(time)}`),
-    ...[window.to, to].filter((time) => time !== undefined).map((time) => sql.fragment`p.booked_at <= ${sql.timestamp(time)}`),
-    ...(credits ? [] : [sql.fragment`p.amount_minor < 0`]),
-    ...(debits ? [] : [sql.fragment`p.amount_minor > 0`]),
-  ]
-  return sql.fragment`
-    select ${transactionColumns} from ledger.posting p join ledger.entry e on e.entry_id = p.entry_id
-    where ${sql.join(conditions, sql.fragment` and `)}`
+    ...(from === undefined ? [] : [sql.fragment`p.booked_at >= ${sql.timestamp(from)}`]),
+    ...(to === undefined ? [] : [sql.fragment`p.booked_at <= ${sql.timestamp(to)}`]),
+  ])
 }
 
 function beyond({ direction, bookedAt, postingNumber }: TransactionCursor) {

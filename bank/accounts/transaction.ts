@@ -1,13 +1,16 @@
 import { sql, z } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
-import type { EntryId } from '../ids.ts'
+import { type AccountId, type EntryId, isAccountId, type PaymentId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 
 /** One leg of an entry, as far as a decision opens it. What it does not open is undefined. */
 export type Transaction = {
   /** Never changes; distinct for the two legs of one entry. */
   readonly id: string
+  readonly accountId: AccountId
   readonly entryId: EntryId
+  /** The payment that was booked by this, if there was one. */
+  readonly paymentId: PaymentId | undefined
   readonly kind: 'opening' | 'transfer' | 'reversal'
   /** Below zero when money left the account. */
   readonly amount: Money
@@ -22,8 +25,10 @@ export type Transaction = {
 export type Counterparty = { readonly name: string; readonly schemeName: string | undefined; readonly identification: string | undefined }
 
 export const transactionRow = z.object({
+  account_id: z.custom<AccountId>(isAccountId),
   posting_number: z.bigint(),
   entry_id: z.templateLiteral(['ent_', z.string()]),
+  payment_id: z.templateLiteral(['pay_', z.string()]).nullable(),
   kind: z.enum(['opening', 'transfer', 'reversal']),
   currency: z.custom<Currency>(isCurrency),
   amount_minor: z.bigint(),
@@ -38,7 +43,7 @@ export const transactionRow = z.object({
 export type TransactionRow = z.infer<typeof transactionRow>
 
 export const transactionColumns = sql.fragment`
-  p.posting_number, p.entry_id, e.kind, p.currency, p.amount_minor, p.balance_minor, e.description, e.reference,
+  p.account_id, p.posting_number, p.entry_id, e.payment_id, e.kind, p.currency, p.amount_minor, p.balance_minor, e.description, e.reference,
   p.counterparty_name, p.counterparty_scheme_name, p.counterparty_identification, p.booked_at`
 
 /** Leaves out what the decision does not open (AIS-07). */
@@ -46,7 +51,10 @@ export function toTransaction(row: TransactionRow, { permissions }: AccessDecisi
   const detail = permissions.has('ReadTransactionsDetail')
   return {
     id: `${row.entry_id}.${row.amount_minor < 0n ? 'debit' : 'credit'}`,
+    accountId: row.account_id,
     entryId: row.entry_id,
+    // A reversal is no payment, though it may name the one it takes back.
+    paymentId: row.kind === 'transfer' ? (row.payment_id ?? undefined) : undefined,
     kind: row.kind,
     amount: { minor: row.amount_minor, currency: row.currency },
     reference: row.reference,

@@ -1,5 +1,8 @@
+import type { AccessDecision } from '@bankside/bank/access/decide-access'
+import { getBooking } from '@bankside/bank/accounts/get-booking'
 import { listTransactions } from '@bankside/bank/accounts/list-transactions'
-import type { Transaction } from '@bankside/bank/accounts/transaction'
+import type { Counterparty, Transaction } from '@bankside/bank/accounts/transaction'
+import { isEntryId } from '@bankside/bank/ids'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { refuse } from '@bankside/bank/refusal'
@@ -32,31 +35,42 @@ function readPaging(query: URLSearchParams): { page: number; limit: number } {
   return paging
 }
 
-function renderTransaction({ id, amount, balanceAfter, counterparty, ...transaction }: Transaction): object {
+function renderTransaction({ amount, balanceAfter, counterparty, ...transaction }: Transaction): object {
   return {
-    id,
+    id: transactionId(transaction),
     amount_cents: cents(amount),
     currency: amount.currency,
     direction: amount.minor < 0n ? 'debit' : 'credit',
     description: transaction.description,
     reference: transaction.reference,
-    counterparty: counterparty && { name: counterparty.name, scheme: counterparty.schemeName, identification: counterparty.identification },
+    counterparty: counterparty && renderCounterparty(counterparty),
     balance_after_cents: balanceAfter && cents(balanceAfter),
     booked_at: timestamp(transaction.bookedAt),
   }
 }
 
-/** GET /transactions/{id}: a payment of or to the customer, by whichever API it was made (NAT-A8). */
+/** One id for what happened, on every statement that shows it and for GET /transactions/{id}: of the payment, if there was one. */
+const transactionId = ({ paymentId, entryId }: Pick<Transaction, 'paymentId' | 'entryId'>): string => paymentId ?? entryId
+
+const renderCounterparty = ({ name, schemeName, identification }: Counterparty): object => ({ name, scheme: schemeName, identification })
+
+/**
+ * GET /transactions/{id}: a payment of or to the customer, by whichever API it was made (NAT-A8), or what was booked on their
+ * accounts without one.
+ */
 export async function readTransaction({ tx, access, parameters }: Call): Promise<Reply> {
-  if (access.customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
-  const payment = await getPayment(tx, { paymentId: parameters['transactionId'] ?? '', customerId: access.customerId })
-  return { status: 200, body: renderPayment(payment, access.accounts.has(payment.debtorAccountId)) }
+  const { customerId } = access
+  const id = parameters['transactionId'] ?? ''
+  if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
+  if (isEntryId(id)) return { status: 200, body: renderBooking(await getBooking(tx, access, id)) }
+  return { status: 200, body: renderPayment(await getPayment(tx, { paymentId: id, customerId }), access) }
 }
 
 export const statuses = { held: 'PENDING', posted: 'COMPLETED', rejected: 'FAILED' } as const
 
 /** Whoever was paid sees the amount come in, and not who else the payer is. */
-function renderPayment(payment: Payment, isPayer: boolean): object {
+function renderPayment(payment: Payment, { customerId, accounts }: AccessDecision): object {
+  const isPayer = payment.customerId === customerId
   return {
     transaction_id: payment.id,
     transaction_ref: payment.endToEndIdentification,
@@ -66,11 +80,32 @@ function renderPayment(payment: Payment, isPayer: boolean): object {
     amount_cents: cents(payment.amount),
     currency: payment.amount.currency,
     description: payment.reference,
-    ...(isPayer ? { source_account_id: payment.debtorAccountId } : { destination_account_id: payment.creditorAccountId }),
-    ...(isPayer && {
-      counterparty: { name: payment.creditor.name, scheme: payment.creditor.schemeName, identification: payment.creditor.identification },
-    }),
+    ...(isPayer && { source_account_id: payment.debtorAccountId }),
+    ...(accounts.has(payment.creditorAccountId) && { destination_account_id: payment.creditorAccountId }),
+    ...(isPayer && { counterparty: renderCounterparty(payment.creditor) }),
     created_at: timestamp(payment.createdAt),
     updated_at: timestamp(payment.statusUpdatedAt),
+  }
+}
+
+/** Seen from the account that gave, if that is the customer's. Nothing waits here: it is booked. */
+function renderBooking(legs: readonly [Transaction, ...Transaction[]]): object {
+  const [first] = legs
+  const minor = first.amount.minor
+  const debit = legs.find(({ amount }) => amount.minor < 0n)
+  const credit = legs.find(({ amount }) => amount.minor > 0n)
+  return {
+    transaction_id: transactionId(first),
+    transaction_ref: first.reference,
+    status: statuses.posted,
+    direction: minor < 0n ? 'debit' : 'credit',
+    amount_cents: cents({ ...first.amount, minor: minor < 0n ? -minor : minor }),
+    currency: first.amount.currency,
+    description: first.description,
+    ...(debit && { source_account_id: debit.accountId }),
+    ...(credit && { destination_account_id: credit.accountId }),
+    ...(first.counterparty && { counterparty: renderCounterparty(first.counterparty) }),
+    created_at: timestamp(first.bookedAt),
+    updated_at: timestamp(first.bookedAt),
   }
 }
