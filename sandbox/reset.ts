@@ -8,7 +8,17 @@ import { placesIn, readSettings } from './settings.ts'
 import { endLeftOvers } from './supervisor.ts'
 
 /** What is ours in the folder: whatever else somebody keeps there stays. */
-const ours = ['certs', 'logs', 'postgres', 'generated-customers.json', 'processes.json', 'sandbox.json', 'secrets.json', 'start.lock']
+const ours = [
+  'certs',
+  'demo-codes.json',
+  'logs',
+  'postgres',
+  'generated-customers.json',
+  'processes.json',
+  'sandbox.json',
+  'secrets.json',
+  'start.lock',
+]
 
 try {
   await reset()
