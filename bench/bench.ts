@@ -8,7 +8,7 @@ import { choosePaths } from './paths.ts'
 import type { Stopping } from './processes/stopping.ts'
 import { saveResults } from './report/results.ts'
 import { summarise } from './report/summary.ts'
-import { renderTable, verdict } from './report/table.ts'
+import { quietness, renderTable, verdict } from './report/table.ts'
 import { startSides } from './sides.ts'
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -69,6 +69,8 @@ async function report(options: Options, admin: pg.Client, sides: Sides, comparis
   for (const { path, consistsOf, generatorShare } of summaries)
     say(`${path}: ${consistsOf}. The load generator took ${Math.round(generatorShare * 100)} % of a core.`)
   for (const side of sides) if (stepsOf.has(side)) say(`${codeFlow.name}, ${side.name}: ${stepsOf.get(side)}`)
+  const warning = quietness(summaries)
+  if (warning !== undefined) say(`\n${warning}`)
   const file = await saveResults({ options, admin, sides, comparisons, summaries })
   say(`\n${options.selfCheck ? 'Self-check: every ratio should be about 1.' : sentence}\nEvery answer was checked. Saved as ${file}`)
   return slower.length > 0 && !options.selfCheck ? 1 : 0

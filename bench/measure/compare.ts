@@ -8,8 +8,8 @@ export type Comparison = { readonly path: Path; readonly rounds: readonly (reado
 export type Effort = { readonly rounds: number; readonly seconds: number }
 
 const firstOperations = 48
-/** V8 optimises what has run some thousand times: a round before that measures its interpreter. */
-const warmUpSeconds = 3
+/** V8 optimises what has run some thousand times: rounds before that would measure its interpreter. */
+const warmUp = { operations: 2_000, seconds: 2, atMostSeconds: 8 }
 /** What a round prepares is held in memory: requests, answers, latencies. */
 const operationsPerRound = 60_000
 
@@ -33,7 +33,10 @@ export async function compare(
     performed[side] = (performed[side] ?? 0) + round.operations
     return round
   }
-  for (const side of [0, 1, 0, 1] as const) await measure(side, warmUpSeconds)
+  for (const side of [0, 1] as const) {
+    const { perSecond } = await measure(side, 0)
+    await measure(side, Math.min(Math.max(warmUp.seconds, warmUp.operations / perSecond), warmUp.atMostSeconds))
+  }
   const rounds: [Round, Round][] = []
   for (let number = 0; number < effort.rounds; number++) {
     const firstGoes = number % 2 === 0

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 
 /** CPU time of a Node.js process: its JavaScript thread, and all its others (thread pool, garbage collection, compiler). */
 export type ProcessCpu = { readonly mainUs: number; readonly poolUs: number }
@@ -29,4 +30,9 @@ function onCpuUs(path: string): number {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 0
     throw error
   }
+}
+
+/** CPU time of all cores since the machine started, whoever used it. */
+export function busyUs(): number {
+  return cpus().reduce((sum, { times }) => sum + (times.user + times.nice + times.sys + times.irq) * 1000, 0)
 }

@@ -4,7 +4,7 @@ import { openConnection } from '../load/connection.ts'
 import type { Path } from '../load/path.ts'
 import { quantile } from '../report/statistics.ts'
 import type { Target } from '../targets/target.ts'
-import { readProcessCpu } from './cpu.ts'
+import { busyUs, readProcessCpu } from './cpu.ts'
 import { postgresCpuBetween, readPostgresCpu } from './postgres-cpu.ts'
 
 /** One round of one path on one side. CPU is microseconds per operation, undefined where the kernel does not tell. */
@@ -21,6 +21,8 @@ export type Round = {
   readonly postgresUs: number | undefined
   /** Share of one core that the load generator took while the clock ran. */
   readonly generatorShare: number
+  /** How many cores everything else on the machine kept busy meanwhile. Undefined where the kernel does not tell. */
+  readonly foreignCores: number | undefined
   readonly negotiated: string
 }
 
@@ -35,13 +37,24 @@ export async function measureRound(admin: Client, target: Target, path: Path, op
     const postgresBefore = await readPostgresCpu(admin, target.databaseName)
     const processBefore = readProcessCpu(target.pids)
     const generatorBefore = process.cpuUsage()
+    const busyBefore = busyUs()
     const started = performance.now()
     const { elapsedMs, latenciesMs } = await closedLoop(connections, operations, prepared.perform)
     const generator = process.cpuUsage(generatorBefore)
     await prepared.settle?.()
     const settledMs = prepared.settle ? performance.now() - started : elapsedMs
     const processAfter = readProcessCpu(target.pids)
-    const postgresUs = processAfter && postgresCpuBetween(postgresBefore, await readPostgresCpu(admin, target.databaseName)) / operations
+    const postgresUs = postgresCpuBetween(postgresBefore, await readPostgresCpu(admin, target.databaseName))
+    const used = processBefore &&
+      processAfter && {
+        mainUs: processAfter.mainUs - processBefore.mainUs,
+        poolUs: processAfter.poolUs - processBefore.poolUs,
+        postgresUs,
+      }
+    const whole = process.cpuUsage(generatorBefore)
+    const ownUs = used && used.mainUs + used.poolUs + used.postgresUs + whole.user + whole.system
+    const foreignUs = ownUs && Math.max(0, busyUs() - busyBefore - ownUs)
+    const windowUs = (performance.now() - started) * 1000
     await prepared.check()
     await target.comeToRest()
     latenciesMs.sort()
@@ -52,10 +65,11 @@ export async function measureRound(admin: Client, target: Target, path: Path, op
       settledPerSecond: (operations * 1000) / settledMs,
       p50Ms: quantile(latenciesMs, 0.5),
       p99Ms: quantile(latenciesMs, 0.99),
-      mainUs: processBefore && processAfter && (processAfter.mainUs - processBefore.mainUs) / operations,
-      poolUs: processBefore && processAfter && (processAfter.poolUs - processBefore.poolUs) / operations,
-      postgresUs,
+      mainUs: used && used.mainUs / operations,
+      poolUs: used && used.poolUs / operations,
+      postgresUs: used && used.postgresUs / operations,
       generatorShare: (generator.user + generator.system) / 1000 / elapsedMs,
+      foreignCores: foreignUs === undefined ? undefined : foreignUs / windowUs,
       negotiated: connections[0]?.negotiated ?? '',
     }
   } finally {

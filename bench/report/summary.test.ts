@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Path } from '../load/path.ts'
 import type { Round } from '../measure/round.ts'
 import { summarise } from './summary.ts'
-import { renderTable, verdict } from './table.ts'
+import { quietness, renderTable, verdict } from './table.ts'
 
 const path: Path = {
   name: 'balance',
@@ -23,6 +23,7 @@ const round = (perSecond: number, changes: Partial<Round> = {}): Round => ({
   poolUs: 20,
   postgresUs: 80,
   generatorShare: 0.1,
+  foreignCores: 0,
   negotiated: 'TLSv1.3',
   ...changes,
 })
@@ -62,4 +63,12 @@ test('a path below its peer is named, also when only its settling is', () => {
   const late = summarise({ path, rounds: [[round(200, { settledPerSecond: 99 }), round(100)]] })
   const fast = summarise({ path, rounds: [[round(101), round(100)]] })
   assert.deepEqual([verdict([slow]).slower, verdict([late]).slower, verdict([fast]).slower], [['balance'], ['balance'], []])
+})
+
+test('a machine that was busy with something else is said to have been', () => {
+  const busy = summarise({ path, rounds: [[round(1, { foreignCores: 0.9 }), round(1, { foreignCores: 0.8 })]] })
+  const quiet = summarise({ path, rounds: [[round(1), round(1)]] })
+  const unknown = summarise({ path, rounds: [[round(1, { foreignCores: undefined }), round(1)]] })
+  assert.match(quietness([busy, quiet]) ?? '', /up to 0\.9 cores busy/)
+  assert.deepEqual([quietness([quiet]), quietness([unknown])], [undefined, undefined])
 })

@@ -25,6 +25,7 @@ export type PathSummary = {
   /** CPU of the second side to that of the first: above 1 the first needs less. */
   readonly cpuRatio: Spread | undefined
   readonly generatorShare: number
+  readonly foreignCores: number | undefined
 }
 
 export function summarise({ path, rounds }: Comparison): PathSummary {
@@ -40,15 +41,13 @@ export function summarise({ path, rounds }: Comparison): PathSummary {
     settledRatio: settles ? spread(rounds.map(([one, other]) => one.settledPerSecond / other.settledPerSecond)) : undefined,
     cpuRatio: cpu.every((ratio) => ratio !== undefined) ? spread(cpu) : undefined,
     generatorShare: median(rounds.flat().map(({ generatorShare }) => generatorShare)),
+    foreignCores: medianIfKnown(rounds.flat().map(({ foreignCores }) => foreignCores)),
   }
 }
 
 function summariseSide(rounds: readonly Round[]): SideSummary {
   const of = (pick: (round: Round) => number) => median(rounds.map(pick))
-  const known = (pick: (round: Round) => number | undefined) => {
-    const values = rounds.map(pick).filter((value) => value !== undefined)
-    return values.length === rounds.length ? median(values) : undefined
-  }
+  const known = (pick: (round: Round) => number | undefined) => medianIfKnown(rounds.map(pick))
   return {
     perSecond: of((round) => round.perSecond),
     settledPerSecond: of((round) => round.settledPerSecond),
@@ -59,6 +58,11 @@ function summariseSide(rounds: readonly Round[]): SideSummary {
     postgresUs: known((round) => round.postgresUs),
     totalUs: known(totalUs),
   }
+}
+
+function medianIfKnown(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined)
+  return known.length === values.length ? median(known) : undefined
 }
 
 function totalUs({ mainUs, poolUs, postgresUs }: Round): number | undefined {

@@ -50,3 +50,13 @@ export function verdict(paths: readonly PathSummary[]): { readonly slower: reado
     sentence: slower.length === 0 ? 'No path is slower than its naive peer.' : `Slower than the naive peer: ${slower.join('; ')}.`,
   }
 }
+
+/** Beyond this the numbers say more about the neighbours. */
+const foreignCoresAtMost = 0.25
+
+/** A warning when something else ran meanwhile. */
+export function quietness(paths: readonly PathSummary[]): string | undefined {
+  const most = Math.max(0, ...paths.map(({ foreignCores }) => foreignCores ?? 0))
+  if (most <= foreignCoresAtMost) return undefined
+  return `Do not quote these numbers: other programs kept up to ${most.toFixed(1)} cores busy meanwhile.`
+}

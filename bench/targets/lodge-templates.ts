@@ -12,9 +12,6 @@ export type Templates = {
 
 type Creditor = { readonly account_id: string; readonly identification: string }
 
-/** How many accounts are paid to. */
-const creditorsLimit = 48
-
 /** Lodges one account-access consent, and one payment consent for each creditor, as a third party does. */
 export async function lodgeTemplates(
   target: Pick<Target, 'issuer' | 'resourceApi' | 'ca' | 'client'>,
@@ -30,7 +27,7 @@ export async function lodgeTemplates(
   try {
     const accountAccess = await lodge('/open-banking/v4.0/aisp/account-access-consents', { Data: { Permissions: permissions }, Risk: {} })
     const payments: { consentId: string; creditorAccount: string }[] = []
-    for (const { account_id, identification } of creditors.slice(0, creditorsLimit))
+    for (const { account_id, identification } of creditors)
       payments.push({
         consentId: await lodge('/open-banking/v4.0/pisp/domestic-payment-consents', paymentConsent(identification)),
         creditorAccount: account_id,

@@ -7,7 +7,7 @@ import { freePorts } from '../processes/free-ports.ts'
 import { startPeer } from '../processes/peer-process.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
-import type { Confirmation, Customer, Target } from './target.ts'
+import { type Confirmation, type Customer, payingAccounts, type Target } from './target.ts'
 
 export type PeerSettings = {
   readonly name: string
@@ -170,7 +170,10 @@ function consentActs(db: pg.Client, mint: Mint): Pick<Target, 'lodgeConsents' | 
       }))
     },
     authorisePayments: async (count, forClient, cnf) => {
-      const { rows: accounts } = await db.query('select account_id, sort_code || account_number as identification from account')
+      const { rows: accounts } = await db.query(
+        'select account_id, sort_code || account_number as identification from account order by account_id limit $1',
+        [payingAccounts],
+      )
       const pick = () => accounts[Math.floor(Math.random() * accounts.length)]
       const wanted = Array.from({ length: count }, () => {
         const debtor = pick()

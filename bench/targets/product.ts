@@ -9,7 +9,7 @@ import { mintAccessToken } from './access-token.ts'
 import { type Cloning, cloneConsents } from './clone-consents.ts'
 import { lodgeTemplates } from './lodge-templates.ts'
 import { readBooks } from './product-books.ts'
-import type { CertificateClient, Confirmation, ProofClient, Target } from './target.ts'
+import { type CertificateClient, type Confirmation, type ProofClient, payingAccounts, type Target } from './target.ts'
 import { untilNone } from './until-none.ts'
 
 export type ProductSettings = { readonly customers: number; readonly nodeOptions: readonly string[] }
@@ -50,8 +50,8 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
   const { rows: debtors } = await db.query<{ account_id: string; identification: string }>(
     `select account_id, sort_code || account_number as identification from ledger.account
      where kind = 'customer' and currency = 'GBP' and type_code = 'CACC' and status = 'open' and posted_minor - held_minor >= $1
-       and sort_code is not null order by account_id`,
-    [leastFundsMinor],
+       and sort_code is not null order by account_id limit $2`,
+    [leastFundsMinor, payingAccounts],
   )
   const templates = await lodgeTemplates(base, debtors)
   const signing = signingKey(sandbox)

@@ -46,4 +46,7 @@ export type Target = {
   readonly checkBooks: (payments: number) => Promise<void>
 }
 
+/** So many accounts pay each other, on either side: how often two payments meet on one account must not differ. */
+export const payingAccounts = 48
+
 export type AccessTokenKey = { readonly algorithm: 'ES256' | 'PS256'; readonly kid: string; readonly privateKey: KeyObject }

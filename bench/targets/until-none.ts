@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 
 const takesAtMostMs = 120_000
-const pollMs = 10
+const pollMs = 25
 
 /** Asks the database until the count is zero. @throws when that takes too long. */
 export async function untilNone(db: Client, what: string, count: string): Promise<void> {
