@@ -62,7 +62,10 @@ create table customers.beneficiary (
   scheme_name      text not null,
   identification   text not null,
   reference        text,
+  -- Confirmation of payee, as it was when the beneficiary was entered. Only accounts of this bank can be checked.
+  name_check       text not null,
   created_at       timestamptz not null,
+  constraint beneficiary_name_check_is_known check (name_check in ('matched', 'close_match', 'not_matched', 'not_checked')),
   constraint beneficiary_id_is_prefixed check (beneficiary_id ~ '^ben_[0-9a-f]{32}$'),
   constraint beneficiary_is_unique_per_customer unique (customer_id, scheme_name, identification)
 );

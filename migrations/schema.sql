@@ -106,10 +106,12 @@ create table customers.beneficiary (
   scheme_name text not null,
   identification text not null,
   reference text,
+  name_check text not null,
   created_at timestamp with time zone not null,
   constraint beneficiary_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
   constraint beneficiary_id_is_prefixed CHECK ((beneficiary_id ~ '^ben_[0-9a-f]{32}$'::text)),
   constraint beneficiary_is_unique_per_customer UNIQUE (customer_id, scheme_name, identification),
+  constraint beneficiary_name_check_is_known CHECK ((name_check = ANY (ARRAY['matched'::text, 'close_match'::text, 'not_matched'::text, 'not_checked'::text]))),
   constraint beneficiary_pkey PRIMARY KEY (beneficiary_id)
 );
 

@@ -6,6 +6,7 @@ import { recordEvent } from '../events/record-event.ts'
 import { newBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import type { Beneficiary } from './beneficiary.ts'
+import { checkName } from './check-name.ts'
 import { beneficiariesLimit } from './list-beneficiaries.ts'
 
 export type NewBeneficiary = {
@@ -22,7 +23,7 @@ const nameLimit = 140
 const referenceLimit = 35
 
 /**
- * Enters someone to pay (NAT-S7). The fresh strong authentication that this needs was demanded with the decision.
+ * Enters someone to pay (NAT-S7), whatever the check of the name says: the answer tells the customer. The fresh strong authentication that this needs was demanded with the decision.
  *
  * @throws {Refusal} `field_missing`, `field_invalid`, `scheme_unsupported`, `beneficiary_exists` (by constraint),
  *   `token_without_consent` without a customer.
@@ -31,17 +32,18 @@ export async function addBeneficiary(tx: Transaction, asked: NewBeneficiary): Pr
   const { access, now } = asked
   const { customerId, clientId } = access
   if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
-  const beneficiary = { id: newBeneficiaryId(), ...checked(asked), createdAt: now }
+  const entered = checked(asked)
   await demandRoom(tx, customerId)
+  const beneficiary = { id: newBeneficiaryId(), ...entered, nameCheck: await checkName(tx, entered), createdAt: now }
 
   await tx.query(sql.unsafe`
-    insert into customers.beneficiary (beneficiary_id, customer_id, name, scheme_name, identification, reference, created_at)
+    insert into customers.beneficiary (beneficiary_id, customer_id, name, scheme_name, identification, reference, name_check, created_at)
     values (
       ${beneficiary.id}, ${customerId}, ${beneficiary.name}, ${beneficiary.schemeName}, ${beneficiary.identification},
-      ${beneficiary.reference ?? null}, ${sql.timestamp(now)})`)
+      ${beneficiary.reference ?? null}, ${beneficiary.nameCheck}, ${sql.timestamp(now)})`)
   await recordEvent(tx, { type: 'beneficiary.added', subject: beneficiary.id, clientId, customerId, payload: {}, now })
   const audited = { actor: customerId, action: 'beneficiary.added', subject: beneficiary.id, interactionId: asked.interactionId }
-  await appendAudit(tx, { ...audited, details: { clientId }, now })
+  await appendAudit(tx, { ...audited, details: { clientId, nameCheck: beneficiary.nameCheck }, now })
   return beneficiary
 }
 

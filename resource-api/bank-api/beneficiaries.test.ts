@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { sql } from '@bankside/service-kit/postgres'
 import { assertOwn } from '../testing/own-definition.ts'
 import type { Answer } from '../testing/test-client.ts'
-import { startTestWorld, type TestWorld } from '../testing/test-world.ts'
+import { type Person, startTestWorld, type TestWorld } from '../testing/test-world.ts'
 
 const path = '/api/v1/beneficiaries'
 let world: TestWorld
@@ -19,7 +19,7 @@ after(() => world.close())
 let accounts = 20_000_000
 const beneficiary = (over: object = {}) => ({
   name: 'Chloé Wine & Co',
-  sort_code: '040404',
+  sort_code: '200000',
   account_number: String(++accounts),
   reference: 'INV 1',
   ...over,
@@ -71,7 +71,7 @@ test('NAT-07 NAT-08 one is added, listed, and seen by nobody else', async () => 
   const { id, created_at, ...rest } = added.body
   assert.match(id, /^ben_[0-9a-f]{32}$/)
   assert.ok(created_at)
-  assert.deepEqual(rest, sent)
+  assert.deepEqual(rest, { ...sent, name_check: 'not_checked' })
   const international = await post({ name: 'Dora', iban: 'GB29 NWBK 6016 1331 9268 19' })
   assert.deepEqual([international.status, international.body.iban], [201, 'GB29NWBK60161331926819'])
   assert.deepEqual(new Set((await list()).map((one: { id: string }) => one.id)), new Set([id, international.body.id]))
@@ -83,6 +83,35 @@ test('NAT-S7 the same account twice is 409, also when two are sent at once', asy
   const answers = await Promise.all([post(body), post(body), post(body)])
   assert.deepEqual(answers.map(({ status }) => status).toSorted(), [201, 409, 409])
   assert.deepEqual(problem(await post({ ...body, name: 'Somebody else' })), [409, 'beneficiary_exists'])
+})
+
+const of = (person: Person) => ({ sort_code: person.accounts[0]?.sortCode, account_number: person.accounts[0]?.accountNumber })
+const nameChecks: [expected: string, label: string, body: () => object][] = [
+  ['not_matched', 'a name that is not the holder’s', () => beneficiary({ ...of(world.ben), name: 'Riverside Rentals' })],
+  ['not_matched', 'an account that this bank does not have', () => beneficiary({ sort_code: '040404', name: 'Ben Nevis' })],
+  ['close_match', 'a name nearly that of the holder', () => beneficiary({ ...of(world.ben), name: 'B Nevis' })],
+  ['matched', 'the holder’s name, otherwise spelled', () => beneficiary({ ...of(world.ben), name: 'Mr BEN NEVIS' })],
+  ['not_checked', 'an account at another bank', () => beneficiary({ name: 'Ben Nevis' })],
+]
+for (const [expected, label, body] of nameChecks)
+  test(`NAT-S7 ${label}: ${expected}, kept and shown, and the holder’s name is never told`, async () => {
+    const carol = await world.appToken(await world.newPerson())
+    const sent = body()
+    const added = await post(sent, { as: carol })
+    assert.deepEqual([added.status, added.body.name_check], [201, expected], added.text)
+    assert.deepEqual(await list(carol), [added.body])
+    const { name_check, id, created_at, ...echoed } = added.body
+    assert.deepEqual([echoed, typeof id, typeof created_at], [sent, 'string', 'string'])
+    const { name } = sent as { name: string }
+    if (name !== 'Ben Nevis') assert.doesNotMatch(added.text.replace(name, ''), /Nevis/)
+  })
+
+test('NAT-S7 a closed account, and one that is not there, are one answer', async () => {
+  const [, savings] = world.ada.accounts
+  await world.owner.query(sql.unsafe`update ledger.account set status = 'closed' where account_id = ${savings?.id ?? ''}`)
+  const carol = await world.appToken(await world.newPerson())
+  const bodies = [savings?.accountNumber, '99999999'].map((account_number) => ({ name: 'Ada Byron', sort_code: '040404', account_number }))
+  for (const body of bodies) assert.equal((await post(body, { as: carol })).body.name_check, 'not_matched')
 })
 
 test('NAT-A5 the key is required; a repeat finds the same; another body is 409', async () => {

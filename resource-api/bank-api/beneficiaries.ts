@@ -73,10 +73,10 @@ export async function readBeneficiaries({ tx, access }: Call): Promise<Reply> {
   return { status: 200, body: { beneficiaries: beneficiaries.map(render) } }
 }
 
-function render({ id, name, schemeName, identification, reference, createdAt }: Beneficiary): object {
+function render({ id, name, schemeName, identification, reference, nameCheck, createdAt }: Beneficiary): object {
   const account =
     schemeName === 'UK.OBIE.IBAN'
       ? { iban: identification }
       : { sort_code: identification.slice(0, 6), account_number: identification.slice(6) }
-  return { id, name, ...account, reference, created_at: timestamp(createdAt) }
+  return { id, name, ...account, reference, name_check: nameCheck, created_at: timestamp(createdAt) }
 }

@@ -166,8 +166,14 @@ async function createTestBank(owner: Owner) {
   }
   const ada = await person(owner, 'ada', 'Ada Byron', at)
   const ben = await person(owner, 'ben', 'Ben Nevis', at)
+  let newcomers = 0
   return {
     bookOne,
+    /** Another customer, with one account. */
+    newPerson: async (): Promise<Person> => {
+      const carol = await person(owner, `carol-${++newcomers}`, 'Carol Ames', at)
+      return { ...carol, accounts: [await open(carol, 'Current', 'GBP', 1_000n)] }
+    },
     ada: {
       ...ada,
       accounts: [
