@@ -7,7 +7,7 @@ import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-
 import { CustomerAtBrowser, responseOf } from './testing/browser.ts'
 import { exchange } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
-import { intentClaim, ThirdParty } from './testing/third-party.ts'
+import { firstPartyScopes, intentClaim, ThirdParty } from './testing/third-party.ts'
 
 let server: TestServer
 let ada: TestCustomer
@@ -301,6 +301,16 @@ test('RW-TOK-02 OIDC-05 the end of a refresh token is told when the consent has 
   assert.ok(Math.abs(Number(limited[claim]) - expiresAt.getTime() / 1000) <= 5)
   const { tokens } = await authorisedTokens(acorn, ada)
   assert.ok(!(claim in decodeJwt(String(tokens.json['id_token']))))
+})
+
+test('RW-TOK-02 OIDC-05 an app of the bank, whose refresh tokens end as well, is told no claim of third parties', async () => {
+  const app = await ThirdParty.register(server, 'bank-app', { firstParty: true })
+  const customer = new CustomerAtBrowser(server, ada)
+  const { code } = responseOf(await customer.signIn(await customer.open(app, await pushed(app, { scope: firstPartyScopes }))))
+  const { id_token, refresh_token } = (await app.redeem(code ?? '')).json
+  const claims = ['acr', 'amr', 'aud', 'auth_time', 'exp', 'iat', 'iss', 'name', 'nonce', 'sub']
+  assert.equal(typeof refresh_token, 'string')
+  assert.deepEqual(Object.keys(decodeJwt(String(id_token))).sort(), claims)
 })
 
 test('FAPI2-CR-06 RW-TOK-11 codes and tokens are long enough to guess in vain and short enough for a header', async () => {

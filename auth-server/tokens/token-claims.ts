@@ -46,8 +46,9 @@ export function createFindAccount(database: Database) {
   })
 }
 
-/** RW-TOK-02: told only when there is an end. A refresh token ends with its grant. */
+/** RW-TOK-02: told to third parties, whose rules define the claim, and only when there is an end. A refresh token ends with its grant. */
 function refreshTokenEnd(refreshToken: RefreshToken | undefined, grant: Grant | undefined): Record<string, unknown> {
   if (refreshToken === undefined || grant?.exp === undefined || isEndless(grant.exp - grant.iat)) return {}
+  if (consentIdOf(grant) === undefined) return {}
   return { [refreshTokenExpiresAt]: grant.exp }
 }
