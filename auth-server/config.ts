@@ -39,6 +39,7 @@ const schema = z.object({
   MTLS_PORT: port,
   OPERATIONS_PORT: port,
   LISTEN_ADDRESS: z.string().default('127.0.0.1'),
+  OPERATIONS_ADDRESS: z.string().default('127.0.0.1'),
   UK_AUDIENCE: httpsUrl,
   BANK_AUDIENCE: httpsUrl,
   DATABASE_URL: databaseUrl,

@@ -78,6 +78,12 @@ test('FAPI2-AS-01 another host name is answered with nothing', async () => {
   }
 })
 
+test('FAPI2-CR-07 the keys alone are served under any name: a resource server may know this one by another', async () => {
+  const asked = (headers: Record<string, string>) => exchange(`${server.issuer}/jwks`, { ca: server.ca, headers })
+  const [inside, outside] = [await asked({ host: 'auth-server:4430' }), await asked({})]
+  assert.deepEqual([inside.status, inside.json], [200, outside.json])
+})
+
 test('FAPI2-NET-01 BCP-19 every address in the document is https', async () => {
   const { json } = await exchange(server.issuer + paths[0], { ca: server.ca })
   const addresses = JSON.stringify(json).match(/"[a-z]+:\/\/[^"]*"/g) ?? []

@@ -28,7 +28,7 @@ const mtls = createTlsServer({ certificates, clientCa: config.CLIENT_CA, request
 const address = config.LISTEN_ADDRESS
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,
-  address: '127.0.0.1',
+  address: config.OPERATIONS_ADDRESS,
   checks: { database: () => database.query(sql.unsafe`select 1`) },
   registry,
 })

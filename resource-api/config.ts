@@ -8,6 +8,7 @@ const settings = z.object({
   RESOURCE_API_PORT: port,
   OPERATIONS_PORT: port,
   LISTEN_ADDRESS: z.string(),
+  OPERATIONS_ADDRESS: z.string().default('127.0.0.1'),
   UK_AUDIENCE: httpsUrl,
   BANK_AUDIENCE: httpsUrl,
   DATABASE_URL: databaseUrl,
@@ -29,7 +30,7 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
   return {
     databaseUrl: given.DATABASE_URL,
     listen: { port: given.RESOURCE_API_PORT, address: given.LISTEN_ADDRESS },
-    operations: { port: given.OPERATIONS_PORT, address: '127.0.0.1' },
+    operations: { port: given.OPERATIONS_PORT, address: given.OPERATIONS_ADDRESS },
     certificates: [
       { key: file(given.TLS_RSA_KEY_FILE), cert: file(given.TLS_RSA_CERT_FILE) },
       { key: file(given.TLS_EC_KEY_FILE), cert: file(given.TLS_EC_CERT_FILE) },

@@ -11,7 +11,7 @@ const listenAddress = '127.0.0.1'
 export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxFiles): readonly Service[] {
   const { ports, logLevel, home } = settings
   const origins = originsOf(ports)
-  const all = { LISTEN_ADDRESS: listenAddress, LOG_LEVEL: logLevel, NODE_ENV: 'production' }
+  const all = { LOG_LEVEL: logLevel, NODE_ENV: 'production' }
   const audiences = { ISSUER: origins.issuer, UK_AUDIENCE: origins.ukAudience, BANK_AUDIENCE: origins.bankAudience }
   const tls = {
     TLS_RSA_KEY_FILE: files.serverRsa.keyFile,
@@ -23,6 +23,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
   return [
     service('auth-server', {
       ...all,
+      LISTEN_ADDRESS: listenAddress,
       ...audiences,
       ...tls,
       MTLS_ISSUER: origins.mtlsIssuer,
@@ -35,6 +36,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
     }),
     service('resource-api', {
       ...all,
+      LISTEN_ADDRESS: listenAddress,
       ...audiences,
       ...tls,
       RESOURCE_API: origins.resourceApi,

@@ -4,7 +4,7 @@ import { z } from '@bankside/service-kit/postgres'
 export const workerSettings = z.object({
   DATABASE_URL: databaseUrl,
   OPERATIONS_PORT: port,
-  LISTEN_ADDRESS: z.string().default('127.0.0.1'),
+  OPERATIONS_ADDRESS: z.string().default('127.0.0.1'),
   LOG_LEVEL: logLevel,
 })
 export type WorkerConfig = z.infer<typeof workerSettings>

@@ -18,7 +18,7 @@ const loops = bankLoops({ database, log, metrics })
 
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,
-  address: config.LISTEN_ADDRESS,
+  address: config.OPERATIONS_ADDRESS,
   checks: { database: () => reading(database.query(sql.unsafe`select 1`)) },
   registry,
 })

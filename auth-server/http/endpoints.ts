@@ -8,6 +8,8 @@ export type Endpoint = {
   readonly at: readonly Listener[]
   /** What errors look like: pages are for people, JSON is for programs. */
   readonly answers: 'page' | 'json' | 'asset'
+  /** For what says nothing of addresses: inside the bank's network the server may be reached by another name. */
+  readonly underAnyName?: true
 }
 
 const uid = '[A-Za-z0-9_-]{21,64}'
@@ -24,7 +26,7 @@ export const endpoints: readonly Endpoint[] = [
     at: both,
     answers: 'json',
   },
-  { name: 'jwks', path: /^\/jwks$/, methods: ['GET', 'HEAD'], at: both, answers: 'json' },
+  { name: 'jwks', path: /^\/jwks$/, methods: ['GET', 'HEAD'], at: both, answers: 'json', underAnyName: true },
   { name: 'par', path: /^\/par$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'token', path: /^\/token$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'revocation', path: /^\/revocation$/, methods: ['POST'], at: both, answers: 'json' },

@@ -41,7 +41,8 @@ export function gate(listener: Listener, origin: string) {
 
 function refusalOf(ctx: Context, host: string): Refused | undefined {
   const { endpoint } = ctx.state
-  if (ctx.req.headers.host !== host || !ctx.req.url?.startsWith('/')) return refusals.misdirected
+  const named = ctx.req.headers.host === host || endpoint?.underAnyName === true
+  if (!named || !ctx.req.url?.startsWith('/')) return refusals.misdirected
   if (endpoint === undefined) return refusals.unknown
   if (!endpoint.methods.some((method) => method === ctx.method)) return refusals.method
   if (ctx.method !== 'POST') return undefined
