@@ -1,6 +1,7 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { accountNamedBy } from '../accounts/account-named-by.ts'
 import { type AccountId, isAccountId, newConsentId } from '../ids.ts'
-import { type Currency, isCurrency, type Money } from '../money.ts'
+import type { Currency, Money } from '../money.ts'
 import { checkPaymentLimits } from '../payments/payment-limits.ts'
 import { refuse } from '../refusal.ts'
 import { checkIdentification, type IdentificationPaths } from './account-identification.ts'
@@ -31,7 +32,7 @@ const pathsIn = (account: string): IdentificationPaths => ({
 
 /**
  * Keeps what a third party wants paid, until a customer decides. What the bank could not carry out is refused here (PIS-06);
- * whether the debtor's account is the customer's is not asked before the customer has signed in (PIS-07).
+ * whether the debtor's account is the customer's, and the creditor's is there, is not told before the customer has decided (PIS-07).
  *
  * @throws {Refusal} `amount_invalid`, `payment_over_limit`, `currency_unsupported`, `scheme_unsupported`, `field_invalid`.
  */
@@ -70,17 +71,13 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
   return consent
 }
 
-const ourAccountRow = z.object({ account_id: z.custom<AccountId>(isAccountId), currency: z.custom<Currency>(isCurrency) })
-
-/** The creditor's account, when it is one of ours. An account in another currency cannot be paid: nothing is exchanged here. */
-async function ourAccount(tx: Transaction, { schemeName, identification }: Creditor, currency: Currency): Promise<AccountId | undefined> {
-  const named =
-    schemeName === 'UK.OBIE.IBAN'
-      ? sql.fragment`iban = ${identification.replaceAll(' ', '').toUpperCase()}`
-      : sql.fragment`sort_code = ${identification.slice(0, 6)} and account_number = ${identification.slice(6)}`
-  const account = await tx.maybeOne(sql.type(ourAccountRow)`
-    select account_id, currency from ledger.account where kind = 'customer' and status <> 'closed' and ${named}`)
-  if (account !== null && account.currency !== currency)
-    refuse('currency_unsupported', 'the account to pay to is in another currency', { path: `${initiation}.InstructedAmount.Currency` })
+/**
+ * The creditor's account, when it can be paid here. What is named and cannot (no such account, closed, of another currency)
+ * shows when the payment is made: an answer before the customer has decided would tell third parties who banks here.
+ */
+async function ourAccount(tx: Transaction, creditor: Creditor, currency: Currency): Promise<AccountId | undefined> {
+  const account = await tx.maybeOne(sql.type(z.object({ account_id: z.custom<AccountId>(isAccountId) }))`
+    select account_id from ledger.account
+    where kind = 'customer' and status <> 'closed' and currency = ${currency} and ${accountNamedBy(creditor)}`)
   return account?.account_id
 }

@@ -75,11 +75,14 @@ test('PIS-04 PIS-05 an account that cannot be one is refused, and so is an unkno
   await world.lodgePayment({ creditor: { ...acme, schemeName: 'UK.OBIE.IBAN', identification: 'GB82 WEST 1234 5698 7654 32' } })
 })
 
-test('a payment in another currency than the account of the payee is refused', async () => {
-  const euros = await world.newAccount({ currency: 'EUR' })
-  await assert.rejects(world.lodgePayment({ creditor: { name: 'Ann', ...(await sortCodeAccount(euros)) } }), {
-    code: 'currency_unsupported',
-  })
+test('PIS-06 PIS-07 lodging tells nothing of who banks here: no account, a closed one, one in euros and one elsewhere are alike', async () => {
+  const [euros, closed] = [await world.newAccount({ currency: 'EUR' }), await world.newAccount()]
+  await world.owner.query(sql.unsafe`update ledger.account set status = 'closed' where account_id = ${closed}`)
+  const missing = { schemeName: acme.schemeName, identification: '04040499999999' }
+  for (const named of [missing, await sortCodeAccount(euros), await sortCodeAccount(closed), acme]) {
+    const lodged = await world.lodgePayment({ creditor: { ...named, name: 'Ann' } })
+    assert.deepEqual([lodged.status, lodged.creditorAccountId], ['AWAU', undefined])
+  }
 })
 
 test('PIS-11 a lodged payment consent is what was sent, and knows an account of ours', async () => {

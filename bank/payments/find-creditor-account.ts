@@ -1,20 +1,27 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { accountNamedBy, isOfThisBank } from '../accounts/account-named-by.ts'
+import type { AccountIdentification } from '../consents/consent.ts'
 import type { AccountId } from '../ids.ts'
 import { type Currency, isCurrency } from '../money.ts'
 
-export type CreditorAccount = { readonly id: AccountId; readonly currency: Currency; readonly status: 'open' | 'frozen' | 'closed' }
+export type CreditorAccount = {
+  readonly id: AccountId
+  readonly currency: Currency
+  readonly status: 'open' | 'frozen' | 'closed'
+  /** The creditor is said to bank here, and does not. `id` is then our settlement account, which must not be paid for them. */
+  readonly isMissing: boolean
+}
 
 const creditorRow = z.object({
   account_id: z.custom<AccountId>(),
   currency: z.custom<Currency>(isCurrency),
   status: z.enum(['open', 'frozen', 'closed']),
+  is_missing: z.boolean(),
 })
 
-export type CreditorSought = {
+export type CreditorSought = AccountIdentification & {
   /** If the consent knows it already. */
   readonly accountId: AccountId | undefined
-  readonly schemeName: string
-  readonly identification: string
   readonly currency: Currency
 }
 
@@ -23,22 +30,12 @@ export type CreditorSought = {
  * the currency (the one that has no number), from which it leaves for their bank.
  */
 export async function findCreditorAccount(tx: Transaction, sought: CreditorSought): Promise<CreditorAccount> {
-  const { account_id, currency, status } = await tx.one(sql.type(creditorRow)`
-    select account_id, currency, status from ledger.account
+  const isSettlement = sql.fragment`kind = 'settlement' and account_number is null and iban is null`
+  const { account_id, currency, status, is_missing } = await tx.one(sql.type(creditorRow)`
+    select account_id, currency, status, ${isSettlement} and ${isOfThisBank(sought)} as is_missing from ledger.account
     where account_id = ${sought.accountId ?? null}
       or (${sought.accountId === undefined} and ${accountNamedBy(sought)})
-      or (kind = 'settlement' and currency = ${sought.currency} and account_number is null and iban is null)
+      or (${isSettlement} and currency = ${sought.currency})
     order by account_number is null and iban is null, account_id limit 1`)
-  return { id: account_id, currency, status }
-}
-
-function accountNamedBy({ schemeName, identification }: CreditorSought) {
-  switch (schemeName) {
-    case 'UK.OBIE.SortCodeAccountNumber':
-      return sql.fragment`(sort_code = ${identification.slice(0, 6)} and account_number = ${identification.slice(6)})`
-    case 'UK.OBIE.IBAN':
-      return sql.fragment`iban = ${identification.replaceAll(' ', '').toUpperCase()}`
-    default:
-      return sql.fragment`false`
-  }
+  return { id: account_id, currency, status, isMissing: is_missing }
 }

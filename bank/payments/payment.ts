@@ -15,6 +15,7 @@ export type Payment = {
   readonly status: PaymentStatus
   readonly rejectionReason: RejectionReason | undefined
   readonly debtorAccountId: AccountId
+  /** Of a payment rejected with AC01: our settlement account, which received nothing. */
   readonly creditorAccountId: AccountId
   readonly creditor: { readonly name: string; readonly schemeName: string; readonly identification: string }
   /** False when the creditor's account is at another bank: then `creditorAccountId` is our settlement account. */
@@ -33,6 +34,7 @@ export type PaymentStatus = 'held' | 'posted' | 'rejected'
 export type RejectionReason = keyof typeof rejectionReasons
 export const rejectionReasons = {
   AB03: 'the payment could not be completed in time',
+  AC01: 'there is no account to pay to with this number',
   AC04: 'the account to pay from is closed',
   AC06: 'the account to pay from is blocked',
   AC07: 'the account to pay to is closed',

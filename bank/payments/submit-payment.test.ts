@@ -155,6 +155,29 @@ for (const [title, prepare, reason] of [
     assert.deepEqual(await writtenAbout(submitted.id), { events: ['payment.rejected'], records: ['payment.submitted'] })
   })
 
+for (const [schemeName, identification] of [
+  ['UK.OBIE.SortCodeAccountNumber', '04040499999999'],
+  ['UK.OBIE.IBAN', 'gb92 BKSD 0404 0499 9999 99'],
+] as const)
+  test(`PIS-06 a payee said to bank here, without such an account, is not paid into the settlement account: AC01 (${schemeName})`, async () => {
+    const creditor = { name: 'Nobody', schemeName, identification }
+    const consent = await bank.newConsent({ debtorAccountId: ann, amount: gbp(1000), creditor })
+    await advance()
+    const before = [await balance(ann), await balance(bank.own.settlement.GBP as AccountId)]
+    const submitted = await submit(consent)
+    await advance()
+    assert.deepEqual([submitted.status, submitted.rejectionReason, submitted.creditorIsOurs], ['rejected', 'AC01', false])
+    assert.deepEqual([await balance(ann), await balance(bank.own.settlement.GBP as AccountId)], before)
+  })
+
+test('PIS-06 a payee with an IBAN of another country or bank is paid through the settlement account', async () => {
+  for (const identification of ['GB82 WEST 1234 5698 7654 32', 'DE89370400440532013000']) {
+    const creditor = { name: 'Elsewhere', schemeName: 'UK.OBIE.IBAN', identification }
+    const submitted = await submit(await bank.newConsent({ debtorAccountId: ann, amount: gbp(100), creditor }))
+    assert.deepEqual([submitted.status, submitted.creditorAccountId], ['held', bank.own.settlement.GBP])
+  }
+})
+
 async function accountThatIs(status: string): Promise<AccountId> {
   const account = await bank.newAccount({ funds: 10_000n })
   await setStatus(account, status)

@@ -26,7 +26,7 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
 
 /**
  * Accepts a payment: consent locked, matched and spent, funds set aside, event and audit written, all in the caller's
- * transaction. What cannot be paid (no funds, an account that is closed) is recorded as a rejected payment and returned:
+ * transaction. What cannot be paid (no funds, an account that is closed or never was) is recorded as a rejected payment and returned:
  * that is an outcome, not an error. Money moves later, when the worker has finished the checks.
  *
  * @throws {Refusal} `consent_not_yours` for another consent than the token's (PIS-14), `consent_mismatch`, and what
@@ -77,6 +77,7 @@ export async function submitPayment(tx: Transaction, order: PaymentOrder): Promi
 type Decision = { readonly holdId: HoldId; readonly deadlineAt: Date } | { readonly rejected: RejectionReason }
 
 async function decide(tx: Transaction, consent: AuthorisedConsent, creditor: CreditorAccount, now: Date): Promise<Decision> {
+  if (creditor.isMissing) return { rejected: 'AC01' }
   if (creditor.status === 'closed') return { rejected: 'AC07' }
   if (creditor.currency !== consent.amount.currency) return { rejected: 'AC11' }
   const deadlineAt = new Date(now.getTime() + paymentDeadlineMs)

@@ -145,6 +145,21 @@ test('NAT-07 a transfer to a beneficiary, and not to one of somebody else', asyn
   assert.equal(found.body.counterparty.name, 'Chloé Wine & Co')
 })
 
+test('NAT-S3 a transfer to a beneficiary whose account this bank does not have is 422, and nothing is set aside', async () => {
+  const { id } = (await post(beneficiary({ sort_code: '040404' }))).body
+  const from = world.ada.accounts[0]?.id ?? ('' as never)
+  const held = () => world.owner.oneFirst(sql.unsafe`select held_minor from ledger.account where account_id = ${from}`)
+  const before = await held()
+  const paying = await world.authoriseTransfer(world.ada, { from, to: id, amount: '3.33' })
+  const body = { source_account_id: from, destination_account_id: id, amount_cents: 333, currency: 'GBP', description: 'Wine' }
+  const headers = { 'idempotency-key': randomUUID() }
+  assert.deepEqual(problem(await world.app.send('POST', '/api/v1/transactions/transfer', { token: paying, body, headers })), [
+    422,
+    'account_not_usable',
+  ])
+  assert.equal(await held(), before)
+})
+
 test('a beneficiary leaves an event and an audit record', async () => {
   const { id } = (await post(beneficiary())).body
   assert.equal(await world.owner.oneFirst(sql.unsafe`select count(*) from audit.record where subject = ${id}`), 1n)

@@ -152,6 +152,35 @@ test('PIS-16 a payment without funds is recorded as rejected with its reason, an
   assert.equal(found.body.Data.Status, 'RJCT')
 })
 
+test('PIS-06 PIS-07 an account that this bank does not have is not told of until its payment is made: then RJCT, AC01', async () => {
+  const settled = () =>
+    world.owner.oneFirst(sql.unsafe`select posted_minor from ledger.account where kind = 'settlement' and currency = 'GBP'`)
+  const missing = await authorised({ identification: '04040499999999' })
+  const [before, fundsBefore] = [await settled(), await balance(world.ada)]
+  const [made, other] = [await missing.submit(), await (await authorised()).submit()]
+  await world.finishPayments()
+  const { Status, StatusReason } = made.body.Data
+  assert.deepEqual([made.status, Status, StatusReason[0].StatusReasonCode], [201, 'RJCT', 'AC01'])
+  assert.equal(other.body.Data.Status, 'RCVD')
+  // Only what was paid to the other bank has moved.
+  assert.equal(await settled(), (before as bigint) + 100n)
+  assert.equal((await balance(world.ada))[0], fundsBefore[0] - 100n)
+  const found = await missing.client.send('GET', `${path}/${made.body.Data.DomesticPaymentId}`, { token: missing.clientToken })
+  assert.equal(found.body.Data.Status, 'RJCT')
+})
+
+test('PIS-06 PIS-07 the answers to lodging do not tell who banks here, nor in what currency', async () => {
+  const token = await world.clientToken(world.acorn, 'payments')
+  const shapes = []
+  for (const identification of ['20000012345678', '04040499999999', sortCodeAccount(world.ben), sortCodeAccount(world.ada, 2)]) {
+    const lodged = await world.acorn.send('POST', consents, { token, body: paymentConsentBody({ identification }), headers: key() })
+    const { ConsentId, CreationDateTime, StatusUpdateDateTime, ...Data } = lodged.body.Data
+    assert.ok(ConsentId && CreationDateTime && StatusUpdateDateTime)
+    shapes.push(JSON.stringify([lodged.status, Data, lodged.body.Risk]).replaceAll(identification, 'number'))
+  }
+  assert.equal(new Set(shapes).size, 1)
+})
+
 test('PIS-08 without ReadRefundAccount, or with No, nothing is told of who paid', async () => {
   for (const readRefundAccount of [undefined, 'No']) {
     const { submit, clientToken, client } = await authorised({ ...(readRefundAccount && { readRefundAccount }) })
