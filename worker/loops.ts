@@ -49,7 +49,12 @@ export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[
     {
       name: 'expire consents',
       idleMs: 10_000,
-      work: (now) => expireConsents(database, { now, limit: consentsPerRound }),
+      work: (now) =>
+        expireConsents(database, {
+          now,
+          limit: consentsPerRound,
+          onFault: (error, consentId) => fault('expire consents', { consentId })(error),
+        }),
     },
     { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
     {

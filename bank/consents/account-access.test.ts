@@ -327,6 +327,42 @@ test('CON-11 several consents of one customer are independent', async () => {
   )
 })
 
+test('CON-05 a consent that cannot be ended by a fault of ours is reported, and holds up no other', async () => {
+  const lodged = await Promise.all(Array.from({ length: 5 }, () => world.lodge({ now: later(-3 * dayMs) })))
+  const [faulty, ...sound] = lodged
+  assert.ok(faulty)
+  await world.owner.query(sql.unsafe`alter table consents.consent disable trigger user`)
+  await world.owner.query(sql.unsafe`update consents.consent set permissions = '{NoSuchPermission}' where consent_id = ${faulty.id}`)
+  await world.owner.query(sql.unsafe`alter table consents.consent enable trigger user`)
+  const at = { now: later(-2 * dayMs), limit: 100 }
+  const reported: string[] = []
+  const rounds = await Promise.all([1, 2].map(() => expireConsents(world.worker, { ...at, onFault: (_error, id) => reported.push(id) })))
+  assert.equal(
+    rounds.reduce((sum, moved) => sum + moved, 0),
+    4,
+  )
+  assert.deepEqual(new Set(reported), new Set([faulty.id]))
+  for (const { id } of sound) assert.equal((await read(id)).status, 'RJCT')
+  await assert.rejects(expireConsents(world.worker, at))
+  await world.owner.query(sql.unsafe`update consents.consent set status = 'RJCT' where consent_id = ${faulty.id}`)
+})
+
+test('CON-05 a customer who decides while the consent is being ended is not overruled', async () => {
+  const consent = await world.lodge({ now: later(-dayMs) })
+  const other = Promise.withResolvers<void>()
+  const locked = Promise.withResolvers<void>()
+  const deciding = world.asAuthServer(async (tx) => {
+    await tx.query(sql.unsafe`select from consents.consent where consent_id = ${consent.id} for no key update`)
+    locked.resolve()
+    await other.promise
+  })
+  await locked.promise
+  assert.equal(await expireConsents(world.worker, { now: noon, limit: 100 }), 0)
+  other.resolve()
+  await deciding
+  assert.equal(await expireConsents(world.worker, { now: noon, limit: 100 }), 1)
+})
+
 test('CON-05 RW-TOK-03 the worker ends what ran out, and nothing else', async () => {
   const undecided = await world.lodge({ now: later(-dayMs) })
   const fresh = await world.lodge({ now: later(minuteMs - dayMs) })

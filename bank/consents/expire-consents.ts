@@ -1,38 +1,65 @@
-import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import { Unavailable } from '@bankside/service-kit/refusal'
+import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
 import type { Consent, ConsentStatus, StatusReason } from './consent.ts'
-import { consentColumns, consentRow, toConsent } from './consent-row.ts'
 import { endGrant } from './end-grant.ts'
+import { readConsent } from './get-consent.ts'
 
 /** An authorised payment that nobody submits within this time is off: its token has long been dead. */
 export const unusedPaymentPeriodMs = 24 * 60 * 60 * 1000
 
-/**
- * Moves consents whose time is over: not decided on in time (CON-05), past their expiry, or authorised for a payment that
- * never came. Several processes may do this at once. Expiry of a token alone never gets here (RW-TOK-03).
- *
- * @returns how many were moved: fewer than `limit` when nothing is left.
- */
-export function expireConsents(database: Database, { now, limit }: { readonly now: Date; readonly limit: number }): Promise<number> {
-  return transact(database, async (tx) => {
-    const due = await lockDue(tx, now, limit)
-    for (const consent of due) await expire(tx, consent, now)
-    return due.length
-  })
+export type ExpiryOptions = {
+  readonly now: Date
+  /** At most so many consents. */
+  readonly limit: number
+  /** A consent that cannot be moved because of a fault of ours stays as it is, and does not stand in the way of others. */
+  readonly onFault?: (error: unknown, consentId: ConsentId) => void
 }
 
-async function lockDue(tx: Transaction, now: Date, limit: number): Promise<readonly Consent[]> {
+/**
+ * Moves consents whose time is over: not decided on in time (CON-05), past their expiry, or authorised for a payment that
+ * never came. Each in a transaction of its own; several processes may do this at once. Expiry of a token alone never gets
+ * here (RW-TOK-03).
+ *
+ * @returns how many were moved: none when nothing is left to move.
+ */
+export async function expireConsents(database: Database, { now, limit, onFault }: ExpiryOptions): Promise<number> {
+  // In any order, so that faulty ones are not the first each time.
+  const due = await reading(
+    database.anyFirst(sql.type(dueRow)`select c.consent_id from consents.consent c where ${isDue(now)} order by random() limit ${limit}`),
+  )
+  let moved = 0
+  for (const consentId of due)
+    try {
+      if (await transact(database, (tx) => expireOne(tx, consentId, now))) moved++
+    } catch (error) {
+      if (error instanceof Unavailable || onFault === undefined) throw error
+      onFault(error, consentId)
+    }
+  return moved
+}
+
+const dueRow = z.object({ consent_id: z.custom<ConsentId>(isConsentId) })
+
+function isDue(now: Date) {
   const time = sql.timestamp(now)
   const unusedSince = sql.timestamp(new Date(now.getTime() - unusedPaymentPeriodMs))
-  const rows = await tx.any(sql.type(consentRow)`
-    select ${consentColumns} from consents.consent c
-    where c.deleted_at is null and (
-      (c.status = 'AWAU' and c.authorise_before <= ${time})
-      or (c.status = 'AUTH' and c.expires_at is not null and c.expires_at <= ${time})
-      or (c.status = 'CANC' and c.expires_at is not null and c.expires_at <= ${time})
-      or (c.status = 'AUTH' and c.kind <> 'account_access' and c.authorised_at <= ${unusedSince}))
-    order by c.consent_id limit ${limit} for no key update of c skip locked`)
-  return rows.map(toConsent)
+  return sql.fragment`c.deleted_at is null and (
+    (c.status = 'AWAU' and c.authorise_before <= ${time})
+    or (c.status = 'AUTH' and c.expires_at is not null and c.expires_at <= ${time})
+    or (c.status = 'CANC' and c.expires_at is not null and c.expires_at <= ${time})
+    or (c.status = 'AUTH' and c.kind <> 'account_access' and c.authorised_at <= ${unusedSince}))`
+}
+
+/** False when another process is at it, or was, or the customer decided in between. */
+async function expireOne(tx: Transaction, consentId: ConsentId, now: Date): Promise<boolean> {
+  const locked = await tx.maybeOne(sql.type(dueRow)`
+    select c.consent_id from consents.consent c where c.consent_id = ${consentId} and ${isDue(now)} for no key update of c skip locked`)
+  const consent = locked && (await readConsent(tx, consentId))
+  if (!consent) return false
+  await expire(tx, consent, now)
+  return true
 }
 
 async function expire(tx: Transaction, consent: Consent, now: Date): Promise<void> {
