@@ -1,5 +1,4 @@
 /** `npm run bench`: the product against a naive peer, path by path, in interleaved rounds. See README.md. */
-import { mkdirSync } from 'node:fs'
 import pg from 'pg'
 import { codeFlow, stepsOf } from './load/code-flow.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
@@ -17,7 +16,6 @@ async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 2
   const paths = choosePaths(options.paths)
-  if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const stopping: Stopping = []
   const stop = () => stopAll(stopping)
   stopOnSignal(stop)

@@ -7,7 +7,6 @@ export type Options = {
   readonly customers: number
   readonly selfCheck: boolean
   readonly databaseUrl: string | undefined
-  readonly profile: string | undefined
 }
 
 export const usage = `npm run bench -- [options]
@@ -16,8 +15,7 @@ export const usage = `npm run bench -- [options]
   --rounds 5       rounds on each side, taken in turn
   --customers 64   customers of the sandbox and of the peer
   --self-check     the peer against a second peer: every ratio must be about 1
-  --database url   with --self-check: a PostgreSQL server to use instead of a sandbox
-  --profile dir    write V8 CPU profiles of all server processes there; its numbers are not to be quoted`
+  --database url   with --self-check: a PostgreSQL server to use instead of a sandbox`
 
 /** @throws {RangeError} with a sentence for the person at the terminal. */
 export function parseOptions(args: readonly string[]): Options {
@@ -30,7 +28,6 @@ export function parseOptions(args: readonly string[]): Options {
       customers: { type: 'string', default: '64' },
       'self-check': { type: 'boolean', default: false },
       database: { type: 'string' },
-      profile: { type: 'string' },
     },
   })
   if (values.database !== undefined && !values['self-check'])
@@ -42,7 +39,6 @@ export function parseOptions(args: readonly string[]): Options {
     customers: within('--customers', values.customers, 16, 1_000),
     selfCheck: values['self-check'],
     databaseUrl: values.database,
-    profile: values.profile,
   }
 }
 

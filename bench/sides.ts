@@ -13,17 +13,16 @@ export async function startSides(
   say: (text: string) => void,
 ): Promise<{ readonly sides: Sides; readonly adminUrl: string }> {
   const certificates = await issueCertificates()
-  const nodeOptions = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
   const peer = (name: string, adminUrl: string, clientAlgorithm: Algorithm = 'ES256') => {
     say(`starting the ${name}`)
-    return startPeerTarget({ name, adminUrl, certificates, customers: options.customers, clientAlgorithm, nodeOptions }, stopping)
+    return startPeerTarget({ name, adminUrl, certificates, customers: options.customers, clientAlgorithm }, stopping)
   }
   if (options.databaseUrl !== undefined) {
     const adminUrl = options.databaseUrl
     return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
   }
   say('starting a sandbox of its own')
-  const { target, adminUrl } = await startProductTarget({ customers: options.customers, nodeOptions }, stopping)
+  const { target, adminUrl } = await startProductTarget(options.customers, stopping)
   if (options.selfCheck) return { adminUrl, sides: [await peer('peer', adminUrl), await peer('same peer', adminUrl)] }
   return { adminUrl, sides: [target, await peer('naive peer', adminUrl, target.client.key.algorithm)] }
 }

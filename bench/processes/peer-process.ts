@@ -7,9 +7,9 @@ const startTimeoutMs = 30_000
 const stopTakesAtMostMs = 5_000
 
 /** Starts one of `bench/peers`, hands it its settings, and waits until it listens. Answers its process id. */
-export async function startPeer(file: string, settings: object, nodeOptions: readonly string[], stopping: Stopping): Promise<number> {
+export async function startPeer(file: string, settings: object, stopping: Stopping): Promise<number> {
   const child = fork(`${import.meta.dirname}/../peers/${file}`, {
-    execArgv: [...nodeOptions],
+    execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   stopping.push(() => stopChild(child, stopTakesAtMostMs))

@@ -42,7 +42,7 @@ const stopTakesAtMostMs = 30_000
 const servers = ['auth-server/main.ts', 'resource-api/main.ts', 'worker/main.ts']
 
 /** A sandbox of the bench's own, as `npm start` would start it, in a folder that is removed afterwards. */
-export async function startSandbox(customers: number, nodeOptions: readonly string[], stopping: Stopping): Promise<Sandbox> {
+export async function startSandbox(customers: number, stopping: Stopping): Promise<Sandbox> {
   const home = mkdtempSync(path.join(tmpdir(), 'bankside-bench-'))
   const portBase = await freePorts(portsPerSandbox)
   const logFile = path.join(home, 'launcher.log')
@@ -53,7 +53,6 @@ export async function startSandbox(customers: number, nodeOptions: readonly stri
       BANKSIDE_HOME: home,
       BANKSIDE_PORT_BASE: String(portBase),
       BANKSIDE_SANDBOX_CUSTOMERS: String(customers),
-      ...(nodeOptions.length > 0 && { NODE_OPTIONS: nodeOptions.join(' ') }),
     }),
     // The channel tells the launcher when the bench is gone, however it went.
     stdio: ['ignore', log, log, 'ipc'],

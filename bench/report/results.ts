@@ -24,7 +24,7 @@ export async function saveResults({ options, admin, sides, comparisons, summarie
   const { rows } = await admin.query(
     `select name, setting from pg_settings where name in ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers') order by name`,
   )
-  const { paths, seconds, rounds, customers, selfCheck, profile } = options
+  const { paths, seconds, rounds, customers, selfCheck } = options
   mkdirSync(directory, { recursive: true })
   writeFileSync(
     file,
@@ -32,7 +32,7 @@ export async function saveResults({ options, admin, sides, comparisons, summarie
       {
         at,
         commit: commit(),
-        options: { paths, seconds, rounds, customers, selfCheck, profiled: profile !== undefined, connections: connectionsPerRound },
+        options: { paths, seconds, rounds, customers, selfCheck, connections: connectionsPerRound },
         machine: { node: process.version, cores: cpus().length, cpu: cpus()[0]?.model, loadAverage: loadavg() },
         postgres: Object.fromEntries(rows.map(({ name, setting }) => [name, setting])),
         sides: sides.map(({ name }) => name),

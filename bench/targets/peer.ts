@@ -18,7 +18,6 @@ export type PeerSettings = {
   readonly customers: number
   /** What the client signs its assertions with: the same as the product's. */
   readonly clientAlgorithm: Algorithm
-  readonly nodeOptions: readonly string[]
 }
 
 const accountsPerCustomer = 3
@@ -45,7 +44,7 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
   const audience = `${resourceApi}/open-banking`
   const tls = { certificates: certificates.server, clientCa: certificates.ca }
   const shared = { issuer, audience, databaseUrl, tls }
-  const start = (file: string, more: object) => startPeer(file, { ...shared, ...more }, settings.nodeOptions, stopping)
+  const start = (file: string, more: object) => startPeer(file, { ...shared, ...more }, stopping)
   const pids = [
     await start('authorization-server.ts', { port, signingKey: signing.privateJwk, acr }),
     await start('resource-server.ts', { port: port + 1, origin: resourceApi, jwks: { keys: [signing.publicJwk] } }),

@@ -12,7 +12,6 @@ import { readBooks } from './product-books.ts'
 import { type CertificateClient, type Confirmation, type ProofClient, payingAccounts, type Target } from './target.ts'
 import { untilNone } from './until-none.ts'
 
-export type ProductSettings = { readonly customers: number; readonly nodeOptions: readonly string[] }
 export type Product = { readonly target: Target; readonly adminUrl: string }
 
 const acr = 'urn:openbanking:psd2:sca'
@@ -20,8 +19,8 @@ const acr = 'urn:openbanking:psd2:sca'
 const leastFundsMinor = 50_000
 
 /** The product as `npm start` runs it, and what its operations need, put in place through its own API and its database. */
-export async function startProductTarget({ customers, nodeOptions }: ProductSettings, stopping: Stopping): Promise<Product> {
-  const { adminUrl, description, pids } = await startSandbox(customers, nodeOptions, stopping)
+export async function startProductTarget(customers: number, stopping: Stopping): Promise<Product> {
+  const { adminUrl, description, pids } = await startSandbox(customers, stopping)
   const databaseName = await databaseOf(adminUrl)
   const url = new URL(adminUrl)
   url.pathname = `/${databaseName}`
