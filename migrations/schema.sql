@@ -624,6 +624,15 @@ begin
     raise exception 'from and to are one account'
       using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
   end if;
+  if (p_payment_id is not null and not exists (
+      select from payments.payment p
+      where p.payment_id = p_payment_id
+        and (p.hold_id, p.debtor_account_id, p.creditor_account_id, p.amount_minor, p.currency)
+          = (held.hold_id, held.account_id, p_creditor_account_id, held.amount_minor, held.currency)))
+    or (p_payment_id is null and exists (select from payments.payment p where p.hold_id = p_hold_id)) then
+    raise exception 'hold % is not captured as its payment says', p_hold_id
+      using errcode = '23514', constraint = 'capture_is_as_its_payment_says', schema = 'ledger', table = 'hold';
+  end if;
   select * into held from ledger.hold where hold_id = p_hold_id for update;
 
   if held.status <> 'active' then return 'hold_not_active'; end if;

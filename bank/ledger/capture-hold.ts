@@ -5,7 +5,8 @@ import { type Party, partyValue } from './party.ts'
 export type Capture = {
   readonly holdId: HoldId
   readonly creditorAccountId: AccountId
-  readonly paymentId: PaymentId
+  /** The payment it was held for: the database compares it with everything here. Null when it was held for none. */
+  readonly paymentId: PaymentId | null
   readonly description: string
   readonly reference: string
   /** Who the debtor's statement names. */
@@ -18,7 +19,7 @@ export type CaptureOutcome =
 
 const Row = z.object({ outcome: z.enum(['captured', 'account_not_usable', 'hold_expired', 'hold_not_active']) })
 
-/** Posts exactly what was held to the creditor, once. When it declines, nothing has changed: the hold still stands. */
+/** Posts exactly what was held to the creditor, once. When it declines, nothing has changed: the hold still stands. Throws for a payment that says otherwise. */
 export async function captureHold(tx: Transaction, capture: Capture): Promise<CaptureOutcome> {
   const entryId = newEntryId()
   const { outcome } = await tx.one(sql.type(Row)`

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { sql, sqlState, type Transaction, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
-import { type AccountId, newAccountId, newEntryId, newHoldId } from '../ids.ts'
+import { type AccountId, newAccountId, newEntryId, newHoldId, newPaymentId } from '../ids.ts'
 import { minorDigits } from '../money.ts'
-import { later, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
+import type { Payment } from '../payments/payment.ts'
+import { submitPayment } from '../payments/submit-payment.ts'
+import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 
 let bank: TestBank
 let ann: AccountId
 let ben: AccountId
 let euro: AccountId
 let hold: string
+let carol: AccountId
+let paid: Payment
 
 before(async () => {
   bank = await openTestBank()
@@ -18,6 +22,9 @@ before(async () => {
   euro = await bank.newAccount({ currency: 'EUR', funds: 1000n })
   hold = newHoldId()
   await bank.owner.query(sql.unsafe`select ledger.place_hold(${hold}, ${ann}, 100, 'GBP', ${at(0)}, ${at(60_000)})`)
+  carol = await bank.newAccount()
+  const { access, consentId, initiation } = await bank.newConsent({ debtorAccountId: ann, creditorAccountId: ben, amount: gbp(100) })
+  paid = await transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon }))
 })
 after(() => bank.close())
 
@@ -129,13 +136,22 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
   [
     'entry_posts_a_payment_once',
     async (tx) => {
-      const other = newHoldId()
-      await tx.query(sql.unsafe`select ledger.place_hold(${other}, ${ann}, 100, 'GBP', ${at(0)}, ${at(60_000)})`)
-      for (const id of [hold, other])
-        await tx.query(sql.unsafe`select ledger.capture_hold(${id}, ${newEntryId()}, ${ben}, 'pay_1', 'd', 'r', null, ${at(0)})`)
+      for (const id of [newEntryId(), newEntryId()])
+        await tx.query(sql.unsafe`
+          insert into ledger.entry values (${id}, 'transfer', 'GBP', 'd', 'r', ${paid.id}, null, ${at(0)}, '2026-03-02')`)
     },
   ],
+  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: carol, paymentId: paid.id })],
+  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: carol, paymentId: null })],
+  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: sql.fragment`${hold}`, to: ben, paymentId: paid.id })],
+  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: ben, paymentId: newPaymentId() })],
 ]
+
+const holdOf = ({ id }: Payment) => sql.fragment`(select hold_id from payments.payment where payment_id = ${id})`
+type Captured = { readonly holdId: ReturnType<typeof holdOf>; readonly to: AccountId; readonly paymentId: string | null }
+function capture(tx: Transaction, { holdId, to, paymentId }: Captured) {
+  return tx.query(sql.unsafe`select ledger.capture_hold(${holdId}, ${newEntryId()}, ${to}, ${paymentId}, 'd', 'r', null, ${at(0)})`)
+}
 
 function holdWith({ id = newHoldId() as string, amount = 1, currency = 'GBP', status = 'active', resolved = false }) {
   return sql.unsafe`insert into ledger.hold values (${id}, ${ann}, ${currency}, ${amount}, ${status}, ${at(0)}, ${at(1)}, ${resolved ? at(1) : null})`
