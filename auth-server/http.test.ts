@@ -163,7 +163,8 @@ test('ATK-02 the log tells what happened and holds nothing that opens anything, 
     tokens.json['access_token'],
     tokens.json['refresh_token'],
     ada.password,
-    ada.username,
+    // Three letters, all of them hexadecimal: bare, they are in many an id.
+    `"${ada.username}"`,
     ada.totpSecret,
     'Full ada',
   ]
