@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import * as openid from 'openid-client'
 import { type Consented, read, shareAccounts } from '../rig/consented.ts'
 import { openRig, type Rig } from '../rig/rig.ts'
 import type { Answer } from '../third-party/answer.ts'
@@ -71,7 +72,7 @@ test('FAPI2-AZ-09 a code redeemed again later kills the tokens of the first', as
   assert.equal((await read(consented, '/accounts')).status, 401)
 })
 
-test('BCP-11 FAPI2-AZ-05 FAPI2-AS-12 a code with another verifier, redirect_uri, client or key is refused', async () => {
+test('BCP-11 FAPI2-AZ-05 a code with another verifier, redirect_uri or client is refused', async () => {
   const changes = [{ code_verifier: forgery.pkce().codeVerifier }, { redirect_uri: 'https://localhost/elsewhere' }]
   for (const change of changes) {
     const { thirdParty, started } = await begin('tpp-pkjwt-dpop')
@@ -83,6 +84,16 @@ test('BCP-11 FAPI2-AZ-05 FAPI2-AS-12 a code with another verifier, redirect_uri,
   const { callback } = await rig.customer(rig.someone()).authorise(started.url)
   const other = await redeemByHand(await rig.thirdParty('tpp-tls-dpop'), started, callback?.searchParams.get('code') ?? '')
   assert.deepEqual([other.status, other.at('error')], [400, 'invalid_grant'])
+})
+
+test('FAPI2-AS-12 DPOP-08 a code is refused to its own client with another key than the one of the pushed request', async () => {
+  const { thirdParty, started } = await begin('tpp-pkjwt-dpop')
+  const { callback } = await rig.customer(rig.someone()).authorise(started.url)
+  const code = callback?.searchParams.get('code') ?? ''
+  const otherKey = { ...thirdParty, proofKeys: await openid.randomDPoPKeyPair('ES256') }
+  const refused = await redeemByHand(otherKey, started, code)
+  assert.equal(refused.status, 400, refused.text)
+  assert.match(refused.textAt('error'), /^(invalid_grant|invalid_dpop_proof)$/)
 })
 
 test('FAPI2-AZ-15 one request_uri carried to the end by several customers at once: exactly one gets a code', async () => {
@@ -102,7 +113,7 @@ test('FAPI2-AZ-15 one request_uri carried to the end by several customers at onc
   assert.equal(codes.length, 1, done.map(({ callback, text }) => callback?.search ?? text.slice(0, 100)).join('\n'))
 })
 
-test('FAPI2-AS-08 RFC 7523 one client assertion, presented eight times at once: exactly one is accepted', async () => {
+test('RFC 7523 one client assertion, presented eight times at once: exactly one is accepted', async () => {
   const thirdParty = await rig.thirdParty('tpp-pkjwt-mtls')
   for (let round = 0; round < rounds; round++) {
     const form = { ...(await forgery.clientAuthenticationForm(thirdParty)), grant_type: 'client_credentials', scope: 'accounts' }
@@ -112,7 +123,7 @@ test('FAPI2-AS-08 RFC 7523 one client assertion, presented eight times at once: 
   }
 })
 
-test('FAPI2-AS-08 one client assertion at two endpoints at once: exactly one accepts it', async () => {
+test('RFC 7523 one client assertion at two endpoints at once: exactly one accepts it', async () => {
   const thirdParty = await rig.thirdParty('tpp-pkjwt-mtls')
   const authentication = await forgery.clientAuthenticationForm(thirdParty)
   const token = { ...authentication, grant_type: 'client_credentials', scope: 'accounts' }

@@ -98,7 +98,7 @@ test('ATK-05 a token of another issuer, bound to the right certificate, is refus
   assertRefused(await forgery.get(mtls.thirdParty, accountsUrl(), { authorization: `Bearer ${forged}` }), 'another key')
 })
 
-test('FAPI2-AS-06 BCP-06 a refresh token is good for nobody but its client', async () => {
+test('BCP-06 a refresh token is good for nobody but its client', async () => {
   const other = await rig.thirdParty('tpp-pkjwt-mtls')
   const form = {
     ...(await forgery.clientAuthenticationForm(other)),

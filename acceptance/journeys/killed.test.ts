@@ -104,7 +104,7 @@ test('CX-15 the authorization server is killed between two pages: the customer g
   assert.equal((await read({ thirdParty, tokens }, '/accounts')).status, 200)
 })
 
-test('FAPI2-RS-03 after kill -9 of the launcher nothing of it runs on, and after the next start consents, tokens and money are as they were', async () => {
+test('after kill -9 of the launcher nothing of it runs on, and after the next start consents, tokens and money are as they were', async () => {
   const consented = await shareAccounts(rig)
   const [agreed] = await agreeOn(1)
   assert.ok(agreed)
@@ -120,7 +120,7 @@ test('FAPI2-RS-03 after kill -9 of the launcher nothing of it runs on, and after
   await untilAllPosted([agreed], [paid.textAt('Data.DomesticPaymentId')])
 })
 
-test('RW-ST-10 PostgreSQL is killed: 503 with Retry-After or an error without detail, never a wrong answer; after a restart all is there', async () => {
+test('RW-H-12 PostgreSQL is killed: 503 with Retry-After and without detail; after a restart all is there', async () => {
   const consented = await shareAccounts(rig)
   const [agreed] = await agreeOn(1)
   assert.ok(agreed)

@@ -160,7 +160,7 @@ for (const [where, settings] of devices) {
     })
   })
 
-  test(`CX-11 CX-17 A11Y-06 wrong password, locked, wrong link ${where}: axe finds nothing, the error comes first`, async () => {
+  test(`CX-11 A11Y-02 wrong password, locked, wrong link ${where}: axe finds nothing, the error comes first`, async () => {
     const person = rig.someone()
     const { started } = await askForAccounts()
     await atTheBrowser({ ...person, password: 'not this one' }, settings, async (customer) => {

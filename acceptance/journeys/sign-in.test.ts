@@ -164,7 +164,7 @@ test('FAPI2-AZ-15 a request_uri that was never opened is no good after its time'
   assert.ok(page.status >= 400 && page.status < 500, String(page.status))
 })
 
-test('CX-17 the error page says what happened and what to do, and has a reference', async () => {
+test('the page for a wrong link says what happened and what to do, has a reference, and shows no words of the protocol', async () => {
   const page = await rig
     .customer(rig.someone())
     .open(`${rig.description.issuer}/auth?client_id=tpp-pkjwt-dpop&request_uri=urn:ietf:params:oauth:request_uri:unknown`)
@@ -174,7 +174,7 @@ test('CX-17 the error page says what happened and what to do, and has a referenc
   assert.doesNotMatch(page.text, /request_uri|invalid_request|Error:/)
 })
 
-test('RW-TOK-09 CX-05 a customer who signs in again in the same browser is still asked for a factor', async () => {
+test('a customer who signs in again in the same browser is still asked for a factor', async () => {
   const person = rig.someone()
   const customer = httpCustomer(rig.description, person, rig.codes)
   const first = await ask()
