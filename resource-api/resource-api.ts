@@ -1,17 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { Server } from 'node:https'
-import type { Socket } from 'node:net'
 import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Registry } from '@bankside/service-kit/metrics'
 import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
-import { createTlsServer, drain, listen, refuseMalformed, type ServerCertificate } from '@bankside/service-kit/tls-server'
+import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
 import { type Audiences, createApp } from './app.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import { createObserver } from './observe.ts'
+import { onlyRoutable, refuseUnroutable } from './refuse-unroutable.ts'
 import { useProofOnce } from './used-proofs.ts'
 
 export type ResourceApiOptions = {
@@ -56,8 +54,8 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const app = createApp({ database, trust, clock, observe: createObserver(log, options.registry) }, options.audiences)
 
   const { certificates } = options
-  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, app.callback())
-  giveInteractionIdToMalformed(server)
+  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app.callback()))
+  refuseUnroutable(server, clock)
   return {
     port: await listen(server, options.listen),
     checks: {
@@ -70,13 +68,4 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
       await Promise.all([database.end(), prepared.end()])
     },
   }
-}
-
-/** Also what is not HTTP is answered with an interaction id (RW-H-02). */
-function giveInteractionIdToMalformed(server: Server): void {
-  server.off('clientError', refuseMalformed)
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const end = (answer: string) => socket.end(answer.replace('\r\n', `\r\nx-fapi-interaction-id: ${randomUUID()}\r\n`))
-    refuseMalformed(error, { writable: socket.writable, end: end as Socket['end'], destroy: () => socket.destroy() })
-  })
 }

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { Reply } from './api.ts'
 
 /** The same headers on every answer, in constants: a header library would cost more than all of the pipeline's own checks. */
-const hardening = {
+export const hardening = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'referrer-policy': 'no-referrer',
