@@ -46,7 +46,7 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
         query,
         body,
         baseUrl,
-        selfUrl: `${trust.origin}${ctx.url}`,
+        selfUrl: `${trust.origin}${ctx.url.replace(notOfUrls, encodeURIComponent)}`,
         interactionId: seen.interactionId,
         now,
       }
@@ -79,6 +79,9 @@ function interactionIdOf(ctx: Context): string {
   ctx.set('x-fapi-interaction-id', interactionId)
   return interactionId
 }
+
+/** What HTTP lets through in a query and RFC 3986 does not: links are URLs, whatever was asked. */
+const notOfUrls = /["<>\\^`{|}[\]]|%(?![0-9a-f]{2})/gi
 
 type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken }
 type Work = { readonly api: Api; readonly route: Route; readonly request: Request; readonly idempotencyKey: string }

@@ -4,7 +4,7 @@ import type { AccountId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { permittedAccount } from './account.ts'
 import { type Transaction, type TransactionRow, toTransaction, transactionRow } from './transaction.ts'
-import { formatCursor, parseCursor, type TransactionCursor } from './transaction-cursor.ts'
+import { type CursorScope, formatCursor, parseCursor, type TransactionCursor } from './transaction-cursor.ts'
 import { visiblePostings } from './visible-postings.ts'
 
 export type TransactionQuery = {
@@ -48,7 +48,8 @@ export async function listTransactions(tx: DatabaseTransaction, access: AccessDe
     refuse('field_invalid', `from 1 to ${transactionsPerPageLimit}`, { path: 'limit' })
   if (page !== undefined) return numberedPage(tx, access, accountId, query, page)
 
-  const cursor = after === undefined ? undefined : parseCursor(accountId, after)
+  const scope = { accountId, clientId: access.clientId }
+  const cursor = after === undefined ? undefined : parseCursor(scope, after)
   const newer = cursor?.direction === 'newer'
   const rows = await tx.any(sql.type(transactionRow)`
     ${visible(access, accountId, query)} ${cursor ? beyond(cursor) : sql.fragment``}
@@ -59,12 +60,12 @@ export async function listTransactions(tx: DatabaseTransaction, access: AccessDe
   const more = rows.length > limit
   return {
     transactions: newestFirst.map((row) => toTransaction(row, access)),
-    next: newer || more ? cursorFrom(accountId, 'older', newestFirst.at(-1)) : undefined,
+    next: newer || more ? cursorFrom(scope, 'older', newestFirst.at(-1)) : undefined,
     previous: newer
       ? more
-        ? cursorFrom(accountId, 'newer', newestFirst[0])
+        ? cursorFrom(scope, 'newer', newestFirst[0])
         : undefined
-      : cursor && cursorFrom(accountId, 'newer', newestFirst[0]),
+      : cursor && cursorFrom(scope, 'newer', newestFirst[0]),
     total: undefined,
   }
 }
@@ -81,6 +82,7 @@ async function numberedPage(
   const { posting_count: postings } = await tx.one(
     sql.type(z.object({ posting_count: z.bigint() }))`select posting_count from ledger.account where account_id = ${accountId}`,
   )
+  const scope = { accountId, clientId: access.clientId }
   const offset = (page - 1) * query.limit
   const beyondTheEnd = offset >= postings
   if (!beyondTheEnd && offset > pageDepthLimit) refuse('field_invalid', 'too far back: ask for a period', { path: 'page' })
@@ -92,8 +94,8 @@ async function numberedPage(
   const found = rows.slice(0, query.limit)
   return {
     transactions: found.map((row) => toTransaction(row, access)),
-    next: rows.length > query.limit ? cursorFrom(accountId, 'older', found.at(-1)) : undefined,
-    previous: page > 1 ? cursorFrom(accountId, 'newer', found[0]) : undefined,
+    next: rows.length > query.limit ? cursorFrom(scope, 'older', found.at(-1)) : undefined,
+    previous: page > 1 ? cursorFrom(scope, 'newer', found[0]) : undefined,
     total: isWhole(access, query) ? Number(postings) : undefined,
   }
 }
@@ -114,8 +116,8 @@ function beyond({ direction, bookedAt, postingNumber }: TransactionCursor) {
     : sql.fragment`and (p.booked_at, p.posting_number) > ${place}`
 }
 
-function cursorFrom(accountId: AccountId, direction: TransactionCursor['direction'], row: TransactionRow | undefined): string | undefined {
-  return row && formatCursor(accountId, { direction, bookedAt: row.booked_at, postingNumber: row.posting_number })
+function cursorFrom(scope: CursorScope, direction: TransactionCursor['direction'], row: TransactionRow | undefined): string | undefined {
+  return row && formatCursor(scope, { direction, bookedAt: row.booked_at, postingNumber: row.posting_number })
 }
 
 function isWhole({ permissions, window }: AccessDecision, { from, to }: TransactionQuery): boolean {

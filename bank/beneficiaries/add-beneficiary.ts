@@ -5,6 +5,7 @@ import { checkIdentification } from '../consents/account-identification.ts'
 import { recordEvent } from '../events/record-event.ts'
 import { newBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
+import { isShownText } from '../shown-text.ts'
 import type { Beneficiary } from './beneficiary.ts'
 import { checkName } from './check-name.ts'
 import { beneficiariesLimit } from './list-beneficiaries.ts'
@@ -51,18 +52,18 @@ export async function addBeneficiary(tx: Transaction, asked: NewBeneficiary): Pr
 function checked({ name, schemeName, identification, reference }: NewBeneficiary) {
   checkIdentification({ schemeName, identification }, { schemeName: 'scheme_name', identification: 'identification' })
   return {
-    name: printable(name, 'name', nameLimit),
+    name: shown(name, 'name', nameLimit),
     schemeName,
     identification: identification.replaceAll(' ', '').toUpperCase(),
-    reference: reference === undefined ? undefined : printable(reference, 'reference', referenceLimit),
+    reference: reference === undefined ? undefined : shown(reference, 'reference', referenceLimit),
   }
 }
 
-function printable(text: string, path: string, limit: number): string {
+function shown(text: string, path: string, limit: number): string {
   const trimmed = text.trim()
   if (trimmed === '') refuse('field_missing', `${path} is empty`, { path })
   if (trimmed.length > limit) refuse('field_invalid', `at most ${limit} characters`, { path })
-  if (/[\p{C}]/u.test(trimmed)) refuse('field_invalid', 'characters that cannot be printed', { path })
+  if (!isShownText(trimmed)) refuse('field_invalid', 'characters that cannot be shown', { path })
   return trimmed
 }
 

@@ -28,6 +28,8 @@ export function checkIdentification({ schemeName, identification }: AccountIdent
 
 /** ISO 13616: shape, and the remainder of 97. The lengths of single countries are not checked. */
 export function isIban(text: string): boolean {
+  // Before the change of case: `ß` becomes two letters, `ı` a plain I.
+  if (!/^[A-Za-z0-9 ]*$/.test(text)) return false
   const iban = text.replaceAll(' ', '').toUpperCase()
   return /^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(iban) && ibanRemainder(iban) === 1
 }

@@ -1,18 +1,13 @@
 import { z } from '@bankside/service-kit/postgres'
 import { type AccountId, type BeneficiaryId, isAccountId, isBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
+import { isShownText } from '../shown-text.ts'
 import type { PaymentConsent } from './consent.ts'
 
 export const referenceLimit = 140
 const nameLimit = 140
 
-const text = (limit: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(limit)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u)
+const text = (limit: number) => z.string().trim().min(1).max(limit).refine(isShownText, 'characters that cannot be shown')
 
 /** What a first-party app asks to be authorised: the RAR detail of type `payment_initiation`. Unknown members are refused (RAR-01). */
 const transferDetail = z.strictObject({

@@ -2,18 +2,13 @@ import { addBeneficiary } from '@bankside/bank/beneficiaries/add-beneficiary'
 import type { Beneficiary } from '@bankside/bank/beneficiaries/beneficiary'
 import { listBeneficiaries } from '@bankside/bank/beneficiaries/list-beneficiaries'
 import { isIban } from '@bankside/bank/consents/account-identification'
+import { isShownText } from '@bankside/bank/shown-text'
 import { z } from 'zod'
 import type { Call, Reply } from '../api.ts'
 import { jsonPointer, parseBody } from '../parse-body.ts'
 import { timestamp } from './reply.ts'
 
-const shown = (most: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(most)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u, 'holds characters that cannot be shown')
+const shown = (most: number) => z.string().trim().min(1).max(most).refine(isShownText, 'holds characters that cannot be shown')
 
 /** Named by sort code and account number, or by IBAN. */
 const beneficiaryRequest = z

@@ -4,6 +4,7 @@ import { getPayment } from '@bankside/bank/payments/get-payment'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { submitPayment } from '@bankside/bank/payments/submit-payment'
 import { type BankRefusal, refuse } from '@bankside/bank/refusal'
+import { isShownText } from '@bankside/bank/shown-text'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { z } from 'zod'
 import type { Call, Reply } from '../api.ts'
@@ -19,12 +20,7 @@ const transferRequest = z.strictObject({
   destination_account_id: z.string().refine((id) => isAccountId(id) || isBeneficiaryId(id), 'not the id of an account or a beneficiary'),
   amount_cents: z.int().positive(),
   currency: z.string().refine(isCurrency, { params: { refusal: 'currency_unsupported' }, message: 'not a supported currency' }),
-  description: z
-    .string()
-    .trim()
-    .min(1)
-    .max(descriptionLimit)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Co}\p{Cn}]*$/u, 'holds characters that cannot be shown'),
+  description: z.string().trim().min(1).max(descriptionLimit).refine(isShownText, 'holds characters that cannot be shown'),
 })
 type TransferRequest = z.output<typeof transferRequest>
 
