@@ -21,7 +21,7 @@ const organisation: Organisation = {
   roles: ['PSP_AI', 'PSP_PI'],
 }
 const authority = await createAuthority({ commonName: 'test authority', now })
-const clients = [{ clientId: 'tpp-one', organisation, keyKind: 'ec' as const }]
+const clients = [{ clientId: 'tpp-one', organisation, keyKind: 'ec' as const, signingAlgorithm: 'PS256' as const }]
 
 test('CERT-06 an organisation identifier of another form is not certified', () => {
   for (const identifier of ['VATGB-123456', 'PSDGB-FCA-', 'PSDgb-FCA-1', '']) {
@@ -116,6 +116,15 @@ test('a damaged certificate is made again, and a new authority issues everything
   await ensureSandboxFiles({ folder, clients, now })
   const [issuer, server] = [new X509Certificate(readFileSync(caFile)), new X509Certificate(readFileSync(serverEc.certFile))]
   assert.ok(server.verify(issuer.publicKey))
+})
+
+test('the first key of a client is of the algorithm it signs with', async () => {
+  const { clients: equipped } = await ensureSandboxFiles({ folder, clients, now })
+  const { keys } = JSON.parse(readFileSync(equipped.get('tpp-one')?.jwksFile ?? '', 'utf8')) as { keys: { alg: string }[] }
+  assert.deepEqual(
+    keys.map(({ alg }) => alg),
+    ['PS256', 'ES256'],
+  )
 })
 
 test('signing keys are an ES256 and a PS256 key with ids; what is published of them holds nothing private', async () => {

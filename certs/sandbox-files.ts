@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSy
 import { dirname, join } from 'node:path'
 import { type Credential, createAuthority, type KeyKind } from './authority.ts'
 import { issueServerCertificate, issueTransportCertificate, type Organisation } from './sandbox-credentials.ts'
-import { createSigningKeys } from './signing-keys.ts'
+import { createSigningKeys, type SigningAlgorithm } from './signing-keys.ts'
 
 export type Equipped = { readonly certFile: string; readonly keyFile: string; readonly jwksFile: string }
 export type CredentialFiles = { readonly certFile: string; readonly keyFile: string }
@@ -15,7 +15,14 @@ export type SandboxFiles = {
   readonly clients: ReadonlyMap<string, Equipped>
 }
 
-export type ClientToEquip = { readonly clientId: string; readonly organisation: Organisation; readonly keyKind: KeyKind }
+export type ClientToEquip = {
+  readonly clientId: string
+  readonly organisation: Organisation
+  /** Of the transport certificate. */
+  readonly keyKind: KeyKind
+  /** Of the first key of its set. */
+  readonly signingAlgorithm: SigningAlgorithm
+}
 
 export type FilesToEnsure = {
   readonly folder: string
@@ -38,10 +45,10 @@ export async function ensureSandboxFiles({ folder, clients, now, otherNames = []
   }
   const server = (keyKind: KeyKind) =>
     ensure(inFolder(folder, `server-${keyKind}`), () => issueServerCertificate(authority, { keyKind, now, otherNames }))
-  const equip = async ({ clientId, organisation, keyKind }: ClientToEquip): Promise<[string, Equipped]> => {
+  const equip = async ({ clientId, organisation, keyKind, signingAlgorithm }: ClientToEquip): Promise<[string, Equipped]> => {
     const client = join(folder, 'clients', clientId)
     const files = await ensure(inFolder(client, 'transport'), () => issueTransportCertificate(authority, { organisation, keyKind, now }))
-    return [clientId, { ...files, jwksFile: await ensureKeys(join(client, 'jwks.json')) }]
+    return [clientId, { ...files, jwksFile: await ensureKeys(join(client, 'jwks.json'), signingAlgorithm) }]
   }
   const [serverRsa, serverEc, signingKeysFile, ...equipped] = await Promise.all([
     ...([server('rsa'), server('ec'), ensureKeys(join(folder, 'signing-keys.json'))] as const),
@@ -71,8 +78,8 @@ function isGood({ cert, key }: Credential, authority: Credential, now: Date): bo
   }
 }
 
-async function ensureKeys(path: string): Promise<string> {
-  if (!isKeySet(path)) writePrivate(path, `${JSON.stringify(await createSigningKeys(), undefined, 2)}\n`)
+async function ensureKeys(path: string, preferred?: SigningAlgorithm): Promise<string> {
+  if (!isKeySet(path)) writePrivate(path, `${JSON.stringify(await createSigningKeys(preferred), undefined, 2)}\n`)
   return path
 }
 
