@@ -34,8 +34,8 @@ async function beginAccess(customer = new CustomerAtBrowser(server, ada)) {
   const consentId = await lodgeAccounts(server, 'acorn')
   return { customer, consentId, page: await customer.open(acorn, await pushed(acorn, { claims: intentClaim(consentId) })) }
 }
-async function beginPayment(customer = new CustomerAtBrowser(server, ada)) {
-  const consentId = await lodgePayment(server, 'acorn')
+async function beginPayment(customer = new CustomerAtBrowser(server, ada), terms: Parameters<typeof lodgePayment>[2] = {}) {
+  const consentId = await lodgePayment(server, 'acorn', terms)
   return {
     customer,
     consentId,
@@ -90,6 +90,15 @@ test('CX-PIS-01 CX-PIS-04 CX-PIS-08 CX-04 the pages of a payment show payee and 
   assert.equal(decodeJwt(String(tokens.json['access_token']))['consent_id'], consentId)
   const row = await readConsent(server, consentId)
   assert.equal(row.status, 'AUTH')
+})
+
+test('PIS-08 CX-PIS-01 the customer reads that the third party is told which account pays, when it asked for that', async () => {
+  for (const refundAccount of [true, false]) {
+    const { customer, page } = await beginPayment(new CustomerAtBrowser(server, ada), { refundAccount })
+    const confirm = await customer.signIn(page)
+    assert.equal(/so that it can pay you back/.test(confirm.text), refundAccount)
+    responseOf(await customer.submit(confirm, { action: 'cancel' }))
+  }
 })
 
 test('CX-PIS-04 STEP-02 with a session a payment still asks for a second factor of its own, and no code serves twice', async () => {

@@ -29,6 +29,8 @@ export type ConfirmPayment = FormPage & {
   readonly debtor?: AccountToPayFrom | undefined
   /** The accounts to choose from otherwise. */
   readonly accounts?: readonly AccountToPayFrom[] | undefined
+  /** The third party is told which account paid, so that it can refund it (PIS-08). */
+  readonly refundAccountShared?: boolean | undefined
   /** Date, charges, exchange rate: whatever else belongs to the payment (CX-PIS-01). */
   readonly facts?: readonly Fact[] | undefined
 }
@@ -59,7 +61,12 @@ function rows(page: ConfirmPayment, only: AccountToPayFrom | undefined): (Summar
     ...facts,
     common.thirdParty && { label: 'Asked for by', value: common.thirdParty.name },
     only && { label: 'Pay from', value: payFrom(only) },
+    page.refundAccountShared && { label: 'For refunds', value: refundNote(common.thirdParty?.name) },
   ]
+}
+
+function refundNote(thirdParty: string | undefined): Html {
+  return html`${thirdParty === undefined ? 'The company' : name(thirdParty)} will see the name and number of the account you pay from, so that it can pay you back.`
 }
 
 function payFrom({ nickname, maskedIdentifier, availableText, insufficient }: AccountToPayFrom): Html {

@@ -1,3 +1,4 @@
+import { asksForRefundAccount } from '@bankside/bank/consents/asks-for-refund-account'
 import type { Consent, PaymentConsent } from '@bankside/bank/consents/consent'
 import { type AccountToChoose, listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
 import { permissionTexts } from '@bankside/bank/consents/permission-texts'
@@ -94,11 +95,12 @@ async function confirmPayment(tx: Transaction, { consent, journey }: Visit, page
   })
 }
 
-const confirmation = ({ creditor, amount, reference }: PaymentConsent) => ({
-  payee: creditor.name,
-  payeeIdentification: formatPayeeAccount(creditor),
-  amountText: formatAmount(amount),
-  reference,
+const confirmation = (consent: PaymentConsent) => ({
+  payee: consent.creditor.name,
+  payeeIdentification: formatPayeeAccount(consent.creditor),
+  amountText: formatAmount(consent.amount),
+  reference: consent.reference,
+  refundAccountShared: asksForRefundAccount(consent),
 })
 
 const toPayFrom = (account: AccountToChoose) => ({

@@ -84,11 +84,15 @@ export async function lodgeAccounts(server: TestServer, clientId: string, expire
   return consent.id
 }
 
-export async function lodgePayment(server: TestServer, clientId: string, minor = 16_588n): Promise<ConsentId> {
+export async function lodgePayment(
+  server: TestServer,
+  clientId: string,
+  { minor = 16_588n, refundAccount = false }: { minor?: bigint; refundAccount?: boolean } = {},
+): Promise<ConsentId> {
   const consent = await transact(server.owner, (tx) =>
     lodgeDomesticPaymentConsent(tx, {
       clientId,
-      request: { Data: { Initiation: {} } },
+      request: { Data: { ReadRefundAccount: refundAccount ? 'Yes' : 'No', Initiation: {} } },
       amount: { minor, currency: 'GBP' },
       creditor: { name: 'ACME Inc', schemeName: 'UK.OBIE.SortCodeAccountNumber', identification: '20000555555555' },
       reference: 'Invoice 7',
