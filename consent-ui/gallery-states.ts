@@ -85,7 +85,14 @@ export const states: Readonly<Record<string, () => Html>> = {
       errors: [formErrors.accountMissing],
     }),
   'confirm-payment-account-given': () =>
-    confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, step: { number: 3, of: 3 }, debtor: everyday }),
+    confirmPaymentPage({
+      ...journey,
+      ...payment,
+      common: mayaAtAcorn,
+      step: { number: 3, of: 3 },
+      debtor: everyday,
+      refundAccountShared: true,
+    }),
   'confirm-payment-too-little': () =>
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, debtor: rainyDay, facts: [{ label: 'Charges', value: 'None' }] }),
   refused: () => refusedPage({ common: bank, ...answeredTexts({ bankName: 'Bankside', agreed: false }) }),
