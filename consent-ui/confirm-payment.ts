@@ -66,7 +66,7 @@ function rows(page: ConfirmPayment, only: AccountToPayFrom | undefined): (Summar
 }
 
 function refundNote(thirdParty: string | undefined): Html {
-  return html`${thirdParty === undefined ? 'The company' : name(thirdParty)} will see the name and number of the account you pay from, so that it can pay you back.`
+  return html`${thirdParty === undefined ? 'The company' : name(thirdParty)} sees which account you pay from, so that it can pay you back.`
 }
 
 function payFrom({ nickname, maskedIdentifier, availableText, insufficient }: AccountToPayFrom): Html {
