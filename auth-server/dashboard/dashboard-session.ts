@@ -34,9 +34,9 @@ export async function endSession(ctx: Context, database: Database, { secret }: D
 const idBytes = 32
 
 /** Names the way of this browser through sign-in, before there is a session. */
-export function signInId(ctx: Context, { begin }: { begin: boolean }): string | undefined {
+export function signInId(ctx: Context, { begin }: { begin: 'never' | 'unless begun' | 'anew' }): string | undefined {
   const known = ctx.cookies.get(signInCookie, { signed: false })
-  if (known !== undefined || !begin) return known
+  if (begin === 'never' || (begin === 'unless begun' && known !== undefined)) return known
   const id = randomBytes(idBytes).toString('base64url')
   ctx.cookies.set(signInCookie, id, options)
   return id

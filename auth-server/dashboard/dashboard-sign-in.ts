@@ -5,7 +5,7 @@ import type { AuthServerDependencies } from '../app.ts'
 import { readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context } from '../http/request-context.ts'
-import { claimPage, keepJourney, openJourney, pageNumberOf, pageToken } from '../interactions/journey.ts'
+import { claimPage, type Journey, keepJourney, openJourney, pageNumberOf, pageToken } from '../interactions/journey.ts'
 import { submitSecondFactor, submitSignIn } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
 import { beginSession, signInId } from './dashboard-session.ts'
@@ -17,12 +17,18 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
   const { form_key: formKey, customer_data_key: dataKey } = config.SECRETS
   const journeyOf = (id: string) => `dashboard ${id}`
 
-  async function show(ctx: Context): Promise<void> {
-    const uid = journeyOf(signInId(ctx, { begin: true }) ?? '')
-    const now = clock.now()
-    const { pageNumber, state } = await transact(database, (tx) =>
+  /** A way through sign-in leads to a session once: whoever comes back to one that did, or knows its cookie, begins anew. */
+  async function open(ctx: Context, now: Date, begin: 'unless begun' | 'anew' = 'unless begun'): Promise<Journey & { uid: string }> {
+    const uid = journeyOf(signInId(ctx, { begin }) ?? '')
+    const journey = await transact(database, (tx) =>
       openJourney(tx, { interactionUid: uid, begin: async () => ({ step: 'sign_in' }), now }),
     )
+    return journey.state.step === 'finished' ? open(ctx, now, 'anew') : { uid, ...journey }
+  }
+
+  async function show(ctx: Context): Promise<void> {
+    const now = clock.now()
+    const { uid, pageNumber, state } = await open(ctx, now)
     if (state.step === 'ended') return answerProblem(ctx, { status: 429, situation: 'locked' })
     const page = { common: commonOf(), formAction: signInPath, pageToken: pageToken(formKey, uid, pageNumber), errors: state.errors }
     if (state.step !== 'second_factor')
@@ -33,11 +39,12 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
   async function answer(ctx: Context): Promise<void> {
     const form = await readForm(ctx, config.ISSUER)
     if (form === undefined) return
-    const uid = journeyOf(signInId(ctx, { begin: false }) ?? '')
+    const uid = journeyOf(signInId(ctx, { begin: 'never' }) ?? '')
     const now = clock.now()
     const pageNumber = pageNumberOf(formKey, uid, form.one('page_token'))
     const journey = pageNumber && (await transact(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
-    if (!journey) return answerProblem(ctx, problems.oldPage, { backHref: signInPath })
+    if (!journey || journey.state.step === 'finished' || journey.state.step === 'ended')
+      return answerProblem(ctx, problems.oldPage, { backHref: signInPath })
     const signingIn = { journey, consent: undefined, requestId: ctx.state.requestId, now }
     const next =
       journey.state.step === 'second_factor'

@@ -9,6 +9,8 @@ export type Form = { one(field: string): string; all(field: string): readonly st
 export const noForm: Form = { one: () => '', all: () => [] }
 
 const maxFieldLength = 1_024
+/** No browser's field holds one, and no text of the database can. */
+const zero = '\0'
 
 /**
  * Reads a posted form that came from a page of ours, or answers and returns undefined. Browsers say where a request comes
@@ -25,7 +27,7 @@ export async function readForm(ctx: Context, origin: string): Promise<Form | und
     return undefined
   }
   const fields = new URLSearchParams(body)
-  const all = (field: string) => fields.getAll(field).filter((value) => value.length <= maxFieldLength)
+  const all = (field: string) => fields.getAll(field).filter((value) => value.length <= maxFieldLength && !value.includes(zero))
   return { all, one: (field) => all(field)[0] ?? '' }
 }
 

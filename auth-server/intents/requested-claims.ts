@@ -4,11 +4,16 @@ import { type ClaimsParameter, errors, type KoaContextWithOIDC } from 'oidc-prov
 export const acrOfSca = 'urn:openbanking:psd2:sca'
 export const amrOfSca = ['pwd', 'otp']
 
+/** Several times what anyone asks for. What is longer could be nested deeper than JSON can be written. */
+const claimsLimit = 4_096
+
 /**
  * The shape of the `claims` parameter, as far as somebody acts on it. UK examples ask for the intent under `userinfo` too;
  * there is no such endpoint, so that part is dropped rather than refused.
  */
 export function assertClaimsParameter(ctx: KoaContextWithOIDC, claims: ClaimsParameter): void {
+  if (String(ctx.oidc.params?.['claims']).length > claimsLimit)
+    throw new errors.InvalidRequest(`claims must have at most ${claimsLimit} characters`)
   delete claims.userinfo
   claims.id_token ??= {}
   for (const [name, member] of Object.entries(claims.id_token))

@@ -1,4 +1,4 @@
-import type { Interaction, InteractionResults, Provider } from 'oidc-provider'
+import type { Interaction, InteractionResults, Provider, Session } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
@@ -15,16 +15,18 @@ export async function finishJourney(
   { provider, metrics }: Finishing,
 ): Promise<void> {
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
-  const before = interaction.session?.accountId
-  if (before !== undefined && state.customerId !== undefined && before !== state.customerId)
-    await forgetOtherCustomer(ctx, interaction, provider)
+  const session = await provider.Session.get(ctx as never)
+  // When the journey began, and now: somebody may have signed in in another tab meanwhile.
+  const known = [interaction.session?.accountId, session.accountId].filter((customer) => customer !== undefined)
+  if (state.customerId !== undefined && known.some((customer) => customer !== state.customerId))
+    await forgetOtherCustomer(interaction, session)
   ctx.status = 303
   ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, resultOf(state), { mergeWithLastSubmission: false }))
 }
 
 /** Somebody else had a session in this browser: it ends, or the library would ask by a page with a script whether it should. */
-async function forgetOtherCustomer(ctx: Context, interaction: Interaction, provider: Provider): Promise<void> {
-  await (await provider.Session.get(ctx as never)).destroy()
+async function forgetOtherCustomer(interaction: Interaction, session: Session): Promise<void> {
+  await session.destroy()
   interaction.session = undefined
   await interaction.persist()
 }

@@ -114,7 +114,7 @@ async function decided(dependencies: JourneyDependencies, visit: Visit): Promise
   return submitDecision(dependencies, visit, noForm)
 }
 
-const keep = (tx: Transaction, { interaction, journey }: Visit, state: JourneyState): Promise<void> =>
+const keep = (tx: Transaction, { interaction, journey }: Visit, state: JourneyState): Promise<boolean> =>
   keepJourney(tx, { interactionUid: interaction.uid, pageNumber: journey.pageNumber, state })
 
 /** The consent was there when the journey began, and is not open any more: withdrawn, run out, or answered elsewhere. */

@@ -82,14 +82,15 @@ export async function claimPage(
   return row === null ? undefined : toJourney(row)
 }
 
-/** What a page was answered with leads here. Only whoever claimed the page may say so. */
+/** What a page was answered with leads here. Only whoever claimed the page may say so: false when a later one was claimed meanwhile. */
 export async function keepJourney(
   tx: Transaction,
   { interactionUid, pageNumber, state }: { interactionUid: string; pageNumber: number; state: JourneyState },
-): Promise<void> {
-  await tx.query(sql.unsafe`
+): Promise<boolean> {
+  const { rowCount } = await tx.query(sql.unsafe`
     update oidc.journey set state = ${JSON.stringify(state)}::jsonb
     where journey_hash = ${sql.binary(handleHash(interactionUid))} and page_number = ${pageNumber}`)
+  return rowCount === 1
 }
 
 const toJourney = (row: z.infer<typeof journeyRow>): Journey => ({ pageNumber: row.page_number, state: row.state })

@@ -12,6 +12,8 @@ type Row = {
   readonly metadata: Record<string, unknown>
 }
 
+const clientIdShape = /^[A-Za-z0-9._-]{4,64}$/
+
 /**
  * Registered clients, read with every request: a client that is blocked is unknown to the very next one. The policy of its
  * profile is checked here again, so that a row that came in by another way than registration opens nothing.
@@ -19,6 +21,8 @@ type Row = {
 export function clientStorage(prepared: Prepared, log: Log): Partial<Adapter> {
   return {
     async find(id) {
+      // It is whatever somebody wrote, and a zero byte is an error to the database (`client_id_is_not_a_subject`).
+      if (!clientIdShape.test(id)) return undefined
       const [row] = await prepared.query<Row>(
         'oidc_client_find',
         `select client_id, profile, name, first_party, metadata from clients.client where client_id = $1 and status = 'active'`,
