@@ -7,6 +7,7 @@ import {
   type DatabasePool,
   type DatabasePoolConnection,
   type DatabaseTransactionConnection,
+  type FragmentSqlToken,
   type Interceptor,
   SlonikError,
 } from 'slonik'
@@ -17,6 +18,9 @@ export { z } from 'zod'
 export type Database = DatabasePool
 /** Whatever changes state takes one of these first: only entry points open transactions. */
 export type Transaction = DatabaseTransactionConnection
+
+/** A part of a query, with its values. */
+export type SqlFragment = FragmentSqlToken
 
 /** Tagged queries. Every query names the shape of its rows: `sql.type(z.object({...}))` or `sql.unsafe` for none. */
 export const sql = createSqlTag()
