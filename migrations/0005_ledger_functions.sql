@@ -4,11 +4,15 @@
 --
 -- Rows are locked in one order everywhere: accounts by id, then the hold. So no two of these calls deadlock.
 
--- Who stands at one end of an entry, as the other end is told.
+-- Who stands at one end of an entry, as the other end is told. The two functions have no settings of their own, so that
+-- they become a part of whatever calls them.
 create type ledger.party as (name text, scheme_name text, identification text);
 
+create type ledger.capture as (
+  hold_id text, entry_id text, creditor_account_id text, payment_id text, description text, reference text, creditor ledger.party);
+
 create function ledger.party_of(account ledger.account) returns ledger.party
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
   select row(
     account.holder_name,
     case when account.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when account.iban is not null then 'UK.OBIE.IBAN' end,
@@ -17,12 +21,11 @@ $$;
 
 -- What was told of them; for the rest, what their account says.
 create function ledger.party_or(told ledger.party, account ledger.account) returns ledger.party
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
   select row(
-    coalesce(told.name, own.name),
-    case when told.identification is null then own.scheme_name else told.scheme_name end,
-    coalesce(told.identification, own.identification))::ledger.party
-  from ledger.party_of(account) own
+    coalesce(told.name, account.holder_name),
+    case when told.identification is null then (ledger.party_of(account)).scheme_name else told.scheme_name end,
+    coalesce(told.identification, (ledger.party_of(account)).identification))::ledger.party
 $$;
 
 create function ledger.open_account(
@@ -131,52 +134,97 @@ begin
   return 'held';
 end $$;
 
--- Posts exactly what was held to a creditor, and spends the hold. What was held for a payment goes where the payment says,
--- whatever the caller says.
-create function ledger.capture_hold(
-  p_hold_id text, p_entry_id text, p_creditor_account_id text, p_payment_id text, p_description text, p_reference text,
-  p_creditor ledger.party, p_now timestamptz
-) returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- Posts exactly what was held to its creditor, and spends the hold: many at once, each with an outcome of its own. What was
+-- held for a payment goes where the payment says, whatever the caller says. p_captures is an array of objects with the
+-- members named in the first statement; the creditor's name and number are what the debtor's statement shows.
+--
+-- Plans are made while tables are small and kept: found by their keys, rows stay cheap when tables have grown.
+create function ledger.capture_holds(p_captures jsonb, p_now timestamptz)
+returns table (hold_id text, outcome text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
 declare
-  held ledger.hold;
-  debtor ledger.account;
-  creditor ledger.account;
+  asked ledger.capture[] := array(
+    select row(
+      c.hold_id, c.entry_id, c.creditor_account_id, c.payment_id, c.description, c.reference,
+      row(c.creditor_name, c.creditor_scheme_name, c.creditor_identification)::ledger.party)::ledger.capture
+    from jsonb_to_recordset(p_captures) c (
+      hold_id text, entry_id text, creditor_account_id text, payment_id text, description text, reference text,
+      creditor_name text, creditor_scheme_name text, creditor_identification text));
+  wrong record;
 begin
-  -- What is read here of the hold never changes; its status is read again once everything is locked.
-  select * into held from ledger.hold where hold_id = p_hold_id;
-  if not found then return 'hold_not_active'; end if;
+  -- What is read here of a hold never changes; its status is read again once everything is locked.
+  perform from ledger.account a where a.account_id in (
+    select end_account_id from unnest(asked) c join ledger.hold h using (hold_id), unnest(array[h.account_id, c.creditor_account_id]) end_account_id)
+  order by a.account_id for no key update;
+  perform from ledger.hold h where h.hold_id in (select c.hold_id from unnest(asked) c) order by h.hold_id for update;
 
-  if held.account_id < p_creditor_account_id then
-    debtor := ledger.lock_account(held.account_id, held.currency);
-    creditor := ledger.lock_account(p_creditor_account_id, held.currency);
-  elsif held.account_id > p_creditor_account_id then
-    creditor := ledger.lock_account(p_creditor_account_id, held.currency);
-    debtor := ledger.lock_account(held.account_id, held.currency);
-  else
-    raise exception 'from and to are one account'
-      using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
+  select h.hold_id, problem into wrong
+  from unnest(asked) c join ledger.hold h using (hold_id)
+    left join ledger.account creditor on creditor.account_id = c.creditor_account_id and creditor.currency = h.currency
+    left join payments.payment p on p.payment_id = c.payment_id,
+    lateral (select case
+      when h.account_id = c.creditor_account_id then 'transfer_is_between_two_accounts'
+      when creditor.account_id is null then 'posting_currency_matches_account'
+      when (c.payment_id is not null and (p.hold_id, p.debtor_account_id, p.creditor_account_id, p.amount_minor, p.currency)
+          is distinct from (h.hold_id, h.account_id, c.creditor_account_id, h.amount_minor, h.currency))
+        or (c.payment_id is null and exists (select from payments.payment p where p.hold_id = h.hold_id))
+        then 'capture_is_as_its_payment_says'
+      when (select count(*) from unnest(asked) same where same.hold_id = h.hold_id) > 1 then 'hold_is_captured_once'
+    end) as judged (problem)
+  where problem is not null limit 1;
+  if found then
+    raise exception 'hold % cannot be captured like this', wrong.hold_id
+      using errcode = '23514', constraint = wrong.problem, schema = 'ledger', table = 'hold';
   end if;
-  if (p_payment_id is not null and not exists (
-      select from payments.payment p
-      where p.payment_id = p_payment_id
-        and (p.hold_id, p.debtor_account_id, p.creditor_account_id, p.amount_minor, p.currency)
-          = (held.hold_id, held.account_id, p_creditor_account_id, held.amount_minor, held.currency)))
-    or (p_payment_id is null and exists (select from payments.payment p where p.hold_id = p_hold_id)) then
-    raise exception 'hold % is not captured as its payment says', p_hold_id
-      using errcode = '23514', constraint = 'capture_is_as_its_payment_says', schema = 'ledger', table = 'hold';
-  end if;
-  select * into held from ledger.hold where hold_id = p_hold_id for update;
 
-  if held.status <> 'active' then return 'hold_not_active'; end if;
-  if held.expires_at <= p_now then return 'hold_expired'; end if;
-  if debtor.status <> 'open' or creditor.status = 'closed' then return 'account_not_usable'; end if;
-
-  insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
-  values (p_entry_id, 'transfer', held.currency, p_description, p_reference, p_payment_id, p_now, (p_now at time zone 'Europe/London')::date);
-  perform ledger.post(p_entry_id, debtor, -held.amount_minor, held.amount_minor, ledger.party_or(p_creditor, creditor), p_now);
-  perform ledger.post(p_entry_id, creditor, held.amount_minor, 0, ledger.party_of(debtor), p_now);
-  update ledger.hold set status = 'captured', entry_id = p_entry_id, resolved_at = p_now where hold_id = p_hold_id;
-  return 'captured';
+  return query
+  with judged as materialized (
+    select c.position, c.hold_id, c.entry_id, c.payment_id, c.description, c.reference, h.currency, h.amount_minor,
+      h.account_id as debtor_id, creditor.account_id as creditor_id, ledger.party_of(debtor) as payer, ledger.party_or(c.told, creditor) as payee,
+      case
+        when h.status is distinct from 'active' then 'hold_not_active'
+        when h.expires_at <= p_now then 'hold_expired'
+        when debtor.status <> 'open' or creditor.status = 'closed' then 'account_not_usable'
+        else 'captured' end as outcome
+    from unnest(asked) with ordinality c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position)
+      left join ledger.hold h using (hold_id)
+      left join ledger.account debtor on debtor.account_id = h.account_id
+      left join ledger.account creditor on creditor.account_id = c.creditor_account_id
+  ), entered as (
+    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
+    select entry_id, 'transfer', currency, description, reference, payment_id, p_now, (p_now at time zone 'Europe/London')::date
+    from judged where outcome = 'captured' order by position
+  ), leg as materialized (
+    select j.position, entry_id, currency, account_id, amount, released, counterparty
+    from judged j, lateral (
+      values (j.debtor_id, -j.amount_minor, j.amount_minor, j.payee), (j.creditor_id, j.amount_minor, 0, j.payer)
+    ) ends (account_id, amount, released, counterparty)
+    where outcome = 'captured'
+  ), posted as (
+    insert into ledger.posting (
+      account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
+      counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
+    select
+      leg.account_id, a.posting_count + nth, leg.entry_id, leg.currency, amount, a.posted_minor + added,
+      (counterparty).name, (counterparty).scheme_name, (counterparty).identification, greatest(p_now, before.booked_at)
+    from (
+      select leg.*, row_number() over so_far as nth, sum(amount) over so_far as added
+      from leg window so_far as (partition by account_id order by position rows unbounded preceding)
+    ) leg
+      join ledger.account a using (account_id)
+      left join ledger.posting before on (before.account_id, before.posting_number) = (a.account_id, a.posting_count)
+    order by leg.account_id, nth
+  ), balanced as (
+    update ledger.account a
+    set posted_minor = a.posted_minor + moved.amount, held_minor = a.held_minor - moved.released, posting_count = a.posting_count + moved.postings
+    from (select account_id, sum(amount) as amount, sum(released) as released, count(*) as postings from leg group by account_id) moved
+    where a.account_id = moved.account_id
+  ), spent as (
+    update ledger.hold h set status = 'captured', entry_id = j.entry_id, resolved_at = p_now
+    from judged j where j.outcome = 'captured' and h.hold_id = j.hold_id
+  )
+  select j.hold_id, j.outcome from judged j;
 end $$;
 
 -- Gives held funds back. An 'expired' hold must have come to its end.

@@ -1,8 +1,7 @@
 -- What each process may do, and nothing more. What is not granted here is refused: there are no default privileges.
 
 revoke execute on all functions in schema ledger, consents, payments, audit from public;
-revoke usage on type ledger.party from public;
-grant usage on type ledger.party to bankside_worker;
+revoke usage on type ledger.party, ledger.capture from public;
 
 -- All that the authorization server learns of accounts: enough for a customer to recognise theirs on a screen.
 create view consents.account_to_show with (security_barrier) as
@@ -60,7 +59,7 @@ grant select, insert on oidc.used_identifier to bankside_resource_api;
 -- The worker: finishes payments, delivers events, lets things expire.
 grant usage on schema customers, clients, ledger, consents, payments, oidc to bankside_worker;
 grant select on ledger.currency, ledger.account, ledger.entry, ledger.posting, ledger.hold to bankside_worker;
-grant execute on function ledger.capture_hold, ledger.release_hold to bankside_worker;
+grant execute on function ledger.capture_holds, ledger.release_hold to bankside_worker;
 grant select on payments.payment to bankside_worker;
 grant update (status, status_updated_at, rejection_reason, entry_id) on payments.payment to bankside_worker;
 grant select, delete on payments.idempotent_request to bankside_worker;

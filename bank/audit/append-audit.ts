@@ -1,4 +1,4 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
 import { type AuditRecordId, newAuditRecordId } from '../ids.ts'
 
 export type AuditRecord = {
@@ -18,10 +18,18 @@ export type AuditRecord = {
 /** Appends to the audit log, in the transaction of what it records. Nobody can change or remove a record. */
 export async function appendAudit(tx: Transaction, record: AuditRecord): Promise<AuditRecordId> {
   const recordId = newAuditRecordId()
-  await tx.query(sql.unsafe`
-    insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
-    values (
-      ${recordId}, ${sql.timestamp(record.now)}, ${record.actor}, ${record.action}, ${record.subject}, ${record.interactionId ?? null},
-      ${sql.jsonb({ ...record.details })})`)
+  await tx.query(sql.unsafe`${insertRecords([{ ...record, recordId }])}`)
   return recordId
+}
+
+/** The statement that appends them: one text for any number, which is prepared once. */
+export function insertRecords(records: readonly (AuditRecord & { readonly recordId?: AuditRecordId })[]): SqlFragment {
+  const rows = records.map(({ recordId = newAuditRecordId(), actor, action, subject, interactionId, details, now }) => {
+    return { record_id: recordId, occurred_at: now, actor, action, subject, interaction_id: interactionId, details }
+  })
+  return sql.fragment`
+    insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
+    select record_id, occurred_at, actor, action, subject, interaction_id, details
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as seen (
+      record_id text, occurred_at timestamptz, actor text, action text, subject text, interaction_id text, details jsonb)`
 }

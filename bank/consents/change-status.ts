@@ -1,6 +1,5 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
-import { appendAudit } from '../audit/append-audit.ts'
-import { recordEvent } from '../events/record-event.ts'
+import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
+import { type Change, carryOut } from '../events/carry-out.ts'
 import { refuse } from '../refusal.ts'
 import { type Consent, type ConsentStatus, mayMove, type StatusReason } from './consent.ts'
 
@@ -22,25 +21,43 @@ export type ConsentChange = {
  * @throws {Refusal} `consent_not_authorised` for a move that is not drawn (CON-01).
  */
 export async function changeStatus<Changed extends Consent>(tx: Transaction, consent: Changed, change: ConsentChange): Promise<Changed> {
+  await carryOut(tx, statusChange(consent, change))
+  return changedBy(consent, change)
+}
+
+/** The same, to be carried out together with what the consent is changed for. */
+export function statusChange(consent: Consent, change: ConsentChange): Change {
   checkMove(consent, change.to)
-  await tx.query(sql.unsafe`
+  const update = sql.fragment`
     update consents.consent set
       status = ${change.to}, status_updated_at = ${sql.timestamp(change.now)},
       status_reason_code = ${change.reason?.code ?? null}, status_reason_description = ${change.reason?.description ?? null}
-    where consent_id = ${consent.id}`)
-  const changed = { ...consent, status: change.to, statusUpdatedAt: change.now, statusReason: change.reason }
-  await tellOfChange(tx, changed, change)
-  return changed
+    where consent_id = ${consent.id}`
+  return toldChange(changedBy(consent, change), change, [update])
+}
+
+function changedBy<Changed extends Consent>(consent: Changed, { to, reason, now }: ConsentChange): Changed {
+  return { ...consent, status: to, statusUpdatedAt: now, statusReason: reason }
 }
 
 export function checkMove(consent: Consent, to: ConsentStatus): void {
   if (!mayMove(consent, to)) refuse('consent_not_authorised', `a consent that is ${consent.status} does not become ${to}`)
 }
 
-/** Event and audit record. The event carries no personal data: whoever may know more asks for it (EV-06). */
-export async function tellOfChange(tx: Transaction, consent: Consent, change: Omit<ConsentChange, 'to' | 'reason'>): Promise<void> {
+type Telling = Omit<ConsentChange, 'to' | 'reason'>
+
+/** Event and audit record. */
+export async function tellOfChange(tx: Transaction, consent: Consent, change: Telling): Promise<void> {
+  await carryOut(tx, toldChange(consent, change, []))
+}
+
+/** The event carries no personal data: whoever may know more asks for it (EV-06). */
+function toldChange(consent: Consent, change: Telling, statements: readonly SqlFragment[]): Change {
   const { action, actor, interactionId, now } = change
   const payload = { kind: consent.kind, status: consent.status, reason: consent.statusReason?.code ?? null }
-  await recordEvent(tx, { type: action, subject: consent.id, clientId: consent.clientId, customerId: consent.customerId, payload, now })
-  await appendAudit(tx, { actor, action, subject: consent.id, interactionId, details: { ...payload, ...change.details }, now })
+  return {
+    statements,
+    events: [{ type: action, subject: consent.id, clientId: consent.clientId, customerId: consent.customerId, payload, now }],
+    records: [{ actor, action, subject: consent.id, interactionId, details: { ...payload, ...change.details }, now }],
+  }
 }

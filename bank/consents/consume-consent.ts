@@ -1,13 +1,15 @@
-import type { Transaction } from '@bankside/service-kit/postgres'
-import { changeStatus } from './change-status.ts'
+import type { Change } from '../events/carry-out.ts'
+import { statusChange } from './change-status.ts'
 import type { AuthorisedConsent } from './lock-authorised-consent.ts'
 
-/** Spends a payment consent: whoever holds it authorised and locked can, once. Commits with the payment or not at all. */
-export async function consumeConsent(
-  tx: Transaction,
+/**
+ * Spends a payment consent: whoever holds it authorised and locked can, once. To be carried out with the payment: one does
+ * not happen without the other.
+ */
+export function consumeConsent(
   consent: AuthorisedConsent,
   { interactionId, now }: { readonly interactionId?: string | undefined; readonly now: Date },
-): Promise<void> {
+): Change {
   const reason = { code: 'U038', description: 'The consent was used for a payment' }
-  await changeStatus(tx, consent, { to: 'COND', reason, action: 'consent.consumed', actor: consent.clientId, interactionId, now })
+  return statusChange(consent, { to: 'COND', reason, action: 'consent.consumed', actor: consent.clientId, interactionId, now })
 }

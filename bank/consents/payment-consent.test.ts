@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { sql, transact, z } from '@bankside/service-kit/postgres'
 import { addBeneficiary } from '../beneficiaries/add-beneficiary.ts'
 import { startSecondFactor } from '../customers/start-second-factor.ts'
+import { carryOut } from '../events/carry-out.ts'
 import { bindingHash } from './binding-hash.ts'
 import { consumeConsent } from './consume-consent.ts'
 import { deleteConsent } from './delete-consent.ts'
@@ -245,7 +246,7 @@ test('PIS-15 spent once, of eight at once, and only by its client, authorised an
   const consent = await world.lodgePayment()
   const spend = (clientId = thirdParty, now = noon) =>
     world.asResourceApi(async (tx) =>
-      consumeConsent(tx, await lockAuthorisedConsent(tx, { consentId: consent.id, clientId, now }), { now }),
+      carryOut(tx, consumeConsent(await lockAuthorisedConsent(tx, { consentId: consent.id, clientId, now }), { now })),
     )
   await assert.rejects(spend(), { code: 'consent_not_authorised' })
   await world.authorise(consent, { customerId, accountIds, grantId, challengeId: await world.answered(customer, consent) })

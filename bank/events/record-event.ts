@@ -1,4 +1,4 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
 import { type CustomerId, type EventId, newEventId } from '../ids.ts'
 
 export type NewEvent = {
@@ -19,10 +19,18 @@ export type NewEvent = {
  */
 export async function recordEvent(tx: Transaction, event: NewEvent): Promise<EventId> {
   const eventId = newEventId()
-  await tx.query(sql.unsafe`
-    insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
-    values (
-      ${eventId}, ${event.type}, ${event.subject}, ${event.clientId ?? null}, ${event.customerId ?? null},
-      ${sql.jsonb({ ...event.payload })}, ${sql.timestamp(event.now)}, 0, ${sql.timestamp(event.now)})`)
+  await tx.query(sql.unsafe`${insertEvents([{ ...event, eventId }])}`)
   return eventId
+}
+
+/** The statement that writes them, in this order: as one text for any number, which is prepared once. */
+export function insertEvents(events: readonly (NewEvent & { readonly eventId?: EventId })[]): SqlFragment {
+  const rows = events.map(({ eventId = newEventId(), type, subject, clientId, customerId, payload, now }) => {
+    return { event_id: eventId, type, subject, client_id: clientId, customer_id: customerId, payload, occurred_at: now }
+  })
+  return sql.fragment`
+    insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
+    select event_id, type, subject, client_id, customer_id, payload, occurred_at, 0, occurred_at
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as told (
+      event_id text, type text, subject text, client_id text, customer_id text, payload jsonb, occurred_at timestamptz)`
 }

@@ -143,14 +143,22 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
   ],
   ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: carol, paymentId: paid.id })],
   ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: carol, paymentId: null })],
-  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: sql.fragment`${hold}`, to: ben, paymentId: paid.id })],
+  ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: sql.fragment`${hold}::text`, to: ben, paymentId: paid.id })],
   ['capture_is_as_its_payment_says', (tx) => capture(tx, { holdId: holdOf(paid), to: ben, paymentId: newPaymentId() })],
+  ['transfer_is_between_two_accounts', (tx) => capture(tx, { holdId: sql.fragment`${hold}::text`, to: ann, paymentId: null })],
+  ['posting_currency_matches_account', (tx) => capture(tx, { holdId: sql.fragment`${hold}::text`, to: euro, paymentId: null })],
+  ['hold_is_captured_once', (tx) => capture(tx, { holdId: sql.fragment`${hold}::text`, to: ben, paymentId: null }, 2)],
 ]
 
 const holdOf = ({ id }: Payment) => sql.fragment`(select hold_id from payments.payment where payment_id = ${id})`
 type Captured = { readonly holdId: ReturnType<typeof holdOf>; readonly to: AccountId; readonly paymentId: string | null }
-function capture(tx: Transaction, { holdId, to, paymentId }: Captured) {
-  return tx.query(sql.unsafe`select ledger.capture_hold(${holdId}, ${newEntryId()}, ${to}, ${paymentId}, 'd', 'r', null, ${at(0)})`)
+function capture(tx: Transaction, { holdId, to, paymentId }: Captured, times = 1) {
+  const asked = sql.fragment`jsonb_build_object(
+    'hold_id', ${holdId}, 'entry_id', ${newEntryId()}::text, 'creditor_account_id', ${to}::text, 'payment_id', ${paymentId}::text,
+    'description', 'd', 'reference', 'r')`
+  return tx.query(
+    sql.unsafe`select ledger.capture_holds(jsonb_build_array(${sql.join(Array(times).fill(asked), sql.fragment`, `)}), ${at(0)})`,
+  )
 }
 
 function holdWith({ id = newHoldId() as string, amount = 1, currency = 'GBP', status = 'active', resolved = false }) {

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { sql, transact, z } from '@bankside/service-kit/postgres'
 import type { AccountId, HoldId } from '../ids.ts'
 import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
-import { captureHold } from './capture-hold.ts'
+import { captureHolds } from './capture-holds.ts'
 import { expireHolds } from './expire-holds.ts'
 import { placeHold } from './place-hold.ts'
 import { reconcile } from './reconcile.ts'
@@ -22,18 +22,12 @@ const move = (order: Partial<Transfer> & Pick<Transfer, 'from' | 'to' | 'amount'
   transact(bank.owner, (tx) => transfer(tx, { ...words, ...order }))
 const hold = (accountId: AccountId, amount: number, expiresAt = later(hour)) =>
   transact(bank.resourceApi, (tx) => placeHold(tx, { accountId, amount: gbp(amount), expiresAt, now: noon }))
-const capture = (holdId: HoldId, creditorAccountId: AccountId, now = noon) =>
-  transact(bank.worker, (tx) =>
-    captureHold(tx, {
-      holdId,
-      creditorAccountId,
-      paymentId: null,
-      description: 'd',
-      reference: 'r',
-      creditor: { name: 'ACME' },
-      now,
-    }),
-  )
+const captureOf = (holdId: HoldId, creditorAccountId: AccountId) =>
+  ({ holdId, creditorAccountId, paymentId: null, description: 'd', reference: 'r', creditor: { name: 'ACME' } }) as const
+const capture = async (holdId: HoldId, creditorAccountId: AccountId, now = noon) => {
+  const outcomes = await transact(bank.worker, (tx) => captureHolds(tx, [captureOf(holdId, creditorAccountId)], now))
+  return outcomes.get(holdId) ?? assert.fail('no outcome')
+}
 const release = (holdId: HoldId, as: 'released' | 'expired', now = noon) =>
   transact(bank.worker, (tx) => releaseHold(tx, { holdId, as, now }))
 const heldBy = (outcome: { held: HoldId } | { declined: string }): HoldId => {

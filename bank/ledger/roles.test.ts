@@ -63,7 +63,7 @@ const everyone = [
   `select ledger.post('${newEntryId()}', a, 5, 0, null, now()) from ledger.account a`,
 ]
 const hold = `select ledger.place_hold('${newHoldId()}', 'a', 1, 'GBP', now(), now())`
-const capture = `select ledger.capture_hold('${newHoldId()}', '${newEntryId()}', 'a', 'p', 'd', 'r', null, now())`
+const capture = `select ledger.capture_holds('[]', now())`
 const release = `select ledger.release_hold('${newHoldId()}', 'released', now())`
 
 /** What each process must not do, whoever has taken it over. */

@@ -1,12 +1,12 @@
 import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
-import { appendAudit } from '../audit/append-audit.ts'
+import { carryOut } from '../events/carry-out.ts'
 import type { EntryId, HoldId, PaymentId } from '../ids.ts'
-import { type CaptureOutcome, captureHold } from '../ledger/capture-hold.ts'
+import { type Capture, type CaptureOutcome, captureHolds } from '../ledger/capture-holds.ts'
 import { releaseHold } from '../ledger/release-hold.ts'
 import { type Payment, paymentColumns, paymentRow, type RejectionReason, toPayment } from './payment.ts'
+import { paymentEvent } from './payment-event.ts'
 import { reasonOfEither } from './reason-of-account.ts'
-import { recordPaymentEvent } from './record-payment-event.ts'
 
 export type AdvanceOptions = {
   readonly now: Date
@@ -16,86 +16,142 @@ export type AdvanceOptions = {
   readonly onFault?: (error: unknown, paymentId: PaymentId) => void
 }
 
+/** So many payments share a transaction: alone, its round trips are most of what a payment costs. */
+const batchSize = 50
+
 /**
- * Finishes payments that wait: posts what was held, or rejects the payment and frees the funds. Each payment in a
- * transaction of its own; several workers share the work, and take over where one died.
+ * Finishes payments that wait: posts what was held, or rejects the payment and frees the funds. Several workers share the
+ * work, and take over where one died.
  *
  * @returns how many were finished; fewer than `limit` when none is left.
  */
 export async function advancePayments(database: Database, { now, limit, onFault }: AdvanceOptions): Promise<number> {
   const faulty: PaymentId[] = []
-  let finished = 0
-  while (finished + faulty.length < limit) {
+  let attempted = 0
+  while (attempted < limit) {
+    const batch = { now, limit: Math.min(batchSize, limit - attempted), faulty, onFault }
+    const done = (await advanceTogether(database, batch)) ?? (await advanceOneByOne(database, batch))
+    if (done === 0) break
+    attempted += done
+  }
+  return attempted - faulty.length
+}
+
+type Batch = {
+  readonly now: Date
+  readonly limit: number
+  /** Passed over. */
+  readonly faulty: PaymentId[]
+  readonly onFault: AdvanceOptions['onFault'] | undefined
+}
+
+/** All or none: one that fails takes the others back with it, and the answer is undefined. */
+async function advanceTogether(database: Database, { now, limit, faulty }: Batch): Promise<number | undefined> {
+  let taken = 0
+  try {
+    return await transact(database, async (tx) => {
+      const waiting = await takeWaiting(tx, limit, faulty)
+      taken = waiting.length
+      if (taken > 0) await finish(tx, waiting, now)
+      return taken
+    })
+  } catch (error) {
+    if (taken === 0 || error instanceof Unavailable) throw error
+    return undefined
+  }
+}
+
+/** Each in a transaction of its own, so that one that fails is known. */
+async function advanceOneByOne(database: Database, { now, limit, faulty, onFault }: Batch): Promise<number> {
+  let attempted = 0
+  for (; attempted < limit; attempted++) {
     let taken: PaymentId | undefined
     try {
       const found = await transact(database, async (tx) => {
-        const waiting = await takeWaiting(tx, faulty)
-        taken = waiting?.payment.id
-        if (waiting !== undefined) await finish(tx, waiting, now)
-        return waiting !== undefined
+        const waiting = await takeWaiting(tx, 1, faulty)
+        taken = waiting[0]?.payment.id
+        if (taken !== undefined) await finish(tx, waiting, now)
+        return taken !== undefined
       })
       if (!found) break
-      finished++
     } catch (error) {
       if (taken === undefined || error instanceof Unavailable || onFault === undefined) throw error
       faulty.push(taken)
       onFault(error, taken)
     }
   }
-  return finished
+  return attempted
 }
 
 type Waiting = { readonly payment: Payment; readonly holdId: HoldId }
 
-async function takeWaiting(tx: Transaction, faulty: readonly PaymentId[]): Promise<Waiting | undefined> {
-  const row = await tx.maybeOne(sql.type(paymentRow)`
+async function takeWaiting(tx: Transaction, limit: number, faulty: readonly PaymentId[]): Promise<readonly Waiting[]> {
+  const rows = await tx.any(sql.type(paymentRow)`
     select ${paymentColumns} from payments.payment p
     where p.status = 'held' and p.payment_id <> all (${sql.array(faulty, 'text')})
-    order by p.created_at limit 1 for update of p skip locked`)
-  if (row === null) return undefined
-  if (row.hold_id === null) throw new Error(`payment ${row.payment_id} is held without a hold`)
-  return { payment: toPayment(row), holdId: row.hold_id }
-}
-
-async function finish(tx: Transaction, { payment, holdId }: Waiting, now: Date): Promise<void> {
-  const outcome = await captureHold(tx, {
-    holdId,
-    creditorAccountId: payment.creditorAccountId,
-    paymentId: payment.id,
-    description: payment.channel === 'bank_api' ? 'Transfer' : 'Open banking payment',
-    reference: payment.reference || payment.endToEndIdentification,
-    // Of an account here the ledger knows the number itself.
-    creditor: payment.creditorIsOurs ? { name: payment.creditor.name } : payment.creditor,
-    now,
-  })
-  const finished = 'captured' in outcome ? await post(tx, payment, outcome.captured, now) : await reject(tx, payment, holdId, outcome, now)
-  await recordPaymentEvent(tx, finished, now)
-  await appendAudit(tx, {
-    actor: 'worker',
-    action: `payment.${finished.status}`,
-    subject: finished.id,
-    details: { reason: finished.rejectionReason ?? null },
-    now,
+    order by p.created_at limit ${limit} for update of p skip locked`)
+  return rows.map((row) => {
+    if (row.hold_id === null) throw new Error(`payment ${row.payment_id} is held without a hold`)
+    return { payment: toPayment(row), holdId: row.hold_id }
   })
 }
 
-async function post(tx: Transaction, payment: Payment, entryId: EntryId, now: Date): Promise<Payment> {
-  await tx.query(sql.unsafe`
-    update payments.payment set status = 'posted', status_updated_at = ${sql.timestamp(now)}, entry_id = ${entryId}
-    where payment_id = ${payment.id}`)
-  return { ...payment, status: 'posted', statusUpdatedAt: now }
+async function finish(tx: Transaction, waiting: readonly Waiting[], now: Date): Promise<void> {
+  const outcomes = await captureHolds(tx, waiting.map(toCapture), now)
+  const finished: Finished[] = []
+  for (const { payment, holdId } of waiting) {
+    const outcome = outcomes.get(holdId)
+    if (outcome === undefined) throw new Error(`nothing came of hold ${holdId} of payment ${payment.id}`)
+    finished.push('captured' in outcome ? posted(payment, outcome.captured, now) : await reject(tx, payment, holdId, outcome, now))
+  }
+  await carryOut(tx, {
+    statements: [updatePayments(finished)],
+    events: finished.map(paymentEvent),
+    records: finished.map(({ id, status, rejectionReason: reason = null }) => {
+      return { actor: 'worker', action: `payment.${status}`, subject: id, details: { reason }, now }
+    }),
+  })
 }
+
+const toCapture = ({ payment, holdId }: Waiting): Capture => ({
+  holdId,
+  creditorAccountId: payment.creditorAccountId,
+  paymentId: payment.id,
+  description: payment.channel === 'bank_api' ? 'Transfer' : 'Open banking payment',
+  reference: payment.reference || payment.endToEndIdentification,
+  // Of an account here the ledger knows the number itself.
+  creditor: payment.creditorIsOurs ? { name: payment.creditor.name } : payment.creditor,
+})
+
+type Finished = Payment & { readonly entryId: EntryId | undefined }
+
+const posted = (payment: Payment, entryId: EntryId, now: Date): Finished => ({
+  ...payment,
+  entryId,
+  status: 'posted',
+  statusUpdatedAt: now,
+})
 
 type Declined = Extract<CaptureOutcome, { declined: unknown }>
 
-async function reject(tx: Transaction, payment: Payment, holdId: HoldId, { declined }: Declined, now: Date): Promise<Payment> {
+/** Gives the funds back. */
+async function reject(tx: Transaction, payment: Payment, holdId: HoldId, { declined }: Declined, now: Date): Promise<Finished> {
   if (declined === 'hold_not_active') throw new Error(`payment ${payment.id} waits on a hold that is not active`)
   const expired = declined === 'hold_expired'
   const rejectionReason: RejectionReason = expired ? 'AB03' : await reasonOfEither(tx, payment.debtorAccountId)
   if (!(await releaseHold(tx, { holdId, as: expired ? 'expired' : 'released', now })))
     throw new Error(`hold ${holdId} of payment ${payment.id} could not be released`)
-  await tx.query(sql.unsafe`
-    update payments.payment set status = 'rejected', status_updated_at = ${sql.timestamp(now)}, rejection_reason = ${rejectionReason}
-    where payment_id = ${payment.id}`)
-  return { ...payment, status: 'rejected', rejectionReason, statusUpdatedAt: now }
+  return { ...payment, entryId: undefined, status: 'rejected', rejectionReason, statusUpdatedAt: now }
+}
+
+function updatePayments(finished: readonly Finished[]) {
+  const rows = finished.map(({ id, status, statusUpdatedAt, rejectionReason, entryId }) => {
+    return { payment_id: id, status, status_updated_at: statusUpdatedAt, rejection_reason: rejectionReason, entry_id: entryId }
+  })
+  return sql.fragment`
+    update payments.payment p
+    set status = f.status, status_updated_at = f.status_updated_at, rejection_reason = f.rejection_reason, entry_id = f.entry_id
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f (
+      payment_id text, status text, status_updated_at timestamptz, rejection_reason text, entry_id text)
+    where p.payment_id = f.payment_id`
 }

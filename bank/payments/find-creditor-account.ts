@@ -8,6 +8,8 @@ export type CreditorAccount = {
   readonly id: AccountId
   readonly currency: Currency
   readonly status: 'open' | 'frozen' | 'closed'
+  /** False for our settlement account. */
+  readonly isOurs: boolean
   /** The creditor is said to bank here, and does not. `id` is then our settlement account, which must not be paid for them. */
   readonly isMissing: boolean
 }
@@ -16,6 +18,7 @@ const creditorRow = z.object({
   account_id: z.custom<AccountId>(),
   currency: z.custom<Currency>(isCurrency),
   status: z.enum(['open', 'frozen', 'closed']),
+  is_ours: z.boolean(),
   is_missing: z.boolean(),
 })
 
@@ -31,11 +34,11 @@ export type CreditorSought = AccountIdentification & {
  */
 export async function findCreditorAccount(tx: Transaction, sought: CreditorSought): Promise<CreditorAccount> {
   const isSettlement = sql.fragment`kind = 'settlement' and account_number is null and iban is null`
-  const { account_id, currency, status, is_missing } = await tx.one(sql.type(creditorRow)`
-    select account_id, currency, status, ${isSettlement} and ${isOfThisBank(sought)} as is_missing from ledger.account
+  const { account_id, currency, status, is_ours, is_missing } = await tx.one(sql.type(creditorRow)`
+    select account_id, currency, status, kind = 'customer' or account_number is not null as is_ours, ${isSettlement} and ${isOfThisBank(sought)} as is_missing from ledger.account
     where account_id = ${sought.accountId ?? null}
       or (${sought.accountId === undefined} and ${accountNamedBy(sought)})
       or (${isSettlement} and currency = ${sought.currency})
     order by account_number is null and iban is null, account_id limit 1`)
-  return { id: account_id, currency, status, isMissing: is_missing }
+  return { id: account_id, currency, status, isOurs: is_ours, isMissing: is_missing }
 }

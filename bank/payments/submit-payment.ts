@@ -1,17 +1,17 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
-import { appendAudit } from '../audit/append-audit.ts'
+import type { AuditRecord } from '../audit/append-audit.ts'
 import { consumeConsent } from '../consents/consume-consent.ts'
 import { type AuthorisedConsent, lockAuthorisedConsent } from '../consents/lock-authorised-consent.ts'
-import { type AccountId, type HoldId, newPaymentId, type PaymentId } from '../ids.ts'
+import { carryOut } from '../events/carry-out.ts'
+import { type HoldId, newPaymentId, type PaymentId } from '../ids.ts'
 import { placeHold } from '../ledger/place-hold.ts'
 import { refuse } from '../refusal.ts'
 import { type CreditorAccount, findCreditorAccount } from './find-creditor-account.ts'
-import { getPayment } from './get-payment.ts'
 import { type Identifications, type Initiation, matchInitiation } from './match-initiation.ts'
 import type { Payment, RejectionReason } from './payment.ts'
+import { paymentEvent } from './payment-event.ts'
 import { reasonOfDebtor } from './reason-of-account.ts'
-import { recordPaymentEvent } from './record-payment-event.ts'
 
 export type PaymentOrder = Initiation & {
   readonly access: AccessDecision
@@ -20,6 +20,9 @@ export type PaymentOrder = Initiation & {
   readonly interactionId?: string | undefined
   readonly now: Date
 }
+
+/** A payment just made, and the request of the consent that it was made under, so that the answer need not read either again. */
+export type SubmittedPayment = Payment & { readonly agreed: unknown }
 
 /** How long a payment may wait for its checks. Then it is rejected and the funds are free again. */
 export const paymentDeadlineMs = 24 * 60 * 60 * 1000
@@ -32,14 +35,11 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
  * @throws {Refusal} `consent_not_yours` for another consent than the token's (PIS-14), `consent_mismatch`, and what
  *   {@link lockAuthorisedConsent} refuses.
  */
-export async function submitPayment(tx: Transaction, order: PaymentOrder): Promise<Payment> {
+export async function submitPayment(tx: Transaction, order: PaymentOrder): Promise<SubmittedPayment> {
   const { access, now } = order
   if (access.consentId !== order.consentId) refuse('consent_not_yours', 'the token is bound to another consent', { path: 'Data.ConsentId' })
   const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId, now })
   const identifications = matchInitiation(consent, order)
-  await consumeConsent(tx, consent, { interactionId: order.interactionId, now })
-
-  const paymentId = newPaymentId()
   const creditor = await findCreditorAccount(tx, {
     ...consent.creditor,
     accountId: consent.creditorAccountId,
@@ -47,31 +47,14 @@ export async function submitPayment(tx: Transaction, order: PaymentOrder): Promi
   })
   if (creditor.id === consent.debtorAccountId) refuse('account_not_usable', 'a payment is between two accounts')
   const decision = await decide(tx, consent, creditor, now)
-  await insertPayment(tx, {
-    paymentId,
-    consent,
-    creditor,
-    decision,
-    order,
-    identifications: identifications ?? ownIdentifications(paymentId),
-  })
 
-  const payment = await getPayment(tx, { paymentId, clientId: consent.clientId })
-  await recordPaymentEvent(tx, payment, now)
-  await appendAudit(tx, {
-    actor: payment.clientId,
-    action: 'payment.submitted',
-    subject: payment.id,
-    interactionId: order.interactionId,
-    details: {
-      consentId: payment.consentId,
-      customerId: payment.customerId,
-      status: payment.status,
-      reason: payment.rejectionReason ?? null,
-    },
-    now,
+  const payment = toPayment({ consent, creditor, decision, order, identifications })
+  await carryOut(tx, consumeConsent(consent, { interactionId: order.interactionId, now }), {
+    statements: [insertPayment(payment, decision)],
+    events: [paymentEvent(payment)],
+    records: [submissionRecord(payment, order)],
   })
-  return payment
+  return { ...payment, agreed: consent.request }
 }
 
 type Decision = { readonly holdId: HoldId; readonly deadlineAt: Date } | { readonly rejected: RejectionReason }
@@ -87,31 +70,58 @@ async function decide(tx: Transaction, consent: AuthorisedConsent, creditor: Cre
 }
 
 type NewPayment = {
-  readonly paymentId: PaymentId
   readonly consent: AuthorisedConsent
-  readonly creditor: { readonly id: AccountId }
+  readonly creditor: CreditorAccount
   readonly decision: Decision
   readonly order: PaymentOrder
-  readonly identifications: Identifications
+  readonly identifications: Identifications | undefined
 }
 
-async function insertPayment(
-  tx: Transaction,
-  { paymentId, consent, creditor, decision, order, identifications }: NewPayment,
-): Promise<void> {
-  const now = sql.timestamp(order.now)
+function toPayment({ consent, creditor, decision, order, identifications }: NewPayment): Payment {
+  const id = newPaymentId()
+  const { instruction, endToEnd } = identifications ?? ownIdentifications(id)
   const held = 'holdId' in decision
-  const reference = consent.reference ?? (order.channel === 'bank_api' ? order.initiation.reference : undefined) ?? ''
-  await tx.query(sql.unsafe`
+  return {
+    id,
+    consentId: consent.id,
+    clientId: consent.clientId,
+    customerId: consent.customerId,
+    channel: order.channel,
+    status: held ? 'held' : 'rejected',
+    rejectionReason: held ? undefined : decision.rejected,
+    debtorAccountId: consent.debtorAccountId,
+    creditorAccountId: creditor.id,
+    creditor: consent.creditor,
+    creditorIsOurs: creditor.isOurs,
+    amount: consent.amount,
+    instructionIdentification: instruction,
+    endToEndIdentification: endToEnd,
+    reference: consent.reference ?? (order.channel === 'bank_api' ? order.initiation.reference : undefined) ?? '',
+    createdAt: order.now,
+    statusUpdatedAt: order.now,
+  }
+}
+
+function insertPayment(payment: Payment, decision: Decision): SqlFragment {
+  const held = 'holdId' in decision
+  const createdAt = sql.timestamp(payment.createdAt)
+  return sql.fragment`
     insert into payments.payment (
       payment_id, consent_id, client_id, customer_id, channel, status, status_updated_at, rejection_reason, debtor_account_id,
       creditor_account_id, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, currency,
       instruction_identification, end_to_end_identification, reference, hold_id, created_at, deadline_at)
     values (
-      ${paymentId}, ${consent.id}, ${consent.clientId}, ${consent.customerId}, ${order.channel}, ${held ? 'held' : 'rejected'}, ${now},
-      ${held ? null : decision.rejected}, ${consent.debtorAccountId}, ${creditor.id}, ${consent.creditor.name}, ${consent.creditor.schemeName},
-      ${consent.creditor.identification}, ${consent.amount.minor}, ${consent.amount.currency}, ${identifications.instruction},
-      ${identifications.endToEnd}, ${reference}, ${held ? decision.holdId : null}, ${now}, ${held ? sql.timestamp(decision.deadlineAt) : now})`)
+      ${payment.id}, ${payment.consentId}, ${payment.clientId}, ${payment.customerId}, ${payment.channel}, ${payment.status}, ${createdAt},
+      ${payment.rejectionReason ?? null}, ${payment.debtorAccountId}, ${payment.creditorAccountId}, ${payment.creditor.name},
+      ${payment.creditor.schemeName}, ${payment.creditor.identification}, ${payment.amount.minor}, ${payment.amount.currency},
+      ${payment.instructionIdentification}, ${payment.endToEndIdentification}, ${payment.reference}, ${held ? decision.holdId : null},
+      ${createdAt}, ${held ? sql.timestamp(decision.deadlineAt) : createdAt})`
+}
+
+function submissionRecord(payment: Payment, { interactionId, now }: PaymentOrder): AuditRecord {
+  const { consentId, customerId, status, rejectionReason: reason = null } = payment
+  const details = { consentId, customerId, status, reason }
+  return { actor: payment.clientId, action: 'payment.submitted', subject: payment.id, interactionId, details, now }
 }
 
 /** For people to read to each other over the telephone; at most 35 characters (NAT-S5). */

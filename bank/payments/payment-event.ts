@@ -1,11 +1,10 @@
-import type { Transaction } from '@bankside/service-kit/postgres'
-import { recordEvent } from '../events/record-event.ts'
+import type { NewEvent } from '../events/record-event.ts'
 import { formatMoney } from '../money.ts'
 import type { Payment } from './payment.ts'
 
 /** Tells of the state that a payment has just come to: `payment.held`, `payment.posted`, `payment.rejected`. */
-export async function recordPaymentEvent(tx: Transaction, payment: Payment, now: Date): Promise<void> {
-  await recordEvent(tx, {
+export function paymentEvent(payment: Payment): NewEvent {
+  return {
     type: `payment.${payment.status}`,
     subject: payment.id,
     clientId: payment.clientId,
@@ -19,6 +18,6 @@ export async function recordPaymentEvent(tx: Transaction, payment: Payment, now:
       currency: payment.amount.currency,
       creditorName: payment.creditor.name,
     },
-    now,
-  })
+    now: payment.statusUpdatedAt,
+  }
 }
