@@ -107,6 +107,7 @@ test('FAPI2-AZ-03 RAR-06 BCP-02 a request that was not pushed is answered with a
     assert.equal(answer.status, 400)
     assert.equal(answer.headers['location'], undefined)
     assert.match(answer.text, /This link does not work/)
+    assert.match(answer.text, /shared nothing and paid nothing/)
   }
 })
 

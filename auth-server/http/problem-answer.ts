@@ -19,7 +19,13 @@ export function answerProblem(ctx: Context, problem: Problem, { name, payment = 
   answerPage(ctx, page, problem.status)
 }
 
-const wordsOf = ({ title, whatHappened, whatToDo }: Words): Words => ({ title, whatHappened, whatToDo })
+/** These happen before anything is done. */
+const wordsOf = ({ title, whatHappened, whatToDo }: Words) => ({
+  title,
+  whatHappened,
+  didMoneyMove: 'Opening it shared nothing and paid nothing.',
+  whatToDo,
+})
 
 export function answerPage(ctx: Context, page: Html, status = 200): void {
   ctx.status = status
