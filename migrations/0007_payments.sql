@@ -50,6 +50,31 @@ begin
 end $$;
 create trigger payment_moves_forward before insert or update on payments.payment for each row execute function payments.payment_moves_forward();
 
+-- A payment is what a customer agreed to, whoever writes it: whoever inserts one cannot also authorise a consent, so a process
+-- that was taken over pays nobody but those who were to be paid. A payee without an account here is paid by way of the
+-- settlement account. Asked when the statement is done: it may be the one that consumes the consent, too.
+create function payments.payment_is_as_consented() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (
+    select from consents.consent c, ledger.account creditor
+    where c.consent_id = new.consent_id and c.status = 'COND' and c.kind = case new.channel when 'bank_api' then 'transfer' else 'domestic_payment' end
+      and (c.client_id, c.customer_id, c.debtor_account_id, c.amount_minor, c.currency, c.creditor_name, c.creditor_scheme_name, c.creditor_identification)
+        = (new.client_id, new.customer_id, new.debtor_account_id, new.amount_minor, new.currency,
+          new.creditor_name, new.creditor_scheme_name, new.creditor_identification)
+      and creditor.account_id = new.creditor_account_id
+      and case
+        when c.creditor_account_id is not null then creditor.account_id = c.creditor_account_id
+        when creditor.account_number is null and creditor.iban is null then creditor.kind = 'settlement' and creditor.currency = c.currency
+        when c.creditor_scheme_name = 'UK.OBIE.IBAN' then creditor.iban = upper(replace(c.creditor_identification, ' ', ''))
+        else creditor.sort_code || creditor.account_number = c.creditor_identification
+      end) then
+    raise exception 'payment % differs from its consent', new.payment_id
+      using errcode = '23514', constraint = 'payment_is_as_consented', table = 'payment', schema = 'payments';
+  end if;
+  return null;
+end $$;
+create trigger payment_is_as_consented after insert on payments.payment for each row execute function payments.payment_is_as_consented();
+
 -- RW-ID-*: the key is client, method, endpoint and header; requests are compared as canonical JSON.
 create table payments.idempotent_request (
   client_id     text not null references clients.client,

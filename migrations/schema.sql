@@ -947,6 +947,33 @@ exception when lock_not_available then
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.payment_is_as_consented()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (
+    select from consents.consent c, ledger.account creditor
+    where c.consent_id = new.consent_id and c.status = 'COND' and c.kind = case new.channel when 'bank_api' then 'transfer' else 'domestic_payment' end
+      and (c.client_id, c.customer_id, c.debtor_account_id, c.amount_minor, c.currency, c.creditor_name, c.creditor_scheme_name, c.creditor_identification)
+        = (new.client_id, new.customer_id, new.debtor_account_id, new.amount_minor, new.currency,
+          new.creditor_name, new.creditor_scheme_name, new.creditor_identification)
+      and creditor.account_id = new.creditor_account_id
+      and case
+        when c.creditor_account_id is not null then creditor.account_id = c.creditor_account_id
+        when creditor.account_number is null and creditor.iban is null then creditor.kind = 'settlement' and creditor.currency = c.currency
+        when c.creditor_scheme_name = 'UK.OBIE.IBAN' then creditor.iban = upper(replace(c.creditor_identification, ' ', ''))
+        else creditor.sort_code || creditor.account_number = c.creditor_identification
+      end) then
+    raise exception 'payment % differs from its consent', new.payment_id
+      using errcode = '23514', constraint = 'payment_is_as_consented', table = 'payment', schema = 'payments';
+  end if;
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.payment_moves_forward()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -981,6 +1008,8 @@ CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXEC
 CREATE CONSTRAINT TRIGGER entry_balances AFTER INSERT ON ledger.posting DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.entry_balances();
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
+
+CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_is_as_consented();
 
 CREATE TRIGGER payment_moves_forward BEFORE INSERT OR UPDATE ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
 
