@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runLoop } from './run-loop.ts'
+import { type Loop, runLoop } from './run-loop.ts'
 
 const clock = { now: () => new Date() }
 
-async function watch(work: () => Promise<number>, forMs: number, idleMs = 40) {
+async function watch(work: () => Promise<number>, forMs: number, { idleMs = 40, ...loop }: Partial<Loop> = {}) {
   const stopping = new AbortController()
   const seen: (number | string)[] = []
   const running = runLoop(
-    { name: 'test', idleMs, work },
+    { name: 'test', idleMs, ...loop, work },
     { clock, signal: stopping.signal, onRound: (_loop, done) => seen.push(done), onFault: (_loop, error) => seen.push(String(error)) },
   )
   await sleep(forMs)
@@ -35,6 +35,13 @@ test('while there is work it does not sleep; when there is none it does', async 
   assert.ok(seen.filter((done) => done === 0).length < 20, String(seen.length))
 })
 
+test('a loop that gathers waits for more after a round that did little, not after a full one', async () => {
+  let left = 500
+  const seen = await watch(async () => (left > 0 ? left-- && 5 : 1), 400, { gathers: { atLeast: 5, forMs: 100 } })
+  assert.equal(seen.filter((done) => done === 5).length, 500)
+  assert.ok(seen.filter((done) => done === 1).length <= 6, String(seen.length))
+})
+
 test('a stop waits for the present round and for nothing else', async () => {
   let finished = false
   const startedMs = performance.now()
@@ -45,7 +52,7 @@ test('a stop waits for the present round and for nothing else', async () => {
       return 0
     },
     20,
-    60_000,
+    { idleMs: 60_000 },
   )
   assert.ok(finished)
   assert.ok(performance.now() - startedMs < 5_000)

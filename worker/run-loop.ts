@@ -5,6 +5,11 @@ export type Loop = {
   readonly name: string
   /** How long it sleeps at most when there is nothing to do: how late it notices that there is. */
   readonly idleMs: number
+  /**
+   * For work that comes piece by piece and is cheaper together: after a round that did less than `atLeast`, more of it is
+   * waited for so long.
+   */
+  readonly gathers?: { readonly atLeast: number; readonly forMs: number }
   /** One round, bounded. @returns how much was done; nothing sends the loop to sleep. */
   readonly work: (now: Date) => Promise<number>
 }
@@ -24,10 +29,11 @@ const longestSleepAfterFaultMs = 30_000
 export async function runLoop(loop: Loop, { clock, signal, onRound, onFault }: LoopWatch): Promise<void> {
   let idleRounds = 0
   let faults = 0
+  let done = 0
   while (!signal.aborted) {
     const startedMs = performance.now()
     try {
-      const done = await loop.work(clock.now())
+      done = await loop.work(clock.now())
       onRound(loop, done, (performance.now() - startedMs) / 1000)
       faults = 0
       idleRounds = done > 0 ? 0 : idleRounds + 1
@@ -35,15 +41,18 @@ export async function runLoop(loop: Loop, { clock, signal, onRound, onFault }: L
       onFault(loop, error)
       faults++
     }
-    await rest(sleepMs(loop, idleRounds, faults), signal)
+    await rest(sleepMs(loop, { done, idleRounds, faults }), signal)
   }
 }
 
+type Lately = { readonly done: number; readonly idleRounds: number; readonly faults: number }
+
 /** A little at random, so that many workers do not ask all at once. */
-function sleepMs({ idleMs }: Loop, idleRounds: number, faults: number): number {
+function sleepMs({ idleMs, gathers }: Loop, { done, idleRounds, faults }: Lately): number {
   const randomness = 0.75 + Math.random() / 2
   if (faults > 0) return Math.min(idleMs * 2 ** faults, Math.max(idleMs, longestSleepAfterFaultMs)) * randomness
-  return idleRounds === 0 ? 0 : Math.min(firstSleepMs * 2 ** idleRounds, idleMs) * randomness
+  if (idleRounds === 0) return gathers !== undefined && done < gathers.atLeast ? gathers.forMs * randomness : 0
+  return Math.min(firstSleepMs * 2 ** idleRounds, idleMs) * randomness
 }
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {

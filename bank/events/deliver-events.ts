@@ -1,14 +1,14 @@
 import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
 import { type Event, eventRow, toEvent } from './event.ts'
-import { notifyCustomer } from './notify-customer.ts'
+import { notifyCustomers } from './notify-customers.ts'
 
 export type DeliveryOptions = {
   readonly now: Date
   /** At most so many deliveries, failed ones too. */
   readonly limit: number
-  /** May be called again for the same event: what it does must come to the same. */
-  readonly deliver?: (tx: Transaction, event: Event) => Promise<void>
+  /** Events of as many subjects. May be called again for the same ones: what it does must come to the same. */
+  readonly deliver?: (tx: Transaction, events: readonly Event[]) => Promise<void>
   readonly onFault?: (error: unknown, event: Event, outcome: 'again' | 'dead') => void
 }
 
@@ -41,15 +41,16 @@ export async function deliverEvents(database: Database, options: DeliveryOptions
 /** All or none: one that fails takes the others back with it, and the answer is undefined. */
 async function deliverTogether(
   database: Database,
-  { now, deliver = notifyCustomer }: DeliveryOptions,
+  { now, deliver = notifyCustomers }: DeliveryOptions,
   limit: number,
 ): Promise<number | undefined> {
   let failed = false
   try {
     return await transact(database, async (tx) => {
       const due = await takeDue(tx, now, limit)
+      if (due.length === 0) return 0
       failed = true
-      for (const event of due) await deliver(tx, event)
+      await deliver(tx, due)
       failed = false
       await markDelivered(tx, due, now)
       return due.length
@@ -62,7 +63,7 @@ async function deliverTogether(
 
 /** Each in a transaction of its own, so that one that fails is known and counted. */
 async function deliverOneByOne(database: Database, options: DeliveryOptions, limit: number): Promise<number> {
-  const { now, deliver = notifyCustomer } = options
+  const { now, deliver = notifyCustomers } = options
   let attempted = 0
   for (; attempted < limit; attempted++) {
     let taken: Event | undefined
@@ -71,7 +72,7 @@ async function deliverOneByOne(database: Database, options: DeliveryOptions, lim
         const due = await takeDue(tx, now, 1)
         taken = due[0]
         if (taken === undefined) return false
-        await deliver(tx, taken)
+        await deliver(tx, due)
         await markDelivered(tx, due, now)
         return true
       })
@@ -102,9 +103,8 @@ async function markDelivered(tx: Transaction, events: readonly Event[], now: Dat
     events.map(({ id }) => id),
     'text',
   )
-  if (events.length > 0)
-    await tx.query(sql.unsafe`
-      update events.event set delivered_at = ${sql.timestamp(now)}, next_attempt_at = null where event_id = any (${ids})`)
+  await tx.query(sql.unsafe`
+    update events.event set delivered_at = ${sql.timestamp(now)}, next_attempt_at = null where event_id = any (${ids})`)
 }
 
 /** In a transaction of its own: that of the delivery was rolled back. */

@@ -58,7 +58,7 @@ test('within a subject events are delivered in order, by however many workers', 
   const subjects = ['pay_a', 'pay_b', 'pay_c']
   for (let step = 0; step < 8; step++) for (const subject of subjects) await record(subject, `step.${step}`)
   const seen: Event[] = []
-  const deliver = async (_tx: unknown, event: Event) => void seen.push(event)
+  const deliver = async (_tx: unknown, events: readonly Event[]) => void seen.push(...events)
   // A worker that finds all that is left taken by others goes home; somebody comes back later.
   while (
     (await Promise.all([1, 2, 3, 4].map(() => deliverEvents(bank.worker, { now: noon, limit: 10, deliver })))).some((done) => done > 0)
@@ -72,8 +72,8 @@ test('within a subject events are delivered in order, by however many workers', 
 
 test('what fails is tried again later and later, holds up its own subject only, and is given up in the end', async () => {
   const [first, second, other] = [await record('pay_f', 'bad'), await record('pay_f', 'good'), await record('pay_g', 'good')]
-  const deliver = async (_tx: unknown, event: Event) => {
-    if (event.type === 'bad') throw new Error('nobody answers')
+  const deliver = async (_tx: unknown, events: readonly Event[]) => {
+    if (events.some(({ type }) => type === 'bad')) throw new Error('nobody answers')
   }
   const outcomes: string[] = []
   const round = (now: Date) =>
