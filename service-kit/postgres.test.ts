@@ -2,7 +2,18 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freePort } from './embedded-postgres.ts'
-import { type Database, openDatabase, reading, sql, sqlState, transact, violatedConstraint, z } from './postgres.ts'
+import {
+  type Database,
+  NotFoundError,
+  openDatabase,
+  outsideTransaction,
+  reading,
+  sql,
+  sqlState,
+  transact,
+  violatedConstraint,
+  z,
+} from './postgres.ts'
 import { openPrepared, type Prepared } from './prepared.ts'
 import { Unavailable } from './refusal.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
@@ -205,4 +216,75 @@ test('prepared: an idle connection that the server closes does not end the proce
   await administrator.end()
   await new Promise((done) => setTimeout(done, 100))
   assert.deepEqual(await prepared.query('one', 'select 1 as n'), [{ n: 1 }])
+})
+
+const counted = sql.type(z.object({ n: z.number() }))
+
+test('outside a transaction: the same rows, checks and types as inside one', async () => {
+  const all = z.object({
+    n: z.bigint(),
+    t: z.date(),
+    d: z.string(),
+    list: z.array(z.bigint()),
+    j: z.object({ a: z.number() }),
+    b: z.instanceof(Buffer),
+  })
+  const at = new Date('2026-11-21T09:00:00.123Z')
+  const query = sql.type(all)`
+    select ${12_345_678_901_234_567_890n}::numeric as n, ${sql.timestamp(at)} as t, date '2026-11-21' as d, array[1, 2]::numeric[] as list,
+      ${sql.jsonb({ a: 1 })} as j, ${sql.binary(Buffer.from('ab'))}::bytea as b`
+  assert.deepEqual(await outsideTransaction(database, (tx) => tx.one(query)), await transact(database, (tx) => tx.one(query)))
+  await outsideTransaction(database, async (tx) => {
+    assert.deepEqual(await tx.any(counted`select n from generate_series(1, ${3}) n`), [{ n: 1 }, { n: 2 }, { n: 3 }])
+    assert.deepEqual(await tx.anyFirst(counted`select n from unnest(${sql.array([4, 5], 'int4')}) n`), [4, 5])
+    assert.equal(await tx.oneFirst(counted`select 1 as n`), 1)
+    assert.equal(await tx.maybeOne(counted`select 1 as n where ${false}`), null)
+    assert.equal(await tx.exists(sql.unsafe`select from counter where id = ${1}`), true)
+    assert.equal(await tx.exists(sql.unsafe`select from counter where id = ${77}`), false)
+    await assert.rejects(tx.one(counted`select 1 as n where ${false}`), NotFoundError)
+    await assert.rejects(tx.maybeOne(counted`select n from generate_series(1, ${2}) n`), /more than one row/)
+    await assert.rejects(tx.one(sql.type(z.object({ n: z.string() }))`select ${1}::int as n`), /does not match its schema/)
+    await assert.rejects(tx.query(sql.unsafe`insert into counter values (${1}, 1)`), (error) => {
+      assert.equal(violatedConstraint(error), 'counter_has_one_row_per_id')
+      return !(error instanceof Unavailable)
+    })
+  })
+})
+
+test('outside a transaction: many share a connection, each has its own answer, and one that fails spoils no other', async () => {
+  const answers = await Promise.allSettled(
+    Array.from({ length: 60 }, (_, index) => outsideTransaction(database, (tx) => tx.oneFirst(counted`select 60 / (${index} % 7) as n`))),
+  )
+  for (const [index, answer] of answers.entries())
+    if (index % 7 === 0) assert.equal(answer.status === 'rejected' && sqlState(answer.reason), '22012')
+    else assert.equal(answer.status === 'fulfilled' && answer.value, Math.floor(60 / (index % 7)))
+})
+
+test('outside a transaction: a read does not wait behind a change that waits for a lock', async () => {
+  const locked = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  const holding = transact(database, async (tx) => {
+    await tx.query(sql.unsafe`update counter set n = n where id = 2`)
+    locked.resolve()
+    await release.promise
+  })
+  await locked.promise
+  const change = outsideTransaction(database, (tx) => tx.query(sql.unsafe`update counter set n = ${5} where id = 2`))
+  const read = () => outsideTransaction(database, (tx) => tx.oneFirst(counted`select n from counter where id = ${2}`))
+  assert.notEqual(await read(), 5)
+  release.resolve()
+  await Promise.all([holding, change])
+  assert.equal(await read(), 5)
+})
+
+test('outside a transaction: whatever was asked of a connection that is lost is unavailability, and the next one works', async () => {
+  const reads = Array.from({ length: 8 }, () => outsideTransaction(database, (tx) => tx.oneFirst(counted`select 1 as n, pg_sleep(${0.2})`)))
+  const end = outsideTransaction(database, (tx) =>
+    tx.query(sql.unsafe`select pg_terminate_backend(pid) from pg_stat_activity where pid = pg_backend_pid() and ${true}`),
+  )
+  const outcomes = await Promise.allSettled([...reads, end])
+  const refusals = outcomes.filter((outcome) => outcome.status === 'rejected')
+  assert.ok(refusals.length >= 1)
+  for (const { reason } of refusals) assert.ok(reason instanceof Unavailable, String(reason))
+  assert.equal(await outsideTransaction(database, (tx) => tx.oneFirst(counted`select 1 as n`)), 1)
 })

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import {
   createPool,
   createSqlTag,
@@ -9,12 +8,15 @@ import {
   type DatabaseTransactionConnection,
   type FragmentSqlToken,
   type Interceptor,
-  SlonikError,
 } from 'slonik'
+import { retryableStates, sqlState, unavailable } from './postgres-errors.ts'
+import { openPrepared } from './prepared.ts'
 import { Unavailable } from './refusal.ts'
+import { checkedRow, singleStatements, statementName } from './single-statements.ts'
 
 export { NotFoundError } from 'slonik'
 export { z } from 'zod'
+export { sqlState, unavailable, violatedConstraint } from './postgres-errors.ts'
 export type Database = DatabasePool
 /** Whatever changes state takes one of these first: only entry points open transactions. */
 export type Transaction = DatabaseTransactionConnection
@@ -28,17 +30,8 @@ export const sql = createSqlTag()
 /** slonik reads rows without looking at their schema; this makes the schema of every `sql.type` binding. */
 const checkRows: Interceptor = {
   name: 'check-rows',
-  transformRow: (context, query, row) => {
-    const checked = context.resultParser?.['~standard'].validate(row)
-    if (checked === undefined) return row
-    if (checked instanceof Promise || checked.issues) throw new Error(`a row does not match its schema: ${query.sql}`)
-    return checked.value as typeof row
-  },
+  transformRow: (context, query, row) => checkedRow(context.resultParser, row, query.sql) as typeof row,
 }
-
-/** More texts than all our processes have together: one that is put together anew each time must not fill PostgreSQL's memory. */
-const preparedTextsAtMost = 500
-const preparedNames = new Map<string, string>()
 
 /**
  * Names each text, so that every connection parses and plans it once: for our joins that is three quarters of what they
@@ -47,12 +40,8 @@ const preparedNames = new Map<string, string>()
 const prepareStatements: Interceptor = {
   name: 'prepare-statements',
   transformQuery: (_context, query) => {
-    if (query.values.length === 0) return query
-    const known = preparedNames.get(query.sql)
-    if (known === undefined && preparedNames.size >= preparedTextsAtMost) return query
-    const name = known ?? `q${preparedNames.size + 1}`
-    if (known === undefined) preparedNames.set(query.sql, name)
-    return { ...query, name }
+    const name = statementName(query)
+    return name === undefined ? query : { ...query, name }
   },
 }
 
@@ -75,8 +64,8 @@ export type DatabaseOptions = { readonly maxConnections?: number; readonly conne
  *
  * @throws {Unavailable} when the database cannot be reached: the pool asks it for its types first.
  */
-export function openDatabase(connectionString: string, options: DatabaseOptions = {}): Promise<Database> {
-  return reading(
+export async function openDatabase(connectionString: string, options: DatabaseOptions = {}): Promise<Database> {
+  const pool = await reading(
     createPool(connectionString, {
       maxPoolSize: options.maxConnections ?? 10,
       connectionTimeout: options.connectTimeoutMs ?? 5_000,
@@ -91,10 +80,18 @@ export function openDatabase(connectionString: string, options: DatabaseOptions 
       resetConnection: async () => {},
     }),
   )
+  const prepared = openPrepared(connectionString, { ...options, maxConnections: singleStatementConnections })
+  const database = { ...pool, end: async () => void (await Promise.all([pool.end(), prepared.end()])) }
+  withoutTransaction.set(database, singleStatements(prepared))
+  return database
 }
 
+/** Beside the pool, and opened when {@link outsideTransaction} needs them. */
+const singleStatementConnections = 5
+const withoutTransaction = new WeakMap<Database, Transaction>()
+
 /** A new connection costs a process, and its plans: quiet seconds between requests must not throw them away. */
-export const idleTimeoutMs = 600_000
+const idleTimeoutMs = 600_000
 
 const transactionAttempts = 5
 
@@ -145,14 +142,14 @@ async function onConnection<Result>(database: Database, work: (connection: Datab
 /**
  * For reads, and for a change that is one statement: each statement sees what is committed when it begins, as it would in a
  * transaction at READ COMMITTED, and is whole by itself. A transaction would only add two round trips. Whatever changes
- * state by more than one statement goes through {@link transact}.
+ * state by more than one statement goes through {@link transact}, and so does what needs more than the query methods.
  *
  * @throws {Unavailable} as {@link transact}.
  */
 export async function outsideTransaction<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-  refuseWhenCrowded(database)
-  // Such work uses the query methods only, and those a connection and a transaction have in common.
-  return reading(onConnection(database, (connection) => work(connection as unknown as Transaction)))
+  const statements = withoutTransaction.get(database)
+  if (statements === undefined) throw new Error('a database that openDatabase did not open')
+  return work(statements)
 }
 
 function refuseWhenCrowded(database: Database): void {
@@ -166,42 +163,4 @@ export async function reading<Result>(work: Promise<Result>): Promise<Result> {
   } catch (error) {
     throw unavailable(error) ?? error
   }
-}
-
-const retryableStates = new Set(['40001', '40P01'])
-
-/** Classes and codes of PostgreSQL (appendix A) that say "not now": connections, resources, operator, read-only. */
-export function unavailable(error: unknown): Unavailable | undefined {
-  const state = sqlState(error)
-  const lost = state === undefined && causes(error).some(isConnectionError)
-  const refusing = state !== undefined && (/^(08|53|57|58)/.test(state) || state === '25006' || retryableStates.has(state))
-  return lost || refusing ? new Unavailable('the database does not answer now', { cause: error }) : undefined
-}
-
-const lostConnections = new Set([
-  'ConnectionError',
-  'BackendTerminatedError',
-  'BackendTerminatedUnexpectedlyError',
-  'IdleTransactionTimeoutError',
-])
-
-function isConnectionError(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code
-  if (typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_|EHOST|ENET)/.test(code)) return true
-  return error instanceof SlonikError && lostConnections.has(error.constructor.name)
-}
-
-/** Name of the constraint that an error reports as violated. Code maps constraint names, never message text. */
-export function violatedConstraint(error: unknown): string | undefined {
-  return causes(error).find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)?.constraint
-}
-
-export function sqlState(error: unknown): string | undefined {
-  return causes(error).find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)?.code
-}
-
-function causes(error: unknown): unknown[] {
-  const found: unknown[] = []
-  for (let cause = error; cause instanceof Error && found.length < 8; cause = cause.cause) found.push(cause)
-  return found
 }

@@ -1,57 +1,81 @@
 import pg from 'pg'
-import { idleTimeoutMs, unavailable } from './postgres.ts'
+import { openPipelinedConnection, type PipelinedConnection } from './pipelined-connection.ts'
+import { Unavailable } from './refusal.ts'
 
-/** Prepared statements on `pg`, for the few queries that run with every request. One statement each, no transactions. */
+/** Prepared statements on `pg`, for the queries that run with every request. One statement each, no transactions. */
 export type Prepared = {
   /**
-   * @param name Names the text on each connection: one name, one text, for the life of the process.
+   * @param name Names the text on each connection: one name, one text, for the life of the process. Without one, it is parsed each time.
    * @throws {Unavailable} when the database cannot be reached or does not answer in time.
    */
-  query<Row extends object>(name: string, text: string, values?: readonly unknown[]): Promise<Row[]>
+  query<Row extends object>(name: string | undefined, text: string, values?: readonly unknown[]): Promise<Row[]>
   end(): Promise<void>
 }
 
 export type PreparedOptions = { readonly maxConnections?: number; readonly connectTimeoutMs?: number; readonly statementTimeoutMs?: number }
 
+/** Reads never wait for each other, nor for the disk: a few connections carry them all, and the fewer the less each costs. */
+const readingConnections = 2
+/** Whoever would wait behind so many is better served by another process. */
+const unansweredAtMost = 500
+const keepAliveAfterMs = 10_000
+
+/**
+ * Opens connections as they are needed. Reads share some, whatever writes has the others: it waits for the disk and perhaps
+ * for a lock, and nobody should wait behind it who need not.
+ */
 export function openPrepared(connectionString: string, options: PreparedOptions = {}): Prepared {
-  const pool = new pg.Pool({
+  const { maxConnections = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 15_000 } = options
+  const settings: pg.ClientConfig = {
     connectionString,
-    max: options.maxConnections ?? 10,
-    idleTimeoutMillis: idleTimeoutMs,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
-    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveAfterMs,
     types: { getTypeParser },
-  })
-  // An idle connection that breaks is replaced at the next query; without a listener it would end the process.
-  pool.on('error', () => {})
+  }
+  const readers = openLane(settings, Math.min(readingConnections, maxConnections))
+  const writers = maxConnections > readingConnections ? openLane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
   return {
-    async query<Row extends object>(name: string, text: string, values: readonly unknown[] = []) {
-      if ((texts.get(name) ?? text) !== text) throw new Error(`two texts for the prepared statement ${name}`)
-      texts.set(name, text)
-      try {
-        return await run<Row>(pool, { name, text, values: [...values] })
-      } catch (error) {
-        throw unavailable(error) ?? error
-      }
+    async query<Row extends object>(name: string | undefined, text: string, values: readonly unknown[] = []) {
+      if (name !== undefined) claimName(texts, name, text)
+      const lane = /^\s*select\s/i.test(text) ? readers : writers
+      return lane.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
     },
-    end: () => pool.end(),
+    end: async () => {
+      await Promise.all([readers, writers].map((lane) => lane.end()))
+    },
   }
 }
 
-/** `pool.query` would throw the connection away after any error, also after one that only says that a row exists already. */
-async function run<Row extends object>(pool: pg.Pool, query: pg.QueryConfig): Promise<Row[]> {
-  const client = await pool.connect()
-  let broken = true
-  try {
-    const { rows } = await client.query<Row>(query)
-    broken = false
-    return rows
-  } catch (error) {
-    broken = !(error instanceof pg.DatabaseError) || error.severity !== 'ERROR'
-    throw error
-  } finally {
-    client.release(broken)
+function claimName(texts: Map<string, string>, name: string, text: string): void {
+  const known = texts.get(name)
+  if (known === undefined) texts.set(name, text)
+  else if (known !== text) throw new Error(`two texts for the prepared statement ${name}`)
+}
+
+type Lane = { readonly free: () => PipelinedConnection; readonly end: () => Promise<void> }
+
+/** So many connections, opened when all there are have something to do. One that is lost is replaced when the next is needed. */
+function openLane(settings: pg.ClientConfig, atMost: number): Lane {
+  let connections: PipelinedConnection[] = []
+  return {
+    free() {
+      if (connections.some((connection) => connection.isLost())) connections = connections.filter((connection) => !connection.isLost())
+      const fewest = Math.min(...connections.map((connection) => connection.unanswered()))
+      const freest = connections.find((connection) => connection.unanswered() === fewest)
+      if (freest !== undefined && (fewest === 0 || connections.length >= atMost)) {
+        if (fewest >= unansweredAtMost) throw new Unavailable('too many statements wait for an answer')
+        return freest
+      }
+      const another = openPipelinedConnection(settings)
+      connections.push(another)
+      return another
+    },
+    end: async () => {
+      await Promise.all(connections.map((connection) => connection.end()))
+    },
   }
 }
 
@@ -62,6 +86,23 @@ const parsers = new Map<number, (text: string) => unknown>([
   [pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text)],
   [pg.types.builtins.DATE, (text) => text],
 ])
+
+/** OIDs of the array types of those. */
+const arrayTypes = { int8: 1016, numeric: 1231, timestamptz: 1185, date: 1182, text: 1009 } as const
+const elementsAsText = pg.types.getTypeParser(arrayTypes.text as number, 'text') as (text: string) => (string | null)[]
+const arrayOf = (parse: (text: string) => unknown) => (text: string) =>
+  elementsAsText(text).map((element) => (element === null ? null : parse(element)))
+parsers
+  .set(arrayTypes.int8, arrayOf(BigInt))
+  .set(arrayTypes.numeric, arrayOf(BigInt))
+  .set(
+    arrayTypes.timestamptz,
+    arrayOf((text) => new Date(text)),
+  )
+  .set(
+    arrayTypes.date,
+    arrayOf((text) => text),
+  )
 
 const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') =>
   (format === 'binary' ? undefined : parsers.get(oid)) ?? pg.types.getTypeParser(oid, format as 'text')
