@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
 import { sql, transact } from '@bankside/service-kit/postgres'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { refusal } from './testing/authorise.ts'
 import { exchange } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
@@ -124,6 +124,26 @@ test('FAPI2-CR-08 of two registered keys with one kid the right one is found', a
     const client_assertion = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'same' }).sign(privateKey)
     assert.equal((await twin.token({ ...cc, client_assertion })).status, 200)
   }
+})
+
+test('FAPI2-CR-02 a client that named no algorithm signs with any of its keys, and still not with RS256', async () => {
+  const rsa = await generateKeyPair('PS256', { extractable: true })
+  const [elliptic, asRs256] = [
+    await generateKeyPair('ES256', { extractable: true }),
+    await importJWK(await exportJWK(rsa.privateKey), 'RS256'),
+  ]
+  const keys = [
+    { ...(await exportJWK(elliptic.publicKey)), kid: 'elliptic', use: 'sig' },
+    { ...(await exportJWK(rsa.publicKey)), kid: 'rsa', use: 'sig' },
+  ]
+  const either = await ThirdParty.register(server, 'either', { metadata: { token_endpoint_auth_signing_alg: undefined, jwks: { keys } } })
+  const signed = async (alg: string, kid: string, key: Parameters<SignJWT['sign']>[0]) => {
+    const claims = { iss: 'either', sub: 'either', aud: server.issuer, jti: random(), iat: now(), exp: now() + 60 }
+    return (await either.token({ ...cc, client_assertion: await new SignJWT(claims).setProtectedHeader({ alg, kid }).sign(key) })).status
+  }
+  assert.equal(await signed('ES256', 'elliptic', elliptic.privateKey), 200)
+  assert.equal(await signed('PS256', 'rsa', rsa.privateKey), 200)
+  assert.equal(await signed('RS256', 'rsa', asRs256), 401)
 })
 
 test('FAPI2-AS-03 FAPI2-AS-06 FAPI2-AZ-04 no authentication, a secret or another way than registered is refused', async () => {

@@ -57,8 +57,9 @@ type Rule = (metadata: ClientMetadata, policy: Policy) => readonly string[]
 
 const rules: readonly Rule[] = [
   (metadata, { clientAuthentication }) => oneOf(metadata, 'token_endpoint_auth_method', clientAuthentication),
+  // Without one, a client may sign with any key it registered: none is of another algorithm.
   (metadata, { signingAlgorithms: allowed }) =>
-    metadata['token_endpoint_auth_method'] === 'private_key_jwt' ? oneOf(metadata, 'token_endpoint_auth_signing_alg', allowed) : [],
+    metadata['token_endpoint_auth_signing_alg'] === undefined ? [] : oneOf(metadata, 'token_endpoint_auth_signing_alg', allowed),
   certificateSubject,
   senderConstraint,
   (metadata, { grantTypes }) => allOf(metadata, 'grant_types', grantTypes),

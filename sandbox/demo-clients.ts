@@ -101,10 +101,8 @@ export function metadataOf(
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     response_types: ['code'],
     token_endpoint_auth_method: client.authentication,
-    ...(client.authentication === 'private_key_jwt'
-      ? // The first key of its file, which is what a program that reads sandbox.json takes.
-        { token_endpoint_auth_signing_alg: keys[0]?.alg }
-      : { tls_client_auth_subject_dn: subjectDistinguishedName(client.organisation) }),
+    // No algorithm is named: whichever key of its file a program takes, the client may sign with it.
+    ...(client.authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectDistinguishedName(client.organisation) }),
     ...(client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
     require_pushed_authorization_requests: true,
     id_token_signed_response_alg: client.signingAlgorithm,
