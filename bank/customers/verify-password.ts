@@ -1,7 +1,9 @@
 import { type Database, sql, transact, z } from '@bankside/service-kit/postgres'
 import type { CustomerId } from '../ids.ts'
-import { matchesPassword } from './passwords.ts'
+import { matchesPassword, unlessFlooded } from './passwords.ts'
 import { giveBackAttempt, normaliseUsername, reserveAttempt } from './sign-in-attempts.ts'
+
+export type PasswordAttempt = { readonly username: string; readonly password: string; readonly now: Date }
 
 /** The same for a wrong password and an unknown name. */
 export type PasswordResult =
@@ -14,11 +16,13 @@ const customerRow = z.object({ customer_id: z.templateLiteral(['cus_', z.string(
 /**
  * The first factor. Opens transactions of its own, so that no connection waits while a password is hashed, and so that an
  * attempt counts whatever becomes of the request. Acceptance alone resets nothing: the second factor does.
+ *
+ * @throws {Unavailable} without counting, when more wait than can be checked soon.
  */
-export async function verifyPassword(
-  database: Database,
-  { username, password, now }: { readonly username: string; readonly password: string; readonly now: Date },
-): Promise<PasswordResult> {
+export const verifyPassword = (database: Database, attempt: PasswordAttempt): Promise<PasswordResult> =>
+  unlessFlooded(() => verified(database, attempt))
+
+async function verified(database: Database, { username, password, now }: PasswordAttempt): Promise<PasswordResult> {
   const { attempt, customer } = await transact(database, async (tx) => ({
     attempt: await reserveAttempt(tx, { username, now }),
     customer: await tx.maybeOne(sql.type(customerRow)`
