@@ -41,11 +41,11 @@ type Plain = Row & {
   readonly handle: (call: Call) => Promise<Reply>
 }
 /**
- * A POST that a client may repeat under one key: `create` runs once, `render` each time, so that a repeat shows the current
- * state of the same resource (RW-ID-03).
+ * A POST that a client may repeat under one key: `create` runs once, `render` for each repeat, so that it shows the current
+ * state of the same resource (RW-ID-03). It renders the first answer too, unless `create` could without reading again.
  */
 type Idempotent = Row & {
-  readonly create: (call: Call) => Promise<{ readonly resourceId: string }>
+  readonly create: (call: Call) => Promise<{ readonly resourceId: string; readonly reply?: Reply }>
   readonly render: (call: Call, resourceId: string) => Promise<Reply>
 }
 export type Route = Plain | Idempotent

@@ -94,7 +94,8 @@ async function answerWithin(tx: Transaction, { api, route, request, idempotencyK
   const outcome = await once(tx, { clientId, method: route.method, endpoint, key: idempotencyKey, request: call.body, now: call.now }, () =>
     route.create(call),
   )
-  return route.render(call, 'replayed' in outcome ? outcome.replayed : outcome.resourceId)
+  if ('replayed' in outcome) return route.render(call, outcome.replayed)
+  return outcome.reply ?? route.render(call, outcome.resourceId)
 }
 
 async function decide(tx: Transaction, route: Route, { token, parameters, body, now }: Request): Promise<Call['access']> {

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from '@bankside/service-kit/postgres'
 import { refuse } from '../refusal.ts'
-import type { Consent } from './consent.ts'
+import type { Consent, PaymentConsent } from './consent.ts'
 import { consentColumns, consentRow, toConsent } from './consent-row.ts'
 
 /**
@@ -32,6 +32,19 @@ export async function readConsent(tx: Transaction, consentId: string): Promise<C
 export async function lockAnyConsent(tx: Transaction, consentId: string): Promise<Consent | undefined> {
   await tx.query(sql.unsafe`select from consents.consent where consent_id = ${consentId} for no key update`)
   return readConsent(tx, consentId)
+}
+
+/**
+ * The same in one statement, for a consent that has no accounts to read: one for a payment.
+ *
+ * @throws {Refusal} `consent_not_found`, `consent_not_yours`, `consent_not_authorised` for an account-access consent.
+ */
+export async function lockPaymentConsent(tx: Transaction, sought: ConsentSought): Promise<PaymentConsent> {
+  const row = await tx.maybeOne(sql.type(consentRow)`
+    select ${consentColumns} from consents.consent c where c.consent_id = ${sought.consentId} for no key update of c`)
+  const consent = checkOwner(row === null ? undefined : toConsent(row), sought)
+  if (consent.kind === 'account_access') refuse('consent_not_authorised', 'the consent is not for a payment')
+  return consent
 }
 
 function checkOwner(consent: Consent | undefined, { clientId }: ConsentSought): Consent {

@@ -3,7 +3,7 @@ import type { AccountId, CustomerId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import type { PaymentConsent } from './consent.ts'
 import { unusedPaymentPeriodMs } from './expire-consents.ts'
-import { type ConsentSought, lockConsent } from './get-consent.ts'
+import { type ConsentSought, lockPaymentConsent } from './get-consent.ts'
 
 declare const authorised: unique symbol
 /** Proof, made only by {@link lockAuthorisedConsent}, that a customer authorised this payment and that it is held for this transaction. */
@@ -19,8 +19,7 @@ export async function lockAuthorisedConsent(
   tx: Transaction,
   { now, ...sought }: ConsentSought & { readonly now: Date },
 ): Promise<AuthorisedConsent> {
-  const consent = await lockConsent(tx, sought)
-  if (consent.kind === 'account_access') refuse('consent_not_authorised', 'the consent is not for a payment')
+  const consent = await lockPaymentConsent(tx, sought)
   if (consent.status === 'COND') refuse('consent_already_used', 'the consent was used for a payment already')
   const { customerId, debtorAccountId, grantId, authorisedAt } = consent
   if (authorisedAt !== undefined && now.getTime() - authorisedAt.getTime() >= unusedPaymentPeriodMs)

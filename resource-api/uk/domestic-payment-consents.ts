@@ -59,7 +59,7 @@ export async function findPaymentConsent({ tx, access }: Call, consentId: string
   return consent
 }
 
-export const sentWith = ({ request }: PaymentConsent): ConsentRequest => request as ConsentRequest
+export const sentWith = ({ request }: Pick<PaymentConsent, 'request'>): ConsentRequest => request as ConsentRequest
 
 function renderConsent(call: Call, status: 200 | 201, consent: PaymentConsent): Reply {
   const { Data: sent, Risk } = sentWith(consent)

@@ -9,22 +9,23 @@ import { domesticPaymentRequest } from './payment-schemas.ts'
 import { dateTime, ukReply, ukUrl, withoutUndefined } from './reply.ts'
 
 /** POST /domestic-payments */
-export async function createDomesticPayment({ tx, access, body, interactionId, now }: Call): Promise<{ resourceId: string }> {
+export async function createDomesticPayment(call: Call): Promise<{ resourceId: string; reply: Reply }> {
+  const { tx, access, body, interactionId, now } = call
   const { ConsentId } = parseBody(domesticPaymentRequest, body, dottedPath).Data
   // As it was sent, not as it was parsed: the bank compares every leaf with the consent (PIS-13).
   const { Data, Risk } = body as { Data: { Initiation: unknown }; Risk: unknown }
   const initiation = { Initiation: Data.Initiation, Risk }
   const payment = await submitPayment(tx, { access, consentId: ConsentId, channel: 'uk_v4', initiation, interactionId, now })
-  return { resourceId: payment.id }
+  return { resourceId: payment.id, reply: await renderPayment(call, 201, payment, sentWith({ request: payment.agreed })) }
 }
 
 export async function renderCreatedPayment(call: Call, paymentId: string): Promise<Reply> {
-  return renderPayment(call, 201, paymentId)
+  return findAndRender(call, 201, paymentId)
 }
 
 /** GET /domestic-payments/{DomesticPaymentId} */
 export async function readDomesticPayment(call: Call): Promise<Reply> {
-  return renderPayment(call, 200, call.parameters['paymentId'] ?? '')
+  return findAndRender(call, 200, call.parameters['paymentId'] ?? '')
 }
 
 /** The consent that a request body names, for the access decision; what is wrong with it is said when the body is checked. */
@@ -33,10 +34,13 @@ export function consentNamedIn(body: unknown): string | undefined {
   return typeof named === 'string' ? named : undefined
 }
 
-async function renderPayment(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
+async function findAndRender(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
   const payment = await getPayment(call.tx, { paymentId, clientId: call.access.clientId })
-  const consent = await findPaymentConsent(call, payment.consentId)
-  const { ReadRefundAccount, Initiation } = sentWith(consent).Data
+  return renderPayment(call, status, payment, sentWith(await findPaymentConsent(call, payment.consentId)))
+}
+
+async function renderPayment(call: Call, status: 200 | 201, payment: Payment, agreed: ReturnType<typeof sentWith>): Promise<Reply> {
+  const { ReadRefundAccount, Initiation } = agreed.Data
   const Data = withoutUndefined({
     DomesticPaymentId: payment.id,
     ConsentId: payment.consentId,
