@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
 import { answerErrors } from './http/answer-errors.ts'
+import type { CookieSignatures } from './http/cookie-signatures.ts'
 import type { Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
@@ -41,7 +42,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Readonly
   const listen = (listener: Listener, origin: string): Handler => {
     const app = new Koa<State>()
     // The library signs its cookies with the app's keys and reads them with its own.
-    app.keys = provider.keys as string[]
+    app.keys = provider.keys as unknown as CookieSignatures
     app.use(requestLog({ ...dependencies, listener }))
     app.use(securityHeaders)
     app.use(answerErrors(metrics))
@@ -55,7 +56,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Readonly
   return { issuer: listen('issuer', config.ISSUER), mtls: listen('mtls', config.MTLS_ISSUER) }
 }
 
-async function securityHeaders(ctx: Context, next: Next): Promise<void> {
-  await setSecurityHeaders(ctx as Koa.Context)
-  await next()
+function securityHeaders(ctx: Context, next: Next): Promise<void> {
+  setSecurityHeaders(ctx as Koa.Context)
+  return next()
 }

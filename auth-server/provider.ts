@@ -10,6 +10,7 @@ import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.
 import { signingAlgorithms } from './client-policy.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
+import { cookieSignatures } from './http/cookie-signatures.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
 import { detailsForAccessToken, detailsForCode } from './intents/granted-details.ts'
@@ -17,6 +18,7 @@ import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
 import { protocolErrors } from './protocol-errors.ts'
 import { createAdapter } from './storage/adapter.ts'
+import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { useIdentifier } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
@@ -34,11 +36,12 @@ export type ProviderDependencies = {
 
 /** oidc-provider as this bank runs it. What is not on here is neither served nor advertised. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, prepared } = dependencies
+  const { config, prepared, clock } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(prepared, issuer, identifier, expiresAt))
+  writeSessionsSeldom(provider, clock)
   return provider
 }
 
@@ -75,7 +78,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     },
     discovery: additionalMetadata(config.MTLS_ISSUER),
     cookies: {
-      keys: secrets.cookie_keys,
+      keys: cookieSignatures(secrets.cookie_keys),
       names: { session: '__Host-bankside_session', interaction: '__Secure-bankside_interaction', resume: '__Secure-bankside_resume' },
       long: { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
       short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },

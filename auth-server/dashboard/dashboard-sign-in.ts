@@ -1,11 +1,11 @@
 import { secondFactorPage } from '@bankside/consent-ui/second-factor'
 import { signInPage } from '@bankside/consent-ui/sign-in'
-import { transact } from '@bankside/service-kit/postgres'
+import { outsideTransaction } from '@bankside/service-kit/postgres'
 import type { AuthServerDependencies } from '../app.ts'
 import { readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context } from '../http/request-context.ts'
-import { claimPage, type Journey, keepJourney, openJourney, pageNumberOf, pageToken } from '../interactions/journey.ts'
+import { beginJourney, claimPage, type Journey, keepJourney, pageNumberOf, pageToken, touchJourney } from '../interactions/journey.ts'
 import { submitSecondFactor, submitSignIn } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
 import { beginSession, signInId } from './dashboard-session.ts'
@@ -20,8 +20,11 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
   /** A way through sign-in leads to a session once: whoever comes back to one that did, or knows its cookie, begins anew. */
   async function open(ctx: Context, now: Date, begin: 'unless begun' | 'anew' = 'unless begun'): Promise<Journey & { uid: string }> {
     const uid = journeyOf(signInId(ctx, { begin }) ?? '')
-    const journey = await transact(database, (tx) =>
-      openJourney(tx, { interactionUid: uid, begin: async () => ({ step: 'sign_in' }), now }),
+    const journey = await outsideTransaction(
+      database,
+      async (tx) =>
+        (await touchJourney(tx, { interactionUid: uid, now })) ??
+        (await beginJourney(tx, { interactionUid: uid, state: { step: 'sign_in' }, now })),
     )
     return journey.state.step === 'finished' ? open(ctx, now, 'anew') : { uid, ...journey }
   }
@@ -42,7 +45,7 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
     const uid = journeyOf(signInId(ctx, { begin: 'never' }) ?? '')
     const now = clock.now()
     const pageNumber = pageNumberOf(formKey, uid, form.one('page_token'))
-    const journey = pageNumber && (await transact(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
+    const journey = pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
     if (!journey || journey.state.step === 'finished' || journey.state.step === 'ended')
       return answerProblem(ctx, problems.oldPage, { backHref: signInPath })
     const signingIn = { journey, consent: undefined, requestId: ctx.state.requestId, now }
@@ -50,7 +53,7 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
       journey.state.step === 'second_factor'
         ? await submitSecondFactor(database, signingIn, form, { dataKey, next: 'finished' })
         : await submitSignIn(database, signingIn, form)
-    await transact(database, (tx) => keepJourney(tx, { interactionUid: uid, pageNumber: journey.pageNumber, state: next }))
+    await outsideTransaction(database, (tx) => keepJourney(tx, { interactionUid: uid, pageNumber: journey.pageNumber, state: next }))
     if (next.step === 'finished' && next.customerId !== undefined) await beginSession(ctx, database, next.customerId, now)
     if (next.step === 'finished' || next.step === 'ended')
       metrics.journeys.inc({ kind: 'dashboard', outcome: next.ended?.reason ?? 'signed_in' })

@@ -1,34 +1,32 @@
-import type { Interaction, InteractionResults, Provider, Session } from 'oidc-provider'
+import type { Interaction, InteractionResults, Session } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
 import type { JourneyState } from './journey.ts'
 import type { Visit } from './visit.ts'
 
-type Finishing = { readonly provider: Provider; readonly metrics: AuthServerMetrics }
-
 /** Back to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again. */
 export async function finishJourney(
   ctx: Context,
-  { interaction, kind }: Visit,
+  { interaction, session, kind }: Visit,
   state: JourneyState,
-  { provider, metrics }: Finishing,
+  { metrics }: { readonly metrics: AuthServerMetrics },
 ): Promise<void> {
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
-  const session = await provider.Session.get(ctx as never)
   // When the journey began, and now: somebody may have signed in in another tab meanwhile.
   const known = [interaction.session?.accountId, session.accountId].filter((customer) => customer !== undefined)
   if (state.customerId !== undefined && known.some((customer) => customer !== state.customerId))
     await forgetOtherCustomer(interaction, session)
+  interaction.result = resultOf(state)
+  await interaction.persist()
   ctx.status = 303
-  ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, resultOf(state), { mergeWithLastSubmission: false }))
+  ctx.redirect(interaction.returnTo)
 }
 
 /** Somebody else had a session in this browser: it ends, or the library would ask by a page with a script whether it should. */
 async function forgetOtherCustomer(interaction: Interaction, session: Session): Promise<void> {
   await session.destroy()
   interaction.session = undefined
-  await interaction.persist()
 }
 
 function resultOf({ ended, customerId, authenticatedAt, grantId }: JourneyState): InteractionResults {

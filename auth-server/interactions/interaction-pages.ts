@@ -5,7 +5,7 @@ import type { AuthServerDependencies } from '../app.ts'
 import { type Form, noForm, readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
-import { setContentSecurityPolicy } from '../http/security-headers.ts'
+import { allowFormsTo } from '../http/security-headers.ts'
 import { showAnswered } from './answered-journey.ts'
 import { submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
@@ -14,7 +14,7 @@ import { finishJourney } from './finish-journey.ts'
 import { claimPage, type JourneyState, keepJourney, pageNumberOf } from './journey.ts'
 import { renderStep } from './journey-pages.ts'
 import { submitSecondFactor, submitSignIn } from './sign-in-step.ts'
-import { findVisit, journeys, type Visit } from './visit.ts'
+import { findArrival, journeys, openVisit, type Visit, visitOn } from './visit.ts'
 
 /** What every part of a journey works with. */
 export type JourneyDependencies = AuthServerDependencies & { readonly provider: Provider }
@@ -41,12 +41,12 @@ function actOf({ state, method }: Context) {
 
 async function show(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
   const { database, config, provider } = dependencies
-  const visit = await findVisit(ctx, provider, dependencies)
+  const visit = await openVisit(database, await findArrival(ctx, provider, dependencies))
   const { state } = visit.journey
   if (isGone(visit)) await outsideTransaction(database, (tx) => keep(tx, visit, endedBy(state, 'consent_not_found')))
   if (state.step === 'ended' || isGone(visit)) return showEnd(ctx, visit, state.ended?.reason ?? 'consent_not_found')
   if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
-  await setContentSecurityPolicy(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
+  allowFormsTo(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
   answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_key)))
 }
 
@@ -54,23 +54,24 @@ async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<
   const { database, config, provider } = dependencies
   const form = await readForm(ctx, config.ISSUER)
   if (form === undefined) return
-  const found = await findVisit(ctx, provider, dependencies)
-  const { uid } = found.interaction
+  const arrival = await findArrival(ctx, provider, dependencies)
+  const { uid } = arrival.interaction
   const pageNumber = pageNumberOf(config.SECRETS.form_key, uid, form.one('page_token'))
   const journey =
-    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: found.now })))
+    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: arrival.now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
-  const visit: Visit = { ...found, journey }
+  const visit = await visitOn(database, arrival, journey)
   const next = await reached(dependencies, visit, form)
-  await outsideTransaction(database, (tx) => keep(tx, visit, next))
+  // A decision is kept with the consent, in one transaction.
+  if (next.grantId === undefined) await outsideTransaction(database, (tx) => keep(tx, visit, next))
   if (next.step === 'finished') return finishJourney(ctx, visit, next, dependencies)
   ctx.status = 303
   ctx.redirect(ctx.path)
 }
 
 async function leave(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
-  const visit = await findVisit(ctx, dependencies.provider, dependencies)
+  const visit = await openVisit(dependencies.database, await findArrival(ctx, dependencies.provider, dependencies))
   const { state } = visit.journey
   if (state.ended === undefined) return answerProblem(ctx, problems.oldPage, { backHref: ctx.path.replace(/\/leave$/, '') })
   return finishJourney(ctx, visit, state, dependencies)

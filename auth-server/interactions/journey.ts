@@ -41,20 +41,26 @@ const journeyRow = z.object({ page_number: z.number(), state: journeyState })
 
 const expiry = (now: Date) => sql.timestamp(new Date(now.getTime() + idleSeconds * 1000))
 
-/** The journey of an interaction, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
-export async function openJourney(
+/** The journey of an interaction, unless it has not begun or was idle for too long. Looking at a page keeps it from idling. */
+export async function touchJourney(
   tx: Transaction,
-  { interactionUid, begin, now }: { interactionUid: string; begin: () => Promise<JourneyState>; now: Date },
-): Promise<Journey> {
-  const hash = sql.binary(handleHash(interactionUid))
+  { interactionUid, now }: { interactionUid: string; now: Date },
+): Promise<Journey | undefined> {
   const open = await tx.maybeOne(sql.type(journeyRow)`
     update oidc.journey set expires_at = case when state->>'step' = 'ended' then expires_at else ${expiry(now)} end
-    where journey_hash = ${hash} and expires_at > ${sql.timestamp(now)}
+    where journey_hash = ${sql.binary(handleHash(interactionUid))} and expires_at > ${sql.timestamp(now)}
     returning page_number, state`)
-  if (open !== null) return toJourney(open)
+  return open === null ? undefined : toJourney(open)
+}
+
+/** Begins a journey, anew if there was one that ran out. Of two that begin the same at once, both get the one that was first. */
+export async function beginJourney(
+  tx: Transaction,
+  { interactionUid, state, now }: { interactionUid: string; state: JourneyState; now: Date },
+): Promise<Journey> {
   const row = await tx.one(sql.type(journeyRow)`
     insert into oidc.journey as journey (journey_hash, page_number, state, expires_at)
-    values (${hash}, 1, ${JSON.stringify(await begin())}::jsonb, ${expiry(now)})
+    values (${sql.binary(handleHash(interactionUid))}, 1, ${JSON.stringify(state)}::jsonb, ${expiry(now)})
     on conflict (journey_hash) do update set
       page_number = journey.page_number + case when journey.expires_at > ${sql.timestamp(now)} then 0 else 1 end,
       state = case when journey.expires_at > ${sql.timestamp(now)} then journey.state else excluded.state end,

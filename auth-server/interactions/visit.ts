@@ -3,12 +3,12 @@ import { findIntent } from '@bankside/bank/consents/find-intent'
 import { lodgeTransferConsent } from '@bankside/bank/consents/lodge-transfer-consent'
 import type { ConsentId, CustomerId } from '@bankside/bank/ids'
 import type { Clock } from '@bankside/service-kit/clock'
-import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
-import { type Client, errors, type Interaction, type Provider } from 'oidc-provider'
+import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 import { intentOf } from '../intents/intent.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
-import { type Journey, type JourneyState, openJourney, type Step } from './journey.ts'
+import { beginJourney, type Journey, type JourneyState, type Step, touchJourney } from './journey.ts'
 import { freshSecondFactor } from './prompt-policy.ts'
 import { askSecondFactor } from './sign-in-step.ts'
 
@@ -21,88 +21,107 @@ export const journeys: Record<JourneyKind, readonly Step[]> = {
   first_party: ['sign_in', 'second_factor', 'finished'],
 }
 
-/** One request of a browser that is on its way through a journey, with all that is known about it now. */
-export type Visit = {
+/** One request of a browser that holds the cookie of an interaction, as it comes in. */
+export type Arrival = {
   readonly interaction: Interaction
   readonly client: Client
-  readonly kind: JourneyKind
-  /** Read anew with every request. Undefined where there is none: a first-party app that only signs in. */
-  readonly consent: Consent | undefined
-  readonly journey: Journey
+  /** What the browser has of its own, whoever it is of. A new one without a customer where it has none. */
+  readonly session: Session
   readonly requestId: string
   readonly userAgent: string
   readonly now: Date
 }
 
+/** An arrival on its way through a journey, with all that is known about it now. */
+export type Visit = Arrival & {
+  readonly kind: JourneyKind
+  /** Read anew with every request. Undefined where there is none: a first-party app that only signs in. */
+  readonly consent: Consent | undefined
+  readonly journey: Journey
+}
+
 /**
- * Finds the journey that the browser's cookie belongs to, or begins it. Another browser has no such cookie, and one that
- * follows the address of another journey is told the same.
+ * Finds the interaction that the browser's cookie belongs to. Another browser has no such cookie, and one that follows the
+ * address of another journey is told the same.
  *
  * @throws {SessionNotFound}
  */
-export async function findVisit(
-  ctx: Context,
-  provider: Provider,
-  { database, clock }: { database: Database; clock: Clock },
-): Promise<Visit> {
+export async function findArrival(ctx: Context, provider: Provider, { clock }: { clock: Clock }): Promise<Arrival> {
   const interaction = await provider.interactionDetails(ctx.req, ctx.res)
   if (!ctx.path.startsWith(`/interaction/${interaction.uid}`)) throw new errors.SessionNotFound('another interaction')
-  const client = await provider.Client.find(String(interaction.params['client_id']))
-  if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
   const now = clock.now()
-  const session = await keepSessionAlive(ctx, provider, now)
-  const requestId = ctx.state.requestId
-  return transact(database, async (tx) => {
-    const begin = () => beginJourney(tx, { interaction, client, authenticatedAt: session?.authenticatedAt, requestId, now })
-    const journey = await openJourney(tx, { interactionUid: interaction.uid, begin, now })
-    const { consentId } = journey.state
-    const consent = consentId && (await findIntent(tx, { consentId, clientId: client.clientId, now }))
-    const kind = consentId === undefined ? 'first_party' : consent?.kind === 'account_access' ? 'account_access' : 'payment'
-    return {
-      interaction,
-      client,
-      kind,
-      consent: consent || undefined,
-      journey,
-      requestId,
-      userAgent: ctx.get('user-agent').slice(0, 200),
-      now,
-    }
-  })
+  const [client, session] = await Promise.all([
+    provider.Client.find(String(interaction.params['client_id'])),
+    keepSessionAlive(ctx, provider, now),
+  ])
+  if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
+  return { interaction, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }
 
 /** Whoever is busy on our pages is not idle: the session they came with lasts as long as they go on. */
-async function keepSessionAlive(ctx: Context, provider: Provider, now: Date): Promise<{ authenticatedAt: number | undefined } | undefined> {
+async function keepSessionAlive(ctx: Context, provider: Provider, now: Date): Promise<Session> {
   const session = await provider.Session.get(ctx as never)
-  if (session.accountId === undefined) return undefined
-  await session.save(sessionSeconds(session.loginTs, now.getTime() / 1000))
-  return { authenticatedAt: session.loginTs }
+  if (session.accountId !== undefined) await session.save(sessionSeconds(session.loginTs, now.getTime() / 1000))
+  return session
 }
 
-type Beginning = {
-  readonly interaction: Interaction
-  readonly client: Client
-  readonly authenticatedAt: number | undefined
-  readonly requestId: string
-  readonly now: Date
+/** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
+export async function openVisit(database: Database, arrival: Arrival): Promise<Visit> {
+  const { interaction, now } = arrival
+  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { interactionUid: interaction.uid, now }))
+  if (journey !== undefined) return visitOn(database, arrival, journey)
+  const within = beginsByWriting(interaction) ? transact : outsideTransaction
+  return within(database, (tx) => begin(tx, arrival))
 }
 
-async function beginJourney(tx: Transaction, beginning: Beginning): Promise<JourneyState> {
-  const { interaction, client, authenticatedAt, now } = beginning
-  const consentId = await consentOf(tx, beginning)
+/** What is known now of a journey that the arrival is on. */
+export async function visitOn(database: Database, arrival: Arrival, journey: Journey): Promise<Visit> {
+  const consent = await outsideTransaction(database, (tx) => consentOn(tx, arrival, journey.state.consentId))
+  return { ...arrival, journey, consent, kind: kindOf(journey, consent) }
+}
+
+const kindOf = ({ state: { consentId } }: Journey, consent: Consent | undefined): JourneyKind => {
+  if (consentId === undefined) return 'first_party'
+  return consent?.kind === 'account_access' ? 'account_access' : 'payment'
+}
+
+async function consentOn(tx: Transaction, { client, now }: Arrival, consentId: ConsentId | undefined): Promise<Consent | undefined> {
+  return consentId && findIntent(tx, { consentId, clientId: client.clientId, now })
+}
+
+/** More than the journey itself is written when a transfer is lodged or a second factor asked for. */
+const beginsByWriting = (interaction: Interaction): boolean =>
+  interaction.prompt.name !== 'consent' || intentOf(interaction.params)?.type === 'payment_initiation'
+
+async function begin(tx: Transaction, arrival: Arrival): Promise<Visit> {
+  const { interaction, now } = arrival
+  const consentId = await nameConsent(tx, arrival)
+  const consent = await consentOn(tx, arrival, consentId)
+  const state = await firstState(tx, arrival, { consentId, consent })
+  const journey = await beginJourney(tx, { interactionUid: interaction.uid, state, now })
+  // Of two requests that began the journey at once, the other may have been first.
+  const agreed = journey.state.consentId === consentId ? consent : await consentOn(tx, arrival, journey.state.consentId)
+  return { ...arrival, journey, consent: agreed, kind: kindOf(journey, agreed) }
+}
+
+async function firstState(
+  tx: Transaction,
+  { interaction, session, now }: Arrival,
+  { consentId, consent }: { readonly consentId: ConsentId | undefined; readonly consent: Consent | undefined },
+): Promise<JourneyState> {
   const state: JourneyState = { step: 'sign_in', ...(consentId !== undefined && { consentId }) }
   const customerId = interaction.session?.accountId as CustomerId | undefined
+  const authenticatedAt = session.accountId === undefined ? undefined : session.loginTs
   if (customerId === undefined || authenticatedAt === undefined) return state
   const known = { ...state, customerId, authenticatedAt }
-  const consent = consentId && (await findIntent(tx, { consentId, clientId: client.clientId, now }))
   if (interaction.prompt.name === 'consent') return { ...known, step: consent ? 'choose_accounts' : 'finished' }
   // Of the two factors the session still proves one; the payment asks for the other, bound to itself.
   const onlySecondFactor = interaction.prompt.reasons.every((reason) => reason === freshSecondFactor)
-  return onlySecondFactor ? askSecondFactor(tx, known, { consent: consent || undefined, now }) : state
+  return onlySecondFactor ? askSecondFactor(tx, known, { consent, now }) : state
 }
 
 /** The consent that the third party names, or for an app of ours the one that is lodged for it now. */
-async function consentOf(tx: Transaction, { interaction, client, requestId, now }: Beginning): Promise<ConsentId | undefined> {
+async function nameConsent(tx: Transaction, { interaction, client, requestId, now }: Arrival): Promise<ConsentId | undefined> {
   const intent = intentOf(interaction.params)
   if (intent?.type !== 'payment_initiation') return intent?.consentId
   const { id } = await lodgeTransferConsent(tx, { clientId: client.clientId, detail: intent.detail, interactionId: requestId, now })

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { sql } from '@bankside/service-kit/postgres'
+import { authoriseAccounts, pushed } from './testing/authorise.ts'
+import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
+import { CustomerAtBrowser, formOf, responseOf } from './testing/browser.ts'
+import { startTestServer, type TestServer } from './testing/test-server.ts'
+import { intentClaim, ThirdParty } from './testing/third-party.ts'
+
+const sessionCookie = '__Host-bankside_session'
+let server: TestServer
+let ada: TestCustomer
+let acorn: ThirdParty
+
+before(async () => {
+  server = await startTestServer()
+  ada = await enterCustomer(server, 'ada')
+  acorn = await ThirdParty.register(server, 'acorn')
+})
+after(() => server.stop())
+
+async function beginAccess(customer: CustomerAtBrowser) {
+  const consentId = await lodgeAccounts(server, 'acorn')
+  return customer.open(acorn, await pushed(acorn, { claims: intentClaim(consentId) }))
+}
+
+/** The version of the only row there is, and how long it lives from now. */
+const readSession = async () =>
+  (await server.owner.one(sql.unsafe`
+    select xmin::text as version, extract(epoch from expires_at - now())::int as seconds from oidc.session`)) as {
+    version: string
+    seconds: number
+  }
+
+const growOlder = (seconds: number) =>
+  server.owner.query(sql.unsafe`
+    update oidc.session set expires_at = expires_at - make_interval(secs => ${seconds}),
+      payload = jsonb_set(payload::jsonb, '{exp}', to_jsonb((payload::jsonb ->> 'exp')::int - ${seconds}::int))::text`)
+
+test('CX-11 a session that is used lasts on; it is written only when half a minute of it is gone', async () => {
+  const { customer } = await authoriseAccounts(acorn, ada)
+  const first = await readSession()
+  const choose = await beginAccess(customer)
+  assert.match(choose.text, /Share account information/)
+  assert.equal((await readSession()).version, first.version, 'nothing to write yet')
+
+  await growOlder(60)
+  await customer.browser.get(formOf(choose).action)
+  const lasting = await readSession()
+  assert.ok(lasting.seconds > 290 && lasting.seconds <= 300, `${lasting.seconds} s left`)
+
+  await growOlder(60)
+  await beginAccess(customer)
+  assert.ok((await readSession()).seconds > 290, 'the library too keeps it alive')
+  await growOlder(300)
+  assert.match((await beginAccess(customer)).text, /Sign in/)
+})
+
+test('ATK-04 each authorization gives the session another handle; the one before opens nothing', async () => {
+  const { customer } = await authoriseAccounts(acorn, ada)
+  const stolen = [sessionCookie, `${sessionCookie}.sig`].map((name) => customer.browser.cookie(name))
+  const rows = () =>
+    server.owner.oneFirst(sql.unsafe`select count(*)::int as n from oidc.session where payload like ${`%${ada.customerId}%`}`)
+  const before = await rows()
+  responseOf(await customer.agree(await beginAccess(customer), ada.accounts.slice(0, 1)))
+  assert.equal(await rows(), before, 'in the place of the one before, not beside it')
+  const thief = new CustomerAtBrowser(server, ada)
+  for (const cookie of stolen) if (cookie !== undefined) thief.browser.put(cookie)
+  assert.match((await beginAccess(thief)).text, /Sign in/)
+  assert.match((await beginAccess(customer)).text, /Share account information/)
+})

@@ -1,0 +1,37 @@
+import type { Clock } from '@bankside/service-kit/clock'
+import type { AdapterPayload, Provider, Session } from 'oidc-provider'
+
+/** A session that is used is written again only when this much of its idle time is gone: it may end so much too early, never late. */
+const writtenAgainAfterSeconds = 30
+
+const asRead = Symbol('the session as it was read')
+type Kept = Session & { [asRead]?: string; oldId?: string | undefined }
+/** The library makes every session that it finds with this; its types do not say so. */
+type SessionClass = { instantiate(payload?: AdapterPayload): Session }
+
+/**
+ * The library writes a session with every request of its browser, and when the handle changes deletes the row before it
+ * writes the other one. Most of this changes nothing: here a session is written when something in it changed or it would
+ * otherwise end too early, and a new handle takes the place of the old one in the row itself.
+ */
+export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
+  const sessions = Session as unknown as SessionClass
+  const { instantiate } = sessions
+  sessions.instantiate = function (this: SessionClass, payload) {
+    const session: Kept = instantiate.call(this, payload)
+    if (payload?.exp !== undefined) Object.defineProperty(session, asRead, { value: contentOf(session) })
+    return session
+  }
+
+  const { save } = Session.prototype
+  Session.prototype.save = async function (this: Kept, ttlSeconds: number) {
+    const gained = Math.floor(clock.now().getTime() / 1000) + ttlSeconds - this.exp
+    if (this[asRead] === contentOf(this) && gained >= 0 && gained < writtenAgainAfterSeconds) return this.jti
+    this.oldId = undefined
+    return save.call(this, ttlSeconds)
+  }
+}
+
+/** Everything but the times, which change with every writing. */
+const contentOf = ({ jti, uid, acr, amr, accountId, loginTs, transient, state, authorizations }: Session): string =>
+  JSON.stringify([jti, uid, acr, amr, accountId, loginTs, transient, state, authorizations])
