@@ -95,4 +95,3 @@ create table ledger.hold (
   constraint hold_resolved_has_a_time check ((status = 'active') = (resolved_at is null))
 );
 create index hold_active_expiry on ledger.hold (expires_at) where status = 'active';
-create index hold_active_of_account on ledger.hold (account_id) where status = 'active';

@@ -122,13 +122,15 @@ declare
   account ledger.account;
 begin
   perform ledger.check_amount(p_amount_minor);
-  account := ledger.lock_account(p_account_id, p_currency);
-  if account.status <> 'open' then return 'account_not_usable'; end if;
-  if account.kind = 'customer' and account.posted_minor - account.held_minor + account.overdraft_minor < p_amount_minor then
-    return 'insufficient_funds';
+  -- Locks and decides in one: whoever waited here sees the row as the other one left it.
+  update ledger.account set held_minor = held_minor + p_amount_minor
+  where account_id = p_account_id and currency = p_currency and status = 'open'
+    and (kind <> 'customer' or posted_minor - held_minor + overdraft_minor >= p_amount_minor);
+  if not found then
+    account := ledger.lock_account(p_account_id, p_currency);
+    return case when account.status = 'open' then 'insufficient_funds' else 'account_not_usable' end;
   end if;
 
-  update ledger.account set held_minor = held_minor + p_amount_minor where account_id = p_account_id;
   insert into ledger.hold (hold_id, account_id, currency, amount_minor, status, created_at, expires_at)
   values (p_hold_id, p_account_id, p_currency, p_amount_minor, 'active', p_now, p_expires_at);
   return 'held';

@@ -71,15 +71,22 @@ insert into consents.transition values
 
 create function consents.consent_moves_forward() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if old.deleted_at is not null then
+    raise exception 'consent % is deleted', old.consent_id
+      using errcode = '23514', constraint = 'consent_deleted_stays_deleted', table = 'consent', schema = 'consents';
+  end if;
   if new.status is distinct from old.status
     and not exists (select from consents.transition where kind = old.kind and from_status = old.status and to_status = new.status) then
     raise exception 'consent % cannot move from % to %', old.consent_id, old.status, new.status
       using errcode = '23514', constraint = 'consent_moves_forward', table = 'consent', schema = 'consents';
   end if;
-  if old.deleted_at is not null then
-    raise exception 'consent % is deleted', old.consent_id
-      using errcode = '23514', constraint = 'consent_deleted_stays_deleted', table = 'consent', schema = 'consents';
-  end if;
+  return new;
+end $$;
+create trigger consent_moves_forward before update on consents.consent for each row execute function consents.consent_moves_forward();
+
+-- Asked only of updates that write one of these columns: most write the status alone, and the request is long.
+create function consents.consent_terms_never_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
   if (old.consent_id, old.client_id, old.kind, old.created_at, old.request, old.permissions, old.expires_at, old.transaction_from, old.transaction_to,
       old.amount_minor, old.currency, old.creditor_name, old.creditor_scheme_name, old.creditor_identification, old.creditor_account_id, old.reference)
     is distinct from
@@ -92,4 +99,25 @@ begin
   end if;
   return new;
 end $$;
-create trigger consent_moves_forward before update on consents.consent for each row execute function consents.consent_moves_forward();
+create trigger consent_terms_never_change
+  before update of consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor,
+    currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id
+  on consents.consent for each row execute function consents.consent_terms_never_change();
+
+-- The customer is shown a number, the money goes to an account: whoever lodges a consent, they are of one account. Which
+-- account a number means is asked when it is paid, where none is named.
+create function consents.consent_pays_whom_it_shows() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (
+    select from ledger.account where account_id = new.creditor_account_id and case new.creditor_scheme_name
+      when 'UK.OBIE.SortCodeAccountNumber' then sort_code || account_number = new.creditor_identification
+      when 'UK.OBIE.IBAN' then iban = upper(replace(new.creditor_identification, ' ', ''))
+      when 'BANKSIDE.AccountId' then new.kind = 'transfer' and account_id = new.creditor_identification
+      else false end) then
+    raise exception 'consent % pays another account than it shows', new.consent_id
+      using errcode = '23514', constraint = 'consent_pays_whom_it_shows', table = 'consent', schema = 'consents';
+  end if;
+  return null;
+end $$;
+create trigger consent_pays_whom_it_shows after insert on consents.consent for each row when (new.creditor_account_id is not null)
+  execute function consents.consent_pays_whom_it_shows();

@@ -1,19 +1,21 @@
+-- Client, customer, debtor and currency are those of the consent (payment_is_as_consented, below), which point at theirs:
+-- pointing at them once more would lock the row of a busy client for every payment.
 create table payments.payment (
   payment_id                  text primary key,
   consent_id                  text not null references consents.consent,
-  client_id                   text not null references clients.client,
-  customer_id                 text not null references customers.customer,
+  client_id                   text not null,
+  customer_id                 text not null,
   channel                     text not null,
   status                      text not null,
   status_updated_at           timestamptz not null,
   rejection_reason            text,
-  debtor_account_id           text not null references ledger.account,
+  debtor_account_id           text not null,
   creditor_account_id         text not null references ledger.account,
   creditor_name               text not null,
   creditor_scheme_name        text not null,
   creditor_identification     text not null,
   amount_minor                numeric(38,0) not null,
-  currency                    text not null references ledger.currency,
+  currency                    text not null,
   instruction_identification  text not null,
   end_to_end_identification   text not null,
   reference                   text not null,
@@ -90,7 +92,7 @@ create table payments.idempotent_request (
 create index idempotent_request_age on payments.idempotent_request (created_at);
 
 -- Claims a key for a request, or says what became of the one that claimed it. Two requests that race meet at the primary
--- key: the second waits for the first to end, but not for long, and is then told 'in_use'. lock_timeout is set for this
+-- key: the second waits for the first to end, but not for long (error lock_not_available). lock_timeout is set for this
 -- function only, so that it does not cut short the waits of the work that follows.
 create function payments.claim_idempotency_key(
   p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_now timestamptz, p_forget_before timestamptz,
@@ -117,6 +119,4 @@ begin
     where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
     if found then outcome := 'claimed'; return; end if;
   end loop;
-exception when lock_not_available then
-  outcome := 'in_use';
 end $$;

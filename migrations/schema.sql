@@ -409,12 +409,8 @@ create table payments.payment (
   deadline_at timestamp with time zone not null,
   constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
-  constraint payment_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients.client(client_id),
   constraint payment_consent_id_fkey FOREIGN KEY (consent_id) REFERENCES consents.consent(consent_id),
   constraint payment_creditor_account_id_fkey FOREIGN KEY (creditor_account_id) REFERENCES ledger.account(account_id),
-  constraint payment_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
-  constraint payment_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
-  constraint payment_debtor_account_id_fkey FOREIGN KEY (debtor_account_id) REFERENCES ledger.account(account_id),
   constraint payment_debtor_is_not_creditor CHECK ((debtor_account_id <> creditor_account_id)),
   constraint payment_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
   constraint payment_held_has_a_hold CHECK (((status = 'rejected'::text) OR (hold_id IS NOT NULL))),
@@ -451,8 +447,6 @@ CREATE INDEX totp_step_used_age ON customers.totp_step_used USING btree (used_at
 
 CREATE INDEX event_dead ON events.event USING btree (dead_at) WHERE (dead_at IS NOT NULL);
 
-CREATE INDEX event_of_subject ON events.event USING btree (subject, event_number);
-
 CREATE INDEX event_waiting ON events.event USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX event_waiting_of_subject ON events.event USING btree (subject, event_number) WHERE (next_attempt_at IS NOT NULL);
@@ -464,8 +458,6 @@ CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, acc
 CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
-
-CREATE INDEX hold_active_of_account ON ledger.hold USING btree (account_id) WHERE (status = 'active'::text);
 
 CREATE INDEX posting_by_time ON ledger.posting USING btree (account_id, booked_at DESC, posting_number DESC);
 
@@ -541,15 +533,45 @@ CREATE OR REPLACE FUNCTION consents.consent_moves_forward()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  if old.deleted_at is not null then
+    raise exception 'consent % is deleted', old.consent_id
+      using errcode = '23514', constraint = 'consent_deleted_stays_deleted', table = 'consent', schema = 'consents';
+  end if;
   if new.status is distinct from old.status
     and not exists (select from consents.transition where kind = old.kind and from_status = old.status and to_status = new.status) then
     raise exception 'consent % cannot move from % to %', old.consent_id, old.status, new.status
       using errcode = '23514', constraint = 'consent_moves_forward', table = 'consent', schema = 'consents';
   end if;
-  if old.deleted_at is not null then
-    raise exception 'consent % is deleted', old.consent_id
-      using errcode = '23514', constraint = 'consent_deleted_stays_deleted', table = 'consent', schema = 'consents';
+  return new;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION consents.consent_pays_whom_it_shows()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (
+    select from ledger.account where account_id = new.creditor_account_id and case new.creditor_scheme_name
+      when 'UK.OBIE.SortCodeAccountNumber' then sort_code || account_number = new.creditor_identification
+      when 'UK.OBIE.IBAN' then iban = upper(replace(new.creditor_identification, ' ', ''))
+      when 'BANKSIDE.AccountId' then new.kind = 'transfer' and account_id = new.creditor_identification
+      else false end) then
+    raise exception 'consent % pays another account than it shows', new.consent_id
+      using errcode = '23514', constraint = 'consent_pays_whom_it_shows', table = 'consent', schema = 'consents';
   end if;
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION consents.consent_terms_never_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
   if (old.consent_id, old.client_id, old.kind, old.created_at, old.request, old.permissions, old.expires_at, old.transaction_from, old.transaction_to,
       old.amount_minor, old.currency, old.creditor_name, old.creditor_scheme_name, old.creditor_identification, old.creditor_account_id, old.reference)
     is distinct from
@@ -820,13 +842,15 @@ declare
   account ledger.account;
 begin
   perform ledger.check_amount(p_amount_minor);
-  account := ledger.lock_account(p_account_id, p_currency);
-  if account.status <> 'open' then return 'account_not_usable'; end if;
-  if account.kind = 'customer' and account.posted_minor - account.held_minor + account.overdraft_minor < p_amount_minor then
-    return 'insufficient_funds';
+  -- Locks and decides in one: whoever waited here sees the row as the other one left it.
+  update ledger.account set held_minor = held_minor + p_amount_minor
+  where account_id = p_account_id and currency = p_currency and status = 'open'
+    and (kind <> 'customer' or posted_minor - held_minor + overdraft_minor >= p_amount_minor);
+  if not found then
+    account := ledger.lock_account(p_account_id, p_currency);
+    return case when account.status = 'open' then 'insufficient_funds' else 'account_not_usable' end;
   end if;
 
-  update ledger.account set held_minor = held_minor + p_amount_minor where account_id = p_account_id;
   insert into ledger.hold (hold_id, account_id, currency, amount_minor, status, created_at, expires_at)
   values (p_hold_id, p_account_id, p_currency, p_amount_minor, 'active', p_now, p_expires_at);
   return 'held';
@@ -942,8 +966,6 @@ begin
     where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
     if found then outcome := 'claimed'; return; end if;
   end loop;
-exception when lock_not_available then
-  outcome := 'in_use';
 end $function$
 ;
 
@@ -998,6 +1020,10 @@ end $function$
 CREATE TRIGGER record_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION audit.record_is_append_only();
 
 CREATE TRIGGER consent_moves_forward BEFORE UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_moves_forward();
+
+CREATE TRIGGER consent_pays_whom_it_shows AFTER INSERT ON consents.consent FOR EACH ROW WHEN (new.creditor_account_id IS NOT NULL) EXECUTE FUNCTION consents.consent_pays_whom_it_shows();
+
+CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
 
 CREATE CONSTRAINT TRIGGER entry_has_two_postings AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.entry_has_two_postings();
 

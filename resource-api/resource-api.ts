@@ -35,7 +35,7 @@ export type ResourceApi = {
   close(): Promise<void>
 }
 
-const maxConnections = 10
+const maxConnections = 16
 const drainLimitMs = 20_000
 const maxProofConnections = 8
 

@@ -126,9 +126,9 @@ test('CX-PIS-04 CX-PIS-05 an amount, payee or account changed in the row after t
     const consent = await world.lodgePayment()
     const challengeId = await world.answered(customer, consent)
     await transact(world.owner, async (tx) => {
-      await tx.query(sql.unsafe`alter table consents.consent disable trigger consent_moves_forward`)
+      await tx.query(sql.unsafe`alter table consents.consent disable trigger user`)
       await tx.query(sql.unsafe`update consents.consent set ${tampered} where consent_id = ${consent.id}`)
-      await tx.query(sql.unsafe`alter table consents.consent enable trigger consent_moves_forward`)
+      await tx.query(sql.unsafe`alter table consents.consent enable trigger user`)
     })
     const { currency } = await world.owner.one(
       sql.type(z.object({ currency: z.enum(['GBP', 'EUR']) }))`select currency from consents.consent where consent_id = ${consent.id}`,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { sql, sqlState, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { ClientId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { canonicalJson } from './canonical-json.ts'
@@ -19,7 +19,10 @@ export type IdempotentRequest = {
 export const keyRememberedMs = 24 * 60 * 60 * 1000
 export const maxKeyLength = 40
 
-const Claim = z.object({ outcome: z.enum(['claimed', 'in_use', 'reused', 'replayed']), resource_id: z.string().nullable() })
+/** SQLSTATE of a wait that was cut short. */
+const lockNotAvailable = '55P03'
+
+const Claim = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), resource_id: z.string().nullable() })
 
 /**
  * Runs `work` once per client, method, endpoint and key. A repeat gets the id of the resource that the first made, so
@@ -42,10 +45,13 @@ export async function once<Result extends { readonly resourceId: string }>(
   const hash = createHash('sha256').update(canonicalJson(request)).digest()
   const forgetBefore = new Date(now.getTime() - keyRememberedMs)
 
-  const { outcome, resource_id } = await tx.one(sql.type(Claim)`
+  const claiming = tx.one(sql.type(Claim)`
     select * from payments.claim_idempotency_key(
       ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
-  if (outcome === 'in_use') refuse('idempotency_key_in_use', 'the first request under this key is still running', { path })
+  const { outcome, resource_id } = await claiming.catch((error: unknown) => {
+    if (sqlState(error) !== lockNotAvailable) throw error
+    return refuse('idempotency_key_in_use', 'the first request under this key is still running', { path })
+  })
   if (outcome === 'reused') refuse('idempotency_key_reused', 'the key was used before with another request', { path })
   if (outcome === 'replayed') {
     if (resource_id === null) throw new Error('an idempotency key was committed without its resource')
