@@ -1,4 +1,4 @@
-import { type Database, openDatabase, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, openDatabase, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import type { AccessDecision } from '../../access/decide-access.ts'
 import { type AccountId, type ConsentId, type CustomerId, newAccountId, newConsentId, newCustomerId } from '../../ids.ts'
@@ -116,7 +116,11 @@ export type TestConsent = {
 async function newConsent(owner: Database, options: ConsentOptions): Promise<TestConsent> {
   const { debtorAccountId, amount, kind = 'domestic_payment', status = 'AUTH', clientId = 'third-party' } = options
   const consentId = newConsentId()
-  const creditor = options.creditor ?? { name: 'ACME', schemeName: 'UK.OBIE.SortCodeAccountNumber', identification: '20000012345678' }
+  const creditor = options.creditor ?? {
+    name: 'ACME',
+    schemeName: 'UK.OBIE.SortCodeAccountNumber',
+    identification: await shownNumber(owner, options.creditorAccountId),
+  }
   const initiation = {
     Initiation: {
       InstructionIdentification: 'ACME412',
@@ -141,4 +145,14 @@ async function newConsent(owner: Database, options: ConsentOptions): Promise<Tes
       ${debtorAccountId}, ${customerId}, ${now}, ${`grant-of-${consentId}`})`)
   const access = { clientId, customerId, consentId, accounts: new Set([debtorAccountId]), permissions: new Set(), window: {} }
   return { consentId, access: access as unknown as AccessDecision, initiation }
+}
+
+/** The number that a consent shows for an account here. Without one: that of somebody who banks elsewhere. */
+async function shownNumber(owner: Database, accountId: AccountId | undefined): Promise<string> {
+  const number = await owner.maybeOneFirst(
+    sql.type(
+      z.object({ number: z.string() }),
+    )`select sort_code || account_number as number from ledger.account where account_id = ${accountId ?? null}`,
+  )
+  return number ?? '20000012345678'
 }
