@@ -34,11 +34,10 @@ export type CreditorSought = AccountIdentification & {
  */
 export async function findCreditorAccount(tx: Transaction, sought: CreditorSought): Promise<CreditorAccount> {
   const isSettlement = sql.fragment`kind = 'settlement' and account_number is null and iban is null`
+  const isNamed = sought.accountId === undefined ? accountNamedBy(sought) : sql.fragment`account_id = ${sought.accountId}`
   const { account_id, currency, status, is_ours, is_missing } = await tx.one(sql.type(creditorRow)`
     select account_id, currency, status, kind = 'customer' or account_number is not null as is_ours, ${isSettlement} and ${isOfThisBank(sought)} as is_missing from ledger.account
-    where account_id = ${sought.accountId ?? null}
-      or (${sought.accountId === undefined} and ${accountNamedBy(sought)})
-      or (${isSettlement} and currency = ${sought.currency})
-    order by account_number is null and iban is null, account_id limit 1`)
+    where ${isNamed} or (${isSettlement} and currency = ${sought.currency})
+    order by (${isNamed}) is not true, account_id limit 1`)
   return { id: account_id, currency, status, isOurs: is_ours, isMissing: is_missing }
 }
