@@ -115,13 +115,18 @@ begin
   return 'posted';
 end $$;
 
--- Sets funds aside. They count against what is available until the hold is captured, released or expired.
+-- Sets funds aside. They count against what is available until the hold is captured, released or expired. Whoever may do so
+-- cannot put them out of reach for long: the end is near by the caller's clock and by ours, which nobody else sets.
 create function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamptz, p_expires_at timestamptz)
 returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   account ledger.account;
 begin
   perform ledger.check_amount(p_amount_minor);
+  if p_expires_at > least(p_now, clock_timestamp()) + interval '7 days' then
+    raise exception 'funds cannot be held until %', p_expires_at
+      using errcode = '23514', constraint = 'hold_ends_within_seven_days', table = 'hold', schema = 'ledger';
+  end if;
   -- Locks and decides in one: whoever waited here sees the row as the other one left it.
   update ledger.account set held_minor = held_minor + p_amount_minor
   where account_id = p_account_id and currency = p_currency and status = 'open'

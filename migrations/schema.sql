@@ -842,6 +842,10 @@ declare
   account ledger.account;
 begin
   perform ledger.check_amount(p_amount_minor);
+  if p_expires_at > least(p_now, clock_timestamp()) + interval '7 days' then
+    raise exception 'funds cannot be held until %', p_expires_at
+      using errcode = '23514', constraint = 'hold_ends_within_seven_days', table = 'hold', schema = 'ledger';
+  end if;
   -- Locks and decides in one: whoever waited here sees the row as the other one left it.
   update ledger.account set held_minor = held_minor + p_amount_minor
   where account_id = p_account_id and currency = p_currency and status = 'open'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql, transact, z } from '@bankside/service-kit/postgres'
+import { sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import type { AccountId, HoldId } from '../ids.ts'
 import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 import { captureHolds } from './capture-holds.ts'
@@ -84,6 +84,22 @@ test('a hold that has come to its end is not captured; it does not expire before
   assert.equal(await expireHolds(bank.worker, { now: later(hour - 1), limit: 10 }), 0)
   assert.equal(await expireHolds(bank.worker, { now: later(hour), limit: 10 }), 1)
   assert.deepEqual(await balance(from), { posted_minor: 100n, held_minor: 0n })
+})
+
+test('a taken-over resource API puts funds out of reach for a week at most, whatever time it says it is', async () => {
+  const account = await bank.newAccount({ funds: 100n })
+  const week = 7 * 24 * hour
+  const far = new Date('2999-01-01T00:00:00.000Z')
+  const until = (expiresAt: Date, now: Date) =>
+    transact(bank.resourceApi, (tx) => placeHold(tx, { accountId: account, amount: gbp(100), expiresAt, now }))
+  for (const [expiresAt, now] of [
+    [later(week + 1), noon],
+    [far, noon],
+    [far, far],
+  ] as const)
+    await assert.rejects(until(expiresAt, now), (error) => violatedConstraint(error) === 'hold_ends_within_seven_days')
+  assert.deepEqual(await balance(account), { posted_minor: 100n, held_minor: 0n })
+  heldBy(await until(later(week), noon))
 })
 
 test('a frozen account gives nothing but may be paid into; a closed one does neither', async () => {
