@@ -22,7 +22,7 @@ export type SigningIn = {
 
 /** The first factor. One message for an unknown name and a wrong password (CX-11). */
 export async function submitSignIn(database: Database, signingIn: SigningIn, form: Form): Promise<JourneyState> {
-  const { journey, consent, now } = signingIn
+  const { journey, consent, requestId, now } = signingIn
   const { errors: _shown, ...state } = journey.state
   const [username, password] = [form.one('username').trim(), form.one('password')]
   const missing: FieldError[] = [
@@ -30,7 +30,7 @@ export async function submitSignIn(database: Database, signingIn: SigningIn, for
     ...(password === '' ? [formErrors.passwordMissing] : []),
   ]
   if (missing.length > 0) return { ...state, username, errors: missing }
-  const result = await verifyPassword(database, { username, password, now })
+  const result = await verifyPassword(database, { username, password, interactionId: requestId, now })
   if (result.outcome === 'locked') return endedBy(state, 'locked')
   if (result.outcome === 'wrong') return { ...state, username, errors: [formErrors.notSignedIn] }
   const known = { ...state, username, customerId: result.customerId }

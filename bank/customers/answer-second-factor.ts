@@ -1,5 +1,5 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
-import { appendAudit } from '../audit/append-audit.ts'
+import { type AuditRecord, appendAudit } from '../audit/append-audit.ts'
 import type { CustomerId } from '../ids.ts'
 import { forgetAttempts, giveBackAttempt, reserveAttempt } from './sign-in-attempts.ts'
 import { matchTotp, unsealTotpSecret } from './totp.ts'
@@ -23,35 +23,48 @@ export type SecondFactorResult = 'accepted' | 'wrong' | 'used' | 'expired' | 'lo
 const challengeRow = z.object({
   username: z.string(),
   totp_secret_sealed: z.instanceof(Buffer),
+  consent_id: z.string().nullable(),
   answered_at: z.date().nullable(),
   expires_at: z.date(),
 })
 
 /**
- * The second factor. Whatever it answers, the transaction must commit: a failure that is rolled back was never counted. A code
- * is accepted once (RFC 6238 section 5.2), also of many at once. Acceptance completes the sign-in and resets the count.
+ * The second factor. Whatever it answers, the transaction must commit: a failure that is rolled back was never counted, nor
+ * recorded. A code is accepted once (RFC 6238 section 5.2), also of many at once. Acceptance completes the sign-in and resets
+ * the count.
  */
 export async function answerSecondFactor(tx: Transaction, answer: SecondFactorAnswer): Promise<SecondFactorResult> {
+  const { challengeId: subject, customerId: actor, interactionId, now } = answer
+  const { result, details } = await check(tx, answer)
+  const action = result === 'accepted' ? 'second_factor.accepted' : 'second_factor.refused'
+  await appendAudit(tx, { actor, action, subject, interactionId, details, now })
+  return result
+}
+
+type Checked = { readonly result: SecondFactorResult; readonly details: AuditRecord['details'] }
+
+async function check(tx: Transaction, answer: SecondFactorAnswer): Promise<Checked> {
   const { challengeId, customerId, code, dataKey, now } = answer
   const challenge = await tx.maybeOne(sql.type(challengeRow)`
-    select c.username, c.totp_secret_sealed, s.answered_at, s.expires_at
+    select c.username, c.totp_secret_sealed, s.consent_id, s.answered_at, s.expires_at
     from customers.sca_challenge s join customers.customer c on c.customer_id = s.customer_id
     where s.challenge_id = ${challengeId} and s.customer_id = ${customerId}
     for no key update of s`)
-  if (challenge === null || challenge.expires_at <= now) return 'expired'
-  if (challenge.answered_at !== null) return 'used'
+  const refused = (result: SecondFactorResult, reason: string = result): Checked => ({ result, details: { reason } })
+  if (challenge === null || challenge.expires_at <= now) return refused('expired')
+  if (challenge.answered_at !== null) return refused('used')
 
   const { username } = challenge
   const attempt = await reserveAttempt(tx, { username, now })
-  if (attempt.outcome === 'locked') return 'locked'
+  if (attempt.outcome === 'locked') return refused('locked')
   const step = matchTotp(unsealTotpSecret(dataKey, customerId, challenge.totp_secret_sealed), code.replaceAll(' ', ''), now)
-  if (step === undefined) return attempt.left > 0 ? 'wrong' : 'locked'
+  if (step === undefined) return attempt.left > 0 ? refused('wrong') : refused('locked', 'wrong_and_locked')
   if (!(await claimStep(tx, { customerId, step, now }))) {
     await giveBackAttempt(tx, { username, now })
-    return 'used'
+    return refused('used')
   }
   await accept(tx, answer, username)
-  return 'accepted'
+  return { result: 'accepted', details: { consentId: challenge.consent_id } }
 }
 
 /** The primary key decides between two that race. */
@@ -65,13 +78,8 @@ async function claimStep(
   return claimed !== null
 }
 
-async function accept(
-  tx: Transaction,
-  { challengeId, customerId, interactionId, now }: SecondFactorAnswer,
-  username: string,
-): Promise<void> {
+async function accept(tx: Transaction, { challengeId, now }: SecondFactorAnswer, username: string): Promise<void> {
   await tx.query(sql.unsafe`
     update customers.sca_challenge set answered_at = ${sql.timestamp(now)} where challenge_id = ${challengeId}`)
   await forgetAttempts(tx, { username })
-  await appendAudit(tx, { actor: customerId, action: 'second_factor.accepted', subject: challengeId, interactionId, details: {}, now })
 }

@@ -11,7 +11,11 @@ export type Attempt = { readonly outcome: 'reserved'; readonly left: number } | 
 /** How a user name is typed in: an unknown one is as good as any. */
 export const normaliseUsername = (typed: string): string => typed.trim().toLowerCase()
 
-const hashOf = (username: string) => sql.binary(createHash('sha256').update(normaliseUsername(username)).digest())
+const digestOf = (username: string) => createHash('sha256').update(normaliseUsername(username)).digest()
+const hashOf = (username: string) => sql.binary(digestOf(username))
+
+/** Who tried to sign in, as the audit log says it: the name itself may be anything, even a password typed in the wrong field. */
+export const attemptedBy = (username: string): string => `username:${digestOf(username).toString('hex')}`
 
 /**
  * Counts an attempt as failed before anything is checked, in one statement: of any number of guesses at once, five are tried.
