@@ -110,7 +110,7 @@ for (const name of ['acorn', 'cobalt'] as const) {
   })
 
   test(`RW-H-01 RW-ST-04 without a token, or with something else in its place: 401 and both schemes (${scheme})`, async () => {
-    assertRefused(await world[name].send('GET', path), /^DPoP algs="ES256 PS256 EdDSA", Bearer$/)
+    assertRefused(await world[name].send('GET', path), /^DPoP algs="ES256 PS256 EdDSA Ed25519", Bearer$/)
     for (const authorization of ['Basic YTpi', 'Bearer', 'Bearer  ', 'DPoP a b', 'Bearer <token>']) {
       const answer = await world[name].send('GET', path, { headers: { authorization } })
       assert.deepEqual([answer.status, answer.text], [401, ''], authorization)
@@ -177,7 +177,7 @@ test('DPOP-06 FAPI2-RS-05 a token bound to a key is refused as Bearer, without a
   assertRefused(await world.acorn.send('GET', path, { token, scheme: 'Bearer' }), /^Bearer error="invalid_token"/)
   assertRefused(
     await world.acorn.send('GET', path, { token, proof: undefined }),
-    /^DPoP error="invalid_dpop_proof", algs="ES256 PS256 EdDSA"$/,
+    /^DPoP error="invalid_dpop_proof", algs="ES256 PS256 EdDSA Ed25519"$/,
   )
   const thief = await world.newClient('dpop')
   assertRefused(await thief.send('GET', path, { token }), /^DPoP error="invalid_token"/)
@@ -230,7 +230,7 @@ for (const [label, options] of badProofs)
     const forged = proof ?? unsignable(token, await options())
     assertRefused(
       await world.acorn.send('GET', path, { token, proof: forged }),
-      /^DPoP error="invalid_dpop_proof", algs="ES256 PS256 EdDSA"$/,
+      /^DPoP error="invalid_dpop_proof", algs="ES256 PS256 EdDSA Ed25519"$/,
       label,
     )
   })
@@ -276,8 +276,8 @@ test('DPOP-02 htu is compared without query and fragment, and after normalisatio
   }
 })
 
-test('DPOP-01 proofs signed with PS256 and EdDSA are as good', async () => {
-  for (const alg of ['PS256', 'EdDSA']) {
+test('DPOP-01 proofs signed with PS256, EdDSA and Ed25519 are as good', async () => {
+  for (const alg of ['PS256', 'EdDSA', 'Ed25519']) {
     const client = await world.newClient('dpop')
     const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
     const jwk = await exportJWK(publicKey)

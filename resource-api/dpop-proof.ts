@@ -14,7 +14,8 @@ import {
 import { leastRecentlyUsed } from './least-recently-used.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
 
-export const proofAlgorithms = ['ES256', 'PS256', 'EdDSA']
+/** EdDSA and Ed25519 (RFC 9864) are two names of one algorithm here: no other curve passes. */
+export const proofAlgorithms = ['ES256', 'PS256', 'EdDSA', 'Ed25519']
 /** RFC 9449 section 11.1: how old a proof may be, and how far the client's clock may run ahead. */
 const proofMaxAgeSeconds = 60
 const proofMaxFutureSeconds = 10

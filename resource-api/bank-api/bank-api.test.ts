@@ -56,7 +56,7 @@ test('NAT 4.3 a third party is no app of the bank: 403, whatever its token says'
 test('RW-H-01 without a token 401 with a problem and both schemes; a token in the URL 400', async () => {
   const answer = await world.app.send('GET', `${api}/accounts`)
   assert.deepEqual(problem(answer), [401, 'unauthorized'])
-  assert.match(String(answer.headers['www-authenticate']), /^DPoP algs="ES256 PS256 EdDSA", Bearer$/)
+  assert.match(String(answer.headers['www-authenticate']), /^DPoP algs="ES256 PS256 EdDSA Ed25519", Bearer$/)
   assert.deepEqual(problem(await world.app.send('GET', `${api}/accounts?access_token=${token}`)), [400, 'invalid_request'])
 })
 
