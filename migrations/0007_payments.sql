@@ -84,7 +84,8 @@ create table payments.idempotent_request (
   endpoint      text not null,
   key           text not null,
   request_hash  bytea not null,
-  resource_id   text,
+  -- Chosen before it is made, so that a claim is written once.
+  resource_id   text not null,
   created_at    timestamptz not null,
   constraint idempotent_request_is_claimed_once primary key (client_id, method, endpoint, key),
   constraint idempotent_request_key_within_length check (length(key) between 1 and 40)
@@ -95,15 +96,15 @@ create index idempotent_request_age on payments.idempotent_request (created_at);
 -- key: the second waits for the first to end, but not for long (error lock_not_available). lock_timeout is set for this
 -- function only, so that it does not cut short the waits of the work that follows.
 create function payments.claim_idempotency_key(
-  p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_now timestamptz, p_forget_before timestamptz,
+  p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamptz, p_forget_before timestamptz,
   out outcome text, out resource_id text
 ) language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
 declare
   first payments.idempotent_request;
 begin
   loop
-    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, created_at)
-    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_now) on conflict do nothing;
+    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, resource_id, created_at)
+    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_resource_id, p_now) on conflict do nothing;
     if found then outcome := 'claimed'; return; end if;
 
     select * into first from payments.idempotent_request r
@@ -115,7 +116,7 @@ begin
       resource_id := case when first.request_hash = p_request_hash then first.resource_id end;
       return;
     end if;
-    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = null, created_at = p_now
+    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = p_resource_id, created_at = p_now
     where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
     if found then outcome := 'claimed'; return; end if;
   end loop;

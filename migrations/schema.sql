@@ -377,7 +377,7 @@ create table payments.idempotent_request (
   endpoint text not null,
   key text not null,
   request_hash bytea not null,
-  resource_id text,
+  resource_id text not null,
   created_at timestamp with time zone not null,
   constraint idempotent_request_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients.client(client_id),
   constraint idempotent_request_is_claimed_once PRIMARY KEY (client_id, method, endpoint, key),
@@ -943,7 +943,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text)
+CREATE OR REPLACE FUNCTION payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -953,8 +953,8 @@ declare
   first payments.idempotent_request;
 begin
   loop
-    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, created_at)
-    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_now) on conflict do nothing;
+    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, resource_id, created_at)
+    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_resource_id, p_now) on conflict do nothing;
     if found then outcome := 'claimed'; return; end if;
 
     select * into first from payments.idempotent_request r
@@ -966,7 +966,7 @@ begin
       resource_id := case when first.request_hash = p_request_hash then first.resource_id end;
       return;
     end if;
-    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = null, created_at = p_now
+    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = p_resource_id, created_at = p_now
     where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
     if found then outcome := 'claimed'; return; end if;
   end loop;
@@ -1089,7 +1089,7 @@ grant execute on function consents.payee_of_account(p_account_id text) to banksi
 grant execute on function ledger.capture_holds(p_captures jsonb, p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
-grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
+grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant insert on audit.record to bankside_auth_server;
 grant insert on audit.record to bankside_resource_api;
 grant insert on audit.record to bankside_worker;

@@ -42,10 +42,12 @@ type Plain = Row & {
 }
 /**
  * A POST that a client may repeat under one key: `create` runs once, `render` for each repeat, so that it shows the current
- * state of the same resource (RW-ID-03). It renders the first answer too, unless `create` could without reading again.
+ * state of the same resource (RW-ID-03).
  */
 type Idempotent = Row & {
-  readonly create: (call: Call) => Promise<{ readonly resourceId: string; readonly reply?: Reply }>
+  readonly newId: () => string
+  /** Makes what will go by `id`, which is one of `newId`, and answers. */
+  create(call: Call, id: string): Promise<Reply>
   readonly render: (call: Call, resourceId: string) => Promise<Reply>
 }
 export type Route = Plain | Idempotent

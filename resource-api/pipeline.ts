@@ -91,11 +91,10 @@ async function answerWithin(tx: Transaction, { api, route, request, idempotencyK
   if (!isIdempotent(route)) return route.handle(call)
   const { clientId, customerId } = call.access
   const endpoint = `${api.prefix}${route.path}${api.idempotencyKeysOf === 'customer' ? ` of ${customerId}` : ''}`
-  const outcome = await once(tx, { clientId, method: route.method, endpoint, key: idempotencyKey, request: call.body, now: call.now }, () =>
-    route.create(call),
-  )
-  if ('replayed' in outcome) return route.render(call, outcome.replayed)
-  return outcome.reply ?? route.render(call, outcome.resourceId)
+  const id = route.newId()
+  const claim = { clientId, method: route.method, endpoint, key: idempotencyKey, request: call.body, resourceId: id, now: call.now }
+  const outcome = await once(tx, claim, () => route.create(call, id))
+  return 'replayed' in outcome ? route.render(call, outcome.replayed) : outcome
 }
 
 async function decide(tx: Transaction, route: Route, { token, parameters, body, now }: Request): Promise<Call['access']> {

@@ -3,7 +3,7 @@ import type { AccessDecision } from '../access/decide-access.ts'
 import { appendAudit } from '../audit/append-audit.ts'
 import { checkIdentification } from '../consents/account-identification.ts'
 import { recordEvent } from '../events/record-event.ts'
-import { newBeneficiaryId } from '../ids.ts'
+import { type BeneficiaryId, newBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { isShownText } from '../shown-text.ts'
 import type { Beneficiary } from './beneficiary.ts'
@@ -11,6 +11,8 @@ import { checkName } from './check-name.ts'
 import { beneficiariesLimit } from './list-beneficiaries.ts'
 
 export type NewBeneficiary = {
+  /** A new one when it is left out. */
+  readonly beneficiaryId?: BeneficiaryId
   readonly access: AccessDecision
   readonly name: string
   readonly schemeName: string
@@ -35,7 +37,7 @@ export async function addBeneficiary(tx: Transaction, asked: NewBeneficiary): Pr
   if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
   const entered = checked(asked)
   await demandRoom(tx, customerId)
-  const beneficiary = { id: newBeneficiaryId(), ...entered, nameCheck: await checkName(tx, entered), createdAt: now }
+  const beneficiary = { id: asked.beneficiaryId ?? newBeneficiaryId(), ...entered, nameCheck: await checkName(tx, entered), createdAt: now }
 
   await tx.query(sql.unsafe`
     insert into customers.beneficiary (beneficiary_id, customer_id, name, scheme_name, identification, reference, name_check, created_at)

@@ -1,6 +1,6 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { accountNamedBy } from '../accounts/account-named-by.ts'
-import { type AccountId, isAccountId, newConsentId } from '../ids.ts'
+import { type AccountId, type ConsentId, isAccountId, newConsentId } from '../ids.ts'
 import type { Currency, Money } from '../money.ts'
 import { checkPaymentLimits } from '../payments/payment-limits.ts'
 import { refuse } from '../refusal.ts'
@@ -10,6 +10,8 @@ import { insertPaymentConsent } from './insert-payment-consent.ts'
 import { authoriseBefore } from './lodge-account-access-consent.ts'
 
 export type DomesticPaymentRequest = {
+  /** A new one when it is left out. */
+  readonly consentId?: ConsentId
   readonly clientId: string
   /** The body as it was sent: what the payment is compared with. */
   readonly request: unknown
@@ -47,7 +49,7 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
   if (debtor !== undefined) checkIdentification(debtor, pathsIn('DebtorAccount'))
 
   const consent: PaymentConsent = {
-    id: newConsentId(),
+    id: asked.consentId ?? newConsentId(),
     clientId,
     kind: 'domestic_payment',
     status: 'AWAU',

@@ -12,6 +12,8 @@ export type IdempotentRequest = {
   readonly key: string
   /** The parsed JSON. Its meaning is compared, not its bytes. */
   readonly request: unknown
+  /** The id that what `work` makes will have. */
+  readonly resourceId: string
   readonly now: Date
 }
 
@@ -35,9 +37,9 @@ const Claim = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), res
  * @throws {Refusal} `idempotency_key_reused`, `idempotency_key_in_use`; `field_invalid` for a key that is empty or too long.
  * @see Open Banking Read/Write Data API v4.0, Idempotency; decision D7
  */
-export async function once<Result extends { readonly resourceId: string }>(
+export async function once<Result extends object>(
   tx: Transaction,
-  { clientId, method, endpoint, key, request, now }: IdempotentRequest,
+  { clientId, method, endpoint, key, request, resourceId, now }: IdempotentRequest,
   work: () => Promise<Result>,
 ): Promise<Result | { readonly replayed: string }> {
   const path = 'x-idempotency-key'
@@ -47,7 +49,7 @@ export async function once<Result extends { readonly resourceId: string }>(
 
   const claiming = tx.one(sql.type(Claim)`
     select * from payments.claim_idempotency_key(
-      ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
+      ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${resourceId}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
   const { outcome, resource_id } = await claiming.catch((error: unknown) => {
     if (sqlState(error) !== lockNotAvailable) throw error
     return refuse('idempotency_key_in_use', 'the first request under this key is still running', { path })
@@ -58,9 +60,5 @@ export async function once<Result extends { readonly resourceId: string }>(
     return { replayed: resource_id }
   }
 
-  const result = await work()
-  await tx.query(sql.unsafe`
-    update payments.idempotent_request set resource_id = ${result.resourceId}
-    where client_id = ${clientId} and method = ${method} and endpoint = ${endpoint} and key = ${key}`)
-  return result
+  return work()
 }

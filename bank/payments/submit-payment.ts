@@ -14,6 +14,8 @@ import { paymentEvent } from './payment-event.ts'
 import { reasonOfDebtor } from './reason-of-account.ts'
 
 export type PaymentOrder = Initiation & {
+  /** A new one when it is left out. */
+  readonly paymentId?: PaymentId
   readonly access: AccessDecision
   /** As the request names it. */
   readonly consentId: string
@@ -78,7 +80,7 @@ type NewPayment = {
 }
 
 function toPayment({ consent, creditor, decision, order, identifications }: NewPayment): Payment {
-  const id = newPaymentId()
+  const { paymentId: id = newPaymentId() } = order
   const { instruction, endToEnd } = identifications ?? ownIdentifications(id)
   const held = 'holdId' in decision
   return {

@@ -2,6 +2,7 @@ import { addBeneficiary } from '@bankside/bank/beneficiaries/add-beneficiary'
 import type { Beneficiary } from '@bankside/bank/beneficiaries/beneficiary'
 import { listBeneficiaries } from '@bankside/bank/beneficiaries/list-beneficiaries'
 import { isIban } from '@bankside/bank/consents/account-identification'
+import type { BeneficiaryId } from '@bankside/bank/ids'
 import { isShownText } from '@bankside/bank/shown-text'
 import { z } from 'zod'
 import type { Call, Reply } from '../api.ts'
@@ -46,14 +47,15 @@ const beneficiaryRequest = z
   })
 
 /** POST /beneficiaries */
-export async function createBeneficiary({ tx, access, body, interactionId, now }: Call): Promise<{ resourceId: string }> {
+export async function createBeneficiary(call: Call, beneficiaryId: BeneficiaryId): Promise<Reply> {
+  const { tx, access, body, interactionId, now } = call
   const { name, sort_code, account_number, iban, reference } = parseBody(beneficiaryRequest, body, jsonPointer)
   const account =
     iban === undefined
       ? { schemeName: 'UK.OBIE.SortCodeAccountNumber', identification: `${sort_code}${account_number}` }
       : { schemeName: 'UK.OBIE.IBAN', identification: iban }
-  const { id } = await addBeneficiary(tx, { access, name, ...account, reference, interactionId, now })
-  return { resourceId: id }
+  await addBeneficiary(tx, { beneficiaryId, access, name, ...account, reference, interactionId, now })
+  return renderBeneficiaryOf(call, beneficiaryId)
 }
 
 export async function renderBeneficiaryOf({ tx, access }: Call, beneficiaryId: string): Promise<Reply> {

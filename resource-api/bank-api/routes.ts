@@ -1,3 +1,4 @@
+import { newBeneficiaryId, newPaymentId } from '@bankside/bank/ids'
 import type { Api, Route } from '../api.ts'
 import { jsonPointer } from '../parse-body.ts'
 import { readAccount, readAccounts } from './accounts.ts'
@@ -29,6 +30,7 @@ export const bankRoutes: readonly Route[] = [
     door: { api: 'bank', operation: 'transfer.submit' },
     names: source,
     checkBody: checkTransfer,
+    newId: newPaymentId,
     create: createTransfer,
     render: renderTransfer,
   },
@@ -37,6 +39,7 @@ export const bankRoutes: readonly Route[] = [
     method: 'POST',
     path: '/beneficiaries',
     door: { api: 'bank', operation: 'beneficiaries.add' },
+    newId: newBeneficiaryId,
     create: createBeneficiary,
     render: renderBeneficiaryOf,
   },

@@ -1,4 +1,4 @@
-import { isAccountId, isBeneficiaryId } from '@bankside/bank/ids'
+import { isAccountId, isBeneficiaryId, type PaymentId } from '@bankside/bank/ids'
 import { isCurrency } from '@bankside/bank/money'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import type { Payment } from '@bankside/bank/payments/payment'
@@ -39,11 +39,13 @@ export function sourceNamedIn(body: unknown): string | undefined {
 }
 
 /** POST /transactions/transfer: spends the authorization that was given for exactly this transfer (NAT-S4). */
-export async function createTransfer({ tx, access, body, interactionId, now }: Call): Promise<{ resourceId: string }> {
+export async function createTransfer(call: Call, paymentId: PaymentId): Promise<Reply> {
+  const { tx, access, body, interactionId, now } = call
   const transfer = checkTransfer(body)
   const { currency } = transfer
   if (!isCurrency(currency) || access.consentId === undefined) throw new Error('checked before')
   const payment = await submitPayment(tx, {
+    paymentId,
     access,
     consentId: access.consentId,
     channel: 'bank_api',
@@ -56,15 +58,18 @@ export async function createTransfer({ tx, access, body, interactionId, now }: C
     interactionId,
     now,
   })
-  return { resourceId: payment.id }
+  return renderPayment(call, payment)
 }
 
 /**
  * 202 once the funds are set aside (NAT-S5). A transfer that was recorded as rejected at once is answered with 422: the
  * record stays, and so does the answer of a repeat.
  */
-export async function renderTransfer({ tx, access, interactionId }: Call, paymentId: string): Promise<Reply> {
-  const payment = await getPayment(tx, { paymentId, clientId: access.clientId })
+export async function renderTransfer(call: Call, paymentId: string): Promise<Reply> {
+  return renderPayment(call, await getPayment(call.tx, { paymentId, clientId: call.access.clientId }))
+}
+
+function renderPayment({ interactionId }: Call, payment: Payment): Reply {
   const atOnce = payment.statusUpdatedAt.getTime() === payment.createdAt.getTime()
   if (payment.status === 'rejected' && atOnce)
     return renderBankProblem({ kind: 'refused', refusals: [refusalFor(payment)], reference: interactionId })

@@ -1,6 +1,7 @@
 import type { PaymentConsent } from '@bankside/bank/consents/consent'
 import { getConsent } from '@bankside/bank/consents/get-consent'
 import { lodgeDomesticPaymentConsent } from '@bankside/bank/consents/lodge-domestic-payment-consent'
+import type { ConsentId } from '@bankside/bank/ids'
 import { parseMoney } from '@bankside/bank/money'
 import { confirmFunds } from '@bankside/bank/payments/confirm-funds'
 import { refuse } from '@bankside/bank/refusal'
@@ -15,10 +16,12 @@ type ConsentRequest = z.output<typeof domesticPaymentConsentRequest>
 export type SentInitiation = ConsentRequest['Data']['Initiation']
 
 /** POST /domestic-payment-consents */
-export async function createDomesticPaymentConsent({ tx, access, body, interactionId, now }: Call): Promise<{ resourceId: string }> {
+export async function createDomesticPaymentConsent(call: Call, consentId: ConsentId): Promise<Reply> {
+  const { tx, access, body, interactionId, now } = call
   const { Initiation } = parseBody(domesticPaymentConsentRequest, body, dottedPath).Data
   const { InstructedAmount, CreditorAccount, DebtorAccount } = Initiation
   const consent = await lodgeDomesticPaymentConsent(tx, {
+    consentId,
     clientId: access.clientId,
     request: body,
     amount: parseMoney(InstructedAmount.Amount, InstructedAmount.Currency, 'Data.Initiation.InstructedAmount'),
@@ -28,7 +31,7 @@ export async function createDomesticPaymentConsent({ tx, access, body, interacti
     interactionId,
     now,
   })
-  return { resourceId: consent.id }
+  return renderConsent(call, 201, consent)
 }
 
 /** What both statements show: the creditor's own reference before the free text. */

@@ -1,3 +1,4 @@
+import type { PaymentId } from '@bankside/bank/ids'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import { getRefundAccount } from '@bankside/bank/payments/get-refund-account'
 import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
@@ -9,14 +10,14 @@ import { domesticPaymentRequest } from './payment-schemas.ts'
 import { dateTime, ukReply, ukUrl, withoutUndefined } from './reply.ts'
 
 /** POST /domestic-payments */
-export async function createDomesticPayment(call: Call): Promise<{ resourceId: string; reply: Reply }> {
+export async function createDomesticPayment(call: Call, paymentId: PaymentId): Promise<Reply> {
   const { tx, access, body, interactionId, now } = call
   const { ConsentId } = parseBody(domesticPaymentRequest, body, dottedPath).Data
   // As it was sent, not as it was parsed: the bank compares every leaf with the consent (PIS-13).
   const { Data, Risk } = body as { Data: { Initiation: unknown }; Risk: unknown }
   const initiation = { Initiation: Data.Initiation, Risk }
-  const payment = await submitPayment(tx, { access, consentId: ConsentId, channel: 'uk_v4', initiation, interactionId, now })
-  return { resourceId: payment.id, reply: await renderPayment(call, 201, payment, sentWith({ request: payment.agreed })) }
+  const payment = await submitPayment(tx, { paymentId, access, consentId: ConsentId, channel: 'uk_v4', initiation, interactionId, now })
+  return renderPayment(call, 201, payment, sentWith({ request: payment.agreed }))
 }
 
 export async function renderCreatedPayment(call: Call, paymentId: string): Promise<Reply> {

@@ -1,3 +1,4 @@
+import { newConsentId, newPaymentId } from '@bankside/bank/ids'
 import type { Api, Route } from '../api.ts'
 import { dottedPath } from '../parse-body.ts'
 import { createAccountAccessConsent, deleteAccountAccessConsent, readAccountAccessConsent } from './account-access-consents.ts'
@@ -59,6 +60,7 @@ const routes: readonly Route[] = [
     method: 'POST',
     path: '/pisp/domestic-payment-consents',
     door: { api: 'uk', operation: 'payment_consent.lodge' },
+    newId: newConsentId,
     create: createDomesticPaymentConsent,
     render: renderCreatedConsent,
   },
@@ -80,6 +82,7 @@ const routes: readonly Route[] = [
     path: '/pisp/domestic-payments',
     door: { api: 'uk', operation: 'payment.submit' },
     names: consentOfBody,
+    newId: newPaymentId,
     create: createDomesticPayment,
     render: renderCreatedPayment,
   },
