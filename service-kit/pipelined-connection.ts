@@ -8,13 +8,13 @@ export type PipelinedConnection = {
   readonly unanswered: () => number
   readonly isLost: () => boolean
   /** @throws {Unavailable} when the connection cannot be made, is lost, or PostgreSQL says "not now". */
-  readonly query: <Row extends object>(query: pg.QueryConfig) => Promise<Row[]>
+  readonly query: <Row extends object>(query: pg.QueryConfig) => Promise<pg.QueryResult<Row>>
   readonly end: () => Promise<void>
 }
 
 /**
- * One connection that many requests share: statements are sent without waiting for the answers to earlier ones, each a
- * transaction of its own. PostgreSQL answers them in order, so nothing that may wait for a lock for long belongs here.
+ * One connection, on which statements are sent without waiting for the answers to earlier ones. PostgreSQL answers them in
+ * order: where many requests share it, nothing that may wait for a lock for long belongs there.
  */
 export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedConnection {
   const socket = new Socket()
@@ -44,12 +44,11 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
         const refused = await connected
         if (refused !== undefined) throw refused
         gather()
-        const { rows } = await client.query<Row>(query)
-        return rows
-      } catch (error) {
-        // A fatal error is the last that the connection says; that it closed is heard later.
-        if (error instanceof pg.DatabaseError && error.severity !== 'ERROR') lose()
-        throw unavailable(error) ?? (lost && !(error instanceof pg.DatabaseError) ? wentAway(error) : error)
+        return await client.query<Row>(query).catch((error: unknown) => {
+          // A fatal error is the last that the connection says; that it closed is heard later.
+          if (error instanceof pg.DatabaseError && error.severity !== 'ERROR') lose()
+          throw unavailable(error) ?? (lost ? new Unavailable('the connection to the database was lost', { cause: error }) : error)
+        })
       } finally {
         unanswered--
       }
@@ -60,8 +59,6 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
     },
   }
 }
-
-const wentAway = (cause: unknown): Unavailable => new Unavailable('the connection to the database was lost', { cause })
 
 /** What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. */
 function gatherWrites(socket: Socket): () => void {

@@ -7,6 +7,7 @@ export const retryableStates = new Set(['40001', '40P01'])
 
 /** Classes and codes of PostgreSQL (appendix A) that say "not now": connections, resources, operator, read-only. */
 export function unavailable(error: unknown): Unavailable | undefined {
+  if (error instanceof Unavailable) return error
   const state = sqlState(error)
   const lost = state === undefined && causes(error).some(isConnectionError)
   const refusing = state !== undefined && (/^(08|53|57|58)/.test(state) || state === '25006' || retryableStates.has(state))

@@ -288,3 +288,45 @@ test('outside a transaction: whatever was asked of a connection that is lost is 
   for (const { reason } of refusals) assert.ok(reason instanceof Unavailable, String(reason))
   assert.equal(await outsideTransaction(database, (tx) => tx.oneFirst(counted`select 1 as n`)), 1)
 })
+
+test('a transaction that goes on after a statement failed is told that nothing of it was kept', async () => {
+  const work = transact(database, async (tx) => {
+    await tx.query(sql.unsafe`insert into counter values (8, 8)`)
+    await tx.query(sql.unsafe`insert into counter values (1, 1)`).catch(() => {})
+  })
+  await assert.rejects(work, /went on after/)
+  assert.equal(await database.maybeOne(sql.unsafe`select from counter where id = 8`), null)
+})
+
+test('transactions wait for a connection in turn, and not for ever', async () => {
+  const narrow = await openDatabase(testDatabase.ownerUrl, { maxConnections: 2, connectTimeoutMs: 300 })
+  try {
+    const order: number[] = []
+    await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        transact(narrow, async (tx) => {
+          await tx.query(sql.unsafe`select 1`)
+          order.push(index)
+        }),
+      ),
+    )
+    assert.deepEqual(
+      order.toSorted((one, other) => one - other),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    )
+    const slow = () => transact(narrow, (tx) => tx.query(sql.unsafe`select pg_sleep(1)`))
+    const outcomes = await Promise.allSettled([slow(), slow(), slow()])
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected'],
+    )
+    assert.ok((outcomes[2] as PromiseRejectedResult).reason instanceof Unavailable)
+    await assert.rejects(
+      transact(narrow, (tx) => tx.query(terminate)),
+      Unavailable,
+    )
+    await Promise.all([1, 2, 3].map(() => transact(narrow, (tx) => tx.query(sql.unsafe`select 1`))))
+  } finally {
+    await narrow.end()
+  }
+})

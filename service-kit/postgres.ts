@@ -4,15 +4,15 @@ import {
   createSqlTag,
   createTypeParserPreset,
   type DatabasePool,
-  type DatabasePoolConnection,
   type DatabaseTransactionConnection,
   type FragmentSqlToken,
   type Interceptor,
 } from 'slonik'
 import { retryableStates, sqlState, unavailable } from './postgres-errors.ts'
-import { openPrepared } from './prepared.ts'
-import { Unavailable } from './refusal.ts'
-import { checkedRow, singleStatements, statementName } from './single-statements.ts'
+import { connectionSettings, openPrepared } from './prepared.ts'
+import { checkedRow, queryMethods, statementName } from './query-methods.ts'
+import type { Unavailable } from './refusal.ts'
+import { openTransactionPool, type TransactionPool } from './transaction-pool.ts'
 
 export { NotFoundError } from 'slonik'
 export { z } from 'zod'
@@ -70,7 +70,7 @@ export async function openDatabase(connectionString: string, options: DatabaseOp
       maxPoolSize: options.maxConnections ?? 10,
       connectionTimeout: options.connectTimeoutMs ?? 5_000,
       statementTimeout: options.statementTimeoutMs ?? 15_000,
-      idleInTransactionSessionTimeout: 30_000,
+      idleInTransactionSessionTimeout: idleInTransactionMs,
       connectionRetryLimit: 0,
       queryRetryLimit: 0,
       transactionRetryLimit: 0,
@@ -81,22 +81,32 @@ export async function openDatabase(connectionString: string, options: DatabaseOp
     }),
   )
   const prepared = openPrepared(connectionString, { ...options, maxConnections: singleStatementConnections })
-  const database = { ...pool, end: async () => void (await Promise.all([pool.end(), prepared.end()])) }
-  withoutTransaction.set(database, singleStatements(prepared))
+  const transactions = openTransactionPool(
+    { ...connectionSettings(connectionString, options), idle_in_transaction_session_timeout: idleInTransactionMs },
+    { maxConnections: options.maxConnections ?? 10, waitAtMostMs: options.connectTimeoutMs ?? 5_000 },
+  )
+  const database = { ...pool, end: async () => void (await Promise.all([pool.end(), prepared.end(), transactions.end()])) }
+  const statements = queryMethods(async (name, text, values) => ({ rows: await prepared.query(name, text, values), rowCount: null }))
+  opened.set(database, { statements, transactions })
   return database
 }
 
-/** Beside the pool, and opened when {@link outsideTransaction} needs them. */
+/** Beside the pool, and opened when they are needed: for what runs with every request, slonik's own cost too much. */
+const opened = new WeakMap<Database, { readonly statements: Transaction; readonly transactions: TransactionPool }>()
 const singleStatementConnections = 5
-const withoutTransaction = new WeakMap<Database, Transaction>()
+
+function connectionsOf(database: Database) {
+  const found = opened.get(database)
+  if (found === undefined) throw new Error('a database that openDatabase did not open')
+  return found
+}
 
 /** A new connection costs a process, and its plans: quiet seconds between requests must not throw them away. */
 const idleTimeoutMs = 600_000
+/** Its locks keep others waiting. */
+const idleInTransactionMs = 30_000
 
 const transactionAttempts = 5
-
-/** The pool's queue has no limit of its own. Whoever would wait behind so many is better served by another process. */
-const waitingTransactionsAtMost = 500
 
 /**
  * Runs `work` in one transaction, and again from its beginning when PostgreSQL asks for that (serialization failure,
@@ -105,10 +115,10 @@ const waitingTransactionsAtMost = 500
  * @throws {Unavailable} when the database cannot be reached, is read-only, full or shutting down, or keeps asking to retry.
  */
 export async function transact<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-  refuseWhenCrowded(database)
+  const { transactions } = connectionsOf(database)
   for (let attempt = 1; ; attempt++) {
     try {
-      return await transactOnce(database, work)
+      return await transactions.run(work)
     } catch (error) {
       if (retryableStates.has(sqlState(error) ?? '') && attempt < transactionAttempts) {
         await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
@@ -119,26 +129,6 @@ export async function transact<Result>(database: Database, work: (tx: Transactio
   }
 }
 
-const transactOnce = <Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
-  onConnection(database, (connection) => connection.transaction(work, 0))
-
-/**
- * slonik throws away a connection whose handler throws. A refusal is thrown, and rolled back like anything else, but its
- * connection is as good as before: so the error leaves the handler as a value. A connection that broke is still thrown away.
- */
-async function onConnection<Result>(database: Database, work: (connection: DatabasePoolConnection) => Promise<Result>): Promise<Result> {
-  const outcome = await database.connect(async (connection) => {
-    try {
-      return { result: await work(connection) }
-    } catch (error) {
-      if (unavailable(error) !== undefined && !retryableStates.has(sqlState(error) ?? '')) throw error
-      return { error }
-    }
-  })
-  if ('error' in outcome) throw outcome.error
-  return outcome.result
-}
-
 /**
  * For reads, and for a change that is one statement: each statement sees what is committed when it begins, as it would in a
  * transaction at READ COMMITTED, and is whole by itself. A transaction would only add two round trips. Whatever changes
@@ -147,13 +137,7 @@ async function onConnection<Result>(database: Database, work: (connection: Datab
  * @throws {Unavailable} as {@link transact}.
  */
 export async function outsideTransaction<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-  const statements = withoutTransaction.get(database)
-  if (statements === undefined) throw new Error('a database that openDatabase did not open')
-  return work(statements)
-}
-
-function refuseWhenCrowded(database: Database): void {
-  if (database.state().waitingClients >= waitingTransactionsAtMost) throw new Unavailable('too many transactions wait for a connection')
+  return work(connectionsOf(database).statements)
 }
 
 /** The same as {@link transact} for a single read outside a transaction: turns lost connections into {@link Unavailable}. */

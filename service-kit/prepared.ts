@@ -14,26 +14,32 @@ export type Prepared = {
 
 export type PreparedOptions = { readonly maxConnections?: number; readonly connectTimeoutMs?: number; readonly statementTimeoutMs?: number }
 
+const keepAliveAfterMs = 10_000
+
+export const connectionSettings = (
+  connectionString: string,
+  { connectTimeoutMs = 5_000, statementTimeoutMs = 15_000 }: PreparedOptions = {},
+): pg.ClientConfig => ({
+  connectionString,
+  connectionTimeoutMillis: connectTimeoutMs,
+  statement_timeout: statementTimeoutMs,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: keepAliveAfterMs,
+  types: { getTypeParser },
+})
+
 /** Reads never wait for each other, nor for the disk: a few connections carry them all, and the fewer the less each costs. */
 const readingConnections = 2
 /** Whoever would wait behind so many is better served by another process. */
 const unansweredAtMost = 500
-const keepAliveAfterMs = 10_000
 
 /**
  * Opens connections as they are needed. Reads share some, whatever writes has the others: it waits for the disk and perhaps
  * for a lock, and nobody should wait behind it who need not.
  */
 export function openPrepared(connectionString: string, options: PreparedOptions = {}): Prepared {
-  const { maxConnections = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 15_000 } = options
-  const settings: pg.ClientConfig = {
-    connectionString,
-    connectionTimeoutMillis: connectTimeoutMs,
-    statement_timeout: statementTimeoutMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: keepAliveAfterMs,
-    types: { getTypeParser },
-  }
+  const { maxConnections = 10 } = options
+  const settings = connectionSettings(connectionString, options)
   const readers = openLane(settings, Math.min(readingConnections, maxConnections))
   const writers = maxConnections > readingConnections ? openLane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
@@ -41,7 +47,8 @@ export function openPrepared(connectionString: string, options: PreparedOptions 
     async query<Row extends object>(name: string | undefined, text: string, values: readonly unknown[] = []) {
       if (name !== undefined) claimName(texts, name, text)
       const lane = /^\s*select\s/i.test(text) ? readers : writers
-      return lane.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
+      const { rows } = await lane.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
+      return rows
     },
     end: async () => {
       await Promise.all([readers, writers].map((lane) => lane.end()))
