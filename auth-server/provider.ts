@@ -10,6 +10,7 @@ import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.
 import { signingAlgorithms } from './client-policy.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
+import { cookieNames } from './http/cookie-names.ts'
 import { cookieSignatures } from './http/cookie-signatures.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
@@ -79,7 +80,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     discovery: additionalMetadata(config.MTLS_ISSUER),
     cookies: {
       keys: cookieSignatures(secrets.cookie_keys),
-      names: { session: '__Host-bankside_session', interaction: '__Secure-bankside_interaction', resume: '__Secure-bankside_resume' },
+      names: cookieNames,
       long: { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
       short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
     },

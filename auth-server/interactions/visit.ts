@@ -5,6 +5,7 @@ import type { ConsentId, CustomerId } from '@bankside/bank/ids'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
+import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { intentOf } from '../intents/intent.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
@@ -47,22 +48,33 @@ export type Visit = Arrival & {
  * @throws {SessionNotFound}
  */
 export async function findArrival(ctx: Context, provider: Provider, { clock }: { clock: Clock }): Promise<Arrival> {
-  const interaction = await provider.interactionDetails(ctx.req, ctx.res)
-  if (!ctx.path.startsWith(`/interaction/${interaction.uid}`)) throw new errors.SessionNotFound('another interaction')
+  const [interaction, session] = await Promise.all([findInteraction(ctx, provider), provider.Session.get(ctx as never)])
+  await assertSamePrincipal(interaction, session, provider)
   const now = clock.now()
-  const [client, session] = await Promise.all([
-    provider.Client.find(String(interaction.params['client_id'])),
-    keepSessionAlive(ctx, provider, now),
-  ])
+  const [client] = await Promise.all([provider.Client.find(String(interaction.params['client_id'])), keepAlive(session, now)])
   if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
   return { interaction, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }
 
+/** As the library's `interactionDetails`, which would read the session a second time, by its other name. */
+async function findInteraction(ctx: Context, { Interaction }: Provider): Promise<Interaction> {
+  const id = ctx.cookies.get(cookieNames.interaction, { signed: true })
+  const interaction = id === undefined ? undefined : await Interaction.find<Interaction>(id)
+  if (interaction === undefined) throw new errors.SessionNotFound('no interaction')
+  if (!ctx.path.startsWith(`/interaction/${interaction.uid}`)) throw new errors.SessionNotFound('another interaction')
+  return interaction
+}
+
+/** An interaction that began with a session goes on only while that session is there, and still its customer's. */
+async function assertSamePrincipal({ session: begunWith }: Interaction, session: Session, { Session }: Provider): Promise<void> {
+  if (begunWith?.uid === undefined) return
+  const now = session.uid === begunWith.uid ? session : await Session.findByUid(begunWith.uid)
+  if (now?.accountId !== begunWith.accountId) throw new errors.SessionNotFound('the session that it began with is over')
+}
+
 /** Whoever is busy on our pages is not idle: the session they came with lasts as long as they go on. */
-async function keepSessionAlive(ctx: Context, provider: Provider, now: Date): Promise<Session> {
-  const session = await provider.Session.get(ctx as never)
+async function keepAlive(session: Session, now: Date): Promise<void> {
   if (session.accountId !== undefined) await session.save(sessionSeconds(session.loginTs, now.getTime() / 1000))
-  return session
 }
 
 /** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
