@@ -41,6 +41,7 @@ create table ledger.account (
   -- Holds count against available funds. Only the bank's own accounts may go below zero.
   constraint account_within_overdraft check (kind <> 'customer' or posted_minor - held_minor + overdraft_minor >= 0)
 ) with (fillfactor = 60);
+create index account_of_settlement on ledger.account (currency) where kind = 'settlement';
 create index account_of_customer on ledger.account (customer_id, account_id) where customer_id is not null;
 
 create table ledger.entry (

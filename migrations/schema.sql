@@ -455,6 +455,8 @@ CREATE INDEX notification_of_customer ON events.notification USING btree (custom
 
 CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, account_id) WHERE (customer_id IS NOT NULL);
 
+CREATE INDEX account_of_settlement ON ledger.account USING btree (currency) WHERE (kind = 'settlement'::text);
+
 CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { readAccess } from '@bankside/bank/access/read-access'
 import { appendAudit } from '@bankside/bank/audit/append-audit'
-import { once } from '@bankside/bank/idempotency/once'
+import { claimKey } from '@bankside/bank/idempotency/claim-key'
 import { isAccountId } from '@bankside/bank/ids'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
@@ -87,14 +87,20 @@ type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken }
 type Work = { readonly api: Api; readonly route: Route; readonly request: Request; readonly idempotencyKey: string }
 
 async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey }: Work): Promise<Reply> {
-  const call: Call = { ...request, tx, access: await decide(tx, route, request) }
-  if (!isIdempotent(route)) return route.handle(call)
-  const { clientId, customerId } = call.access
-  const endpoint = `${api.prefix}${route.path}${api.idempotencyKeysOf === 'customer' ? ` of ${customerId}` : ''}`
+  const deciding = decide(tx, route, request)
+  if (!isIdempotent(route)) return route.handle({ ...request, tx, access: await deciding })
+  const holder = api.idempotencyKeysOf === 'customer' ? ` of ${(await deciding).customerId}` : ''
+  const endpoint = `${api.prefix}${route.path}${holder}`
+  const { clientId } = request.token.claims
   const id = route.newId()
-  const claim = { clientId, method: route.method, endpoint, key: idempotencyKey, request: call.body, resourceId: id, now: call.now }
-  const outcome = await once(tx, claim, () => route.create(call, id))
-  return 'replayed' in outcome ? route.render(call, outcome.replayed) : outcome
+  // Sent together with what decides, but not heard before it.
+  const { method } = route
+  const { body, now } = request
+  const claiming = claimKey(tx, { clientId, method, endpoint, key: idempotencyKey, request: body, resourceId: id, now })
+  claiming.catch(() => {})
+  const call: Call = { ...request, tx, access: await deciding }
+  const claim = await claiming
+  return 'replayed' in claim ? route.render(call, claim.replayed) : route.create(call, id)
 }
 
 async function decide(tx: Transaction, route: Route, { token, parameters, body, now }: Request): Promise<Call['access']> {

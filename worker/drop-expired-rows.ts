@@ -1,4 +1,4 @@
-import { keyRememberedMs } from '@bankside/bank/idempotency/once'
+import { keyRememberedMs } from '@bankside/bank/idempotency/claim-key'
 import { type Database, sql, transact } from '@bankside/service-kit/postgres'
 
 const hourMs = 60 * 60 * 1000

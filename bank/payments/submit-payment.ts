@@ -4,14 +4,12 @@ import type { AuditRecord } from '../audit/append-audit.ts'
 import { consumeConsent } from '../consents/consume-consent.ts'
 import { type AuthorisedConsent, lockAuthorisedConsent } from '../consents/lock-authorised-consent.ts'
 import { carryOut } from '../events/carry-out.ts'
-import { type HoldId, newPaymentId, type PaymentId } from '../ids.ts'
-import { placeHold } from '../ledger/place-hold.ts'
+import { newPaymentId, type PaymentId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
-import { type CreditorAccount, findCreditorAccount } from './find-creditor-account.ts'
+import { type CreditorAccount, type Decision, holdFunds } from './hold-funds.ts'
 import { type Identifications, type Initiation, matchInitiation } from './match-initiation.ts'
-import type { Payment, RejectionReason } from './payment.ts'
+import type { Payment } from './payment.ts'
 import { paymentEvent } from './payment-event.ts'
-import { reasonOfDebtor } from './reason-of-account.ts'
 
 export type PaymentOrder = Initiation & {
   /** A new one when it is left out. */
@@ -42,33 +40,16 @@ export async function submitPayment(tx: Transaction, order: PaymentOrder): Promi
   if (access.consentId !== order.consentId) refuse('consent_not_yours', 'the token is bound to another consent', { path: 'Data.ConsentId' })
   const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId, now })
   const identifications = matchInitiation(consent, order)
-  const creditor = await findCreditorAccount(tx, {
-    ...consent.creditor,
-    accountId: consent.creditorAccountId,
-    currency: consent.amount.currency,
-  })
-  if (creditor.id === consent.debtorAccountId) refuse('account_not_usable', 'a payment is between two accounts')
-  const decision = await decide(tx, consent, creditor, now)
+  const deadlineAt = new Date(now.getTime() + paymentDeadlineMs)
+  const { creditor, decision } = await holdFunds(tx, consent, { now, expiresAt: deadlineAt })
 
   const payment = toPayment({ consent, creditor, decision, order, identifications })
   await carryOut(tx, consumeConsent(consent, { interactionId: order.interactionId, now }), {
-    statements: [insertPayment(payment, decision)],
+    statements: [insertPayment(payment, decision, deadlineAt)],
     events: [paymentEvent(payment)],
     records: [submissionRecord(payment, order)],
   })
   return { ...payment, agreed: consent.request }
-}
-
-type Decision = { readonly holdId: HoldId; readonly deadlineAt: Date } | { readonly rejected: RejectionReason }
-
-async function decide(tx: Transaction, consent: AuthorisedConsent, creditor: CreditorAccount, now: Date): Promise<Decision> {
-  if (creditor.isMissing) return { rejected: 'AC01' }
-  if (creditor.status === 'closed') return { rejected: 'AC07' }
-  if (creditor.currency !== consent.amount.currency) return { rejected: 'AC11' }
-  const deadlineAt = new Date(now.getTime() + paymentDeadlineMs)
-  const outcome = await placeHold(tx, { accountId: consent.debtorAccountId, amount: consent.amount, expiresAt: deadlineAt, now })
-  if ('held' in outcome) return { holdId: outcome.held, deadlineAt }
-  return { rejected: outcome.declined === 'insufficient_funds' ? 'AM04' : await reasonOfDebtor(tx, consent.debtorAccountId) }
 }
 
 type NewPayment = {
@@ -104,7 +85,7 @@ function toPayment({ consent, creditor, decision, order, identifications }: NewP
   }
 }
 
-function insertPayment(payment: Payment, decision: Decision): SqlFragment {
+function insertPayment(payment: Payment, decision: Decision, deadlineAt: Date): SqlFragment {
   const held = 'holdId' in decision
   const createdAt = sql.timestamp(payment.createdAt)
   return sql.fragment`
@@ -117,7 +98,7 @@ function insertPayment(payment: Payment, decision: Decision): SqlFragment {
       ${payment.rejectionReason ?? null}, ${payment.debtorAccountId}, ${payment.creditorAccountId}, ${payment.creditor.name},
       ${payment.creditor.schemeName}, ${payment.creditor.identification}, ${payment.amount.minor}, ${payment.amount.currency},
       ${payment.instructionIdentification}, ${payment.endToEndIdentification}, ${payment.reference}, ${held ? decision.holdId : null},
-      ${createdAt}, ${held ? sql.timestamp(decision.deadlineAt) : createdAt})`
+      ${createdAt}, ${held ? sql.timestamp(deadlineAt) : createdAt})`
 }
 
 function submissionRecord(payment: Payment, { interactionId, now }: PaymentOrder): AuditRecord {

@@ -12,7 +12,7 @@ export type IdempotentRequest = {
   readonly key: string
   /** The parsed JSON. Its meaning is compared, not its bytes. */
   readonly request: unknown
-  /** The id that what `work` makes will have. */
+  /** The id that what the request makes will have. */
   readonly resourceId: string
   readonly now: Date
 }
@@ -24,12 +24,15 @@ export const maxKeyLength = 40
 /** SQLSTATE of a wait that was cut short. */
 const lockNotAvailable = '55P03'
 
-const Claim = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), resource_id: z.string().nullable() })
+const claimRow = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), resource_id: z.string().nullable() })
+
+/** `claimed`: the caller is the first, and makes the resource. `replayed`: the id of the one that the first made. */
+export type Claimed = { readonly claimed: true } | { readonly replayed: string }
 
 /**
- * Runs `work` once per client, method, endpoint and key. A repeat gets the id of the resource that the first made, so
- * that the caller can render its present state. The claim lives in the caller's transaction: when that is rolled back,
- * because the request was refused, the key is as new.
+ * Once per client, method, endpoint and key a request may do its work. A repeat gets the id of the resource that the first
+ * made, so that the caller can render its present state. The claim lives in the caller's transaction: when that is rolled
+ * back, because the request was refused, the key is as new.
  *
  * A repeat that arrives while the first is running waits for it a moment, long enough for an ordinary request to commit,
  * and is then told that the key is in use.
@@ -37,17 +40,16 @@ const Claim = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), res
  * @throws {Refusal} `idempotency_key_reused`, `idempotency_key_in_use`; `field_invalid` for a key that is empty or too long.
  * @see Open Banking Read/Write Data API v4.0, Idempotency; decision D7
  */
-export async function once<Result extends object>(
+export async function claimKey(
   tx: Transaction,
   { clientId, method, endpoint, key, request, resourceId, now }: IdempotentRequest,
-  work: () => Promise<Result>,
-): Promise<Result | { readonly replayed: string }> {
+): Promise<Claimed> {
   const path = 'x-idempotency-key'
   if (key.length < 1 || key.length > maxKeyLength) refuse('field_invalid', `a key has 1 to ${maxKeyLength} characters`, { path })
   const hash = createHash('sha256').update(canonicalJson(request)).digest()
   const forgetBefore = new Date(now.getTime() - keyRememberedMs)
 
-  const claiming = tx.one(sql.type(Claim)`
+  const claiming = tx.one(sql.type(claimRow)`
     select * from payments.claim_idempotency_key(
       ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${resourceId}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
   const { outcome, resource_id } = await claiming.catch((error: unknown) => {
@@ -59,6 +61,5 @@ export async function once<Result extends object>(
     if (resource_id === null) throw new Error('an idempotency key was committed without its resource')
     return { replayed: resource_id }
   }
-
-  return work()
+  return { claimed: true }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sql, transact } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type AccountId, newPaymentId } from '../ids.ts'
 import { advancePayments } from '../payments/advance-payments.ts'
 import { getPayment } from '../payments/get-payment.ts'
@@ -9,7 +9,7 @@ import { submitPayment } from '../payments/submit-payment.ts'
 import { gbp, later, noon, openTestBank, type TestBank, type TestConsent } from '../payments/testing/test-bank.ts'
 import { refusalOf, refuse } from '../refusal.ts'
 import { canonicalJson } from './canonical-json.ts'
-import { type IdempotentRequest, keyRememberedMs, once } from './once.ts'
+import { claimKey, type IdempotentRequest, keyRememberedMs } from './claim-key.ts'
 
 let bank: TestBank
 let ann: AccountId
@@ -28,6 +28,10 @@ const requestWith = (change: Partial<IdempotentRequest>): IdempotentRequest => (
 })
 type Done = { readonly resourceId: string } | { readonly replayed: string }
 const idOf = (done: Done) => ('replayed' in done ? done.replayed : done.resourceId)
+async function once<Result extends object>(tx: Transaction, request: IdempotentRequest, work: () => Promise<Result>) {
+  const claim = await claimKey(tx, request)
+  return 'replayed' in claim ? claim : work()
+}
 const run = (change: Partial<IdempotentRequest>, work: () => Promise<object> = async () => ({})): Promise<Done> => {
   const request = requestWith(change)
   return transact(bank.resourceApi, async (tx) => {
