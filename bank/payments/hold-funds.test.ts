@@ -16,9 +16,12 @@ after(() => bank.close())
 
 async function held(creditorAccountId?: AccountId) {
   const debtorAccountId = await bank.newAccount({ funds: 100n })
-  const creditor = { name: 'ACME', schemeName: 'UK.OBIE.SortCodeAccountNumber', identification: '20000012345678' }
-  const paid = { creditor, ...(creditorAccountId && { creditorAccountId }) }
-  const { consentId } = await bank.newConsent({ debtorAccountId, amount: gbp(1), ...paid })
+  const here = creditorAccountId && {
+    kind: 'transfer' as const,
+    creditorAccountId,
+    creditor: { name: 'Ann Example', schemeName: 'BANKSIDE.AccountId', identification: creditorAccountId },
+  }
+  const { consentId } = await bank.newConsent({ debtorAccountId, amount: gbp(1), ...here })
   const outcome = await transact(bank.resourceApi, async (tx) => {
     const consent = await lockAuthorisedConsent(tx, { consentId, clientId: 'third-party', now: noon })
     return holdFunds(tx, consent, { now: noon, expiresAt: later(1) })
