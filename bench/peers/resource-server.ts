@@ -7,6 +7,7 @@ import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import Koa from 'koa'
 import pg from 'pg'
 import { type AccessToken, Refused, verifyAccess } from './access.ts'
+import { deliverOutbox } from './deliver-outbox.ts'
 import { type PaymentBody, pay } from './payments.ts'
 import { runPeer, type ServerTls, serve } from './serve.ts'
 
@@ -47,6 +48,10 @@ runPeer(async (settings: ResourceServerSettings) => {
     ctx.status = 201
   })
   app.use(router.routes())
+  deliverOutbox(pool).catch((error) => {
+    process.stderr.write(`the outbox is not delivered any more: ${String(error)}\n`)
+    process.exitCode = 1
+  })
   await serve(app.callback(), settings.port, settings.tls, true)
 })
 

@@ -107,6 +107,12 @@ create table outbox (
   delivered_at  timestamptz
 );
 create index outbox_waiting on outbox (created_at) where delivered_at is null;
+create table notification (
+  event_id    text primary key,
+  type        text not null,
+  payload     jsonb not null,
+  created_at  timestamptz not null
+);
 create table audit_record (
   record_id   text primary key,
   actor       text not null,
