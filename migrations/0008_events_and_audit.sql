@@ -19,7 +19,7 @@ create table events.event (
   constraint event_is_waiting_delivered_or_dead check ((next_attempt_at is null) = (delivered_at is not null or dead_at is not null)),
   constraint event_is_not_both_delivered_and_dead check (delivered_at is null or dead_at is null)
 );
-create index event_waiting on events.event (next_attempt_at) where next_attempt_at is not null;
+create index event_waiting on events.event (next_attempt_at, event_number) where next_attempt_at is not null;
 create index event_waiting_of_subject on events.event (subject, event_number) where next_attempt_at is not null;
 create index event_dead on events.event (dead_at) where dead_at is not null;
 

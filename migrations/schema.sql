@@ -447,7 +447,7 @@ CREATE INDEX totp_step_used_age ON customers.totp_step_used USING btree (used_at
 
 CREATE INDEX event_dead ON events.event USING btree (dead_at) WHERE (dead_at IS NOT NULL);
 
-CREATE INDEX event_waiting ON events.event USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX event_waiting ON events.event USING btree (next_attempt_at, event_number) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX event_waiting_of_subject ON events.event USING btree (subject, event_number) WHERE (next_attempt_at IS NOT NULL);
 

@@ -28,7 +28,7 @@ export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[
     {
       name: 'advance payments',
       idleMs: 250,
-      gathers: { atLeast: paymentsPerRound, forMs: 100 },
+      gathers: { atLeast: paymentsPerRound, forMs: 250 },
       work: (now) =>
         advancePayments(database, {
           now,
@@ -39,7 +39,7 @@ export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[
     {
       name: 'deliver events',
       idleMs: 500,
-      gathers: { atLeast: eventsPerRound, forMs: 250 },
+      gathers: { atLeast: eventsPerRound, forMs: 500 },
       work: (now) =>
         deliverEvents(database, {
           now,

@@ -19,7 +19,7 @@ const longestRetryMs = 60 * 60 * 1000
 const maxErrorLength = 500
 
 /** So many events, of as many subjects, share a transaction: alone, its five round trips are most of what a delivery costs. */
-const batchSize = 50
+const batchSize = 100
 
 /**
  * Delivers what waits in the outbox, at least once, and within a subject in the order in which it happened: an event
@@ -86,14 +86,15 @@ async function deliverOneByOne(database: Database, options: DeliveryOptions, lim
   return attempted
 }
 
+/** Those that are the first of their subject to wait. Asked for each in turn, so that a long queue is not read to its end. */
 async function takeDue(tx: Transaction, now: Date, limit: number): Promise<readonly Event[]> {
   const rows = await tx.any(sql.type(eventRow)`
     select event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts
     from events.event e
     where next_attempt_at <= ${sql.timestamp(now)}
-      and not exists (
-        select from events.event earlier
-        where earlier.subject = e.subject and earlier.event_number < e.event_number and earlier.next_attempt_at is not null)
+      and event_number = (
+        select first.event_number from events.event first
+        where first.subject = e.subject and first.next_attempt_at is not null order by first.event_number limit 1)
     order by next_attempt_at, event_number limit ${limit} for update of e skip locked`)
   return rows.map(toEvent)
 }

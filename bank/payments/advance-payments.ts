@@ -144,7 +144,12 @@ async function reject(tx: Transaction, payment: Payment, holdId: HoldId, { decli
   return { ...payment, entryId: undefined, status: 'rejected', rejectionReason, statusUpdatedAt: now }
 }
 
+/** Named by their ids as well: what comes out of JSON is thought to be so many rows that all payments would be read. */
 function updatePayments(finished: readonly Finished[]) {
+  const ids = sql.array(
+    finished.map(({ id }) => id),
+    'text',
+  )
   const rows = finished.map(({ id, status, statusUpdatedAt, rejectionReason, entryId }) => {
     return { payment_id: id, status, status_updated_at: statusUpdatedAt, rejection_reason: rejectionReason, entry_id: entryId }
   })
@@ -153,5 +158,5 @@ function updatePayments(finished: readonly Finished[]) {
     set status = f.status, status_updated_at = f.status_updated_at, rejection_reason = f.rejection_reason, entry_id = f.entry_id
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f (
       payment_id text, status text, status_updated_at timestamptz, rejection_reason text, entry_id text)
-    where p.payment_id = f.payment_id`
+    where p.payment_id = f.payment_id and p.payment_id = any (${ids})`
 }
