@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { codeFlow, stepsOf } from './load/code-flow.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
+import { residentMegabytes } from './measure/memory.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { choosePaths } from './paths.ts'
 import type { Stopping } from './processes/stopping.ts'
@@ -15,7 +16,7 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 2
-  const paths = choosePaths(options.paths)
+  const paths = choosePaths(options.paths).filter(({ sidesFrom }) => !options.selfCheck || sidesFrom === undefined)
   const stopping: Stopping = []
   const stop = () => stopAll(stopping)
   stopOnSignal(stop)
@@ -63,9 +64,10 @@ function stopOnSignal(stop: () => Promise<void>): void {
 async function report(options: Options, admin: pg.Client, sides: Sides, comparisons: readonly Comparison[]): Promise<number> {
   const summaries = comparisons.map(summarise)
   const { slower, sentence } = verdict(summaries)
-  say(`\n${renderTable([sides[0].name, sides[1].name], summaries)}\n`)
+  say(`\n${renderTable(summaries)}\n`)
   for (const { path, consistsOf, generatorShare } of summaries)
     say(`${path}: ${consistsOf}. The load generator took ${Math.round(generatorShare * 100)} % of a core.`)
+  for (const line of memory(sides)) say(line)
   for (const side of sides) if (stepsOf.has(side)) say(`${codeFlow.name}, ${side.name}: ${stepsOf.get(side)}`)
   const warning = quietness(summaries)
   if (warning !== undefined) say(`\n${warning}`)
@@ -73,6 +75,13 @@ async function report(options: Options, admin: pg.Client, sides: Sides, comparis
   say(`\n${options.selfCheck ? 'Self-check: every ratio should be about 1.' : sentence}\nEvery answer was checked. Saved as ${file}`)
   return slower.length > 0 && !options.selfCheck ? 1 : 0
 }
+
+/** After all that load: what leaks shows here. */
+const memory = (sides: Sides): string[] =>
+  sides.flatMap(({ name, pids }) => {
+    const megabytes = residentMegabytes(pids)
+    return megabytes === undefined ? [] : [`${name}: its processes hold ${megabytes.map(Math.round).join(', ')} MB at the end.`]
+  })
 
 try {
   process.exitCode = await main()

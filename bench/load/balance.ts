@@ -18,6 +18,7 @@ export const balanceWithDpop: Path = {
     }),
   ),
   name: 'balance, DPoP',
+  leastRatio: 3.3,
   consistsOf: 'GET /accounts/{id}/balances with a DPoP-bound token of an authorised consent and a new proof; 16 tokens take turns',
 }
 
@@ -28,6 +29,7 @@ export const balanceWithCertificate: Path = {
     (_target, accessToken) => ({ authorization: `Bearer ${accessToken}` }),
   ),
   name: 'balance, mTLS',
+  leastRatio: 6.5,
   consistsOf: 'the same with a certificate-bound token over mutually authenticated TLS',
 }
 

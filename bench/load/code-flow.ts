@@ -18,12 +18,12 @@ const signedIn = new WeakMap<Target, readonly Cookies[]>()
 
 export const codeFlow: Path = {
   name: 'code flow, DPoP',
+  leastRatio: 2.4,
   consistsOf:
     'PAR for a new account-access consent, /auth with a browser that is signed in, the page that asks for accounts, its answer, back to /auth, /token for access, refresh and ID token',
   connects: ({ issuer, ca }) => ({ origin: issuer, credentials: { ca } }),
   prepare: async (target, count) => {
-    const browsers = signedIn.get(target) ?? (await signInAll(target))
-    signedIn.set(target, browsers)
+    const browsers = await signedInBrowsers(target)
     const consents = await target.lodgeConsents(count)
     const flows = consents.map((consentId) => prepareFlow(target, consentId))
     const answers: string[] = []
@@ -51,14 +51,20 @@ export const codeFlow: Path = {
 export const stepsOf = new WeakMap<Target, string>()
 
 function checkFlow(target: Target, body: string): void {
-  checkToken(target, body)
+  checkToken(target.client, body)
   const { refresh_token, id_token } = JSON.parse(body) as Record<string, string>
   if (!refresh_token || !id_token) throw new UnexpectedAnswer(`no refresh token or no ID token: ${body.slice(0, 300)}`)
 }
 
-function prepareFlow({ client, issuer }: Target, consentId: string): Flow {
+function prepareFlow(target: Target, consentId: string): Flow {
+  const { client, issuer } = target
   const verifier = randomBytes(32).toString('base64url')
-  const push = formatRequest({
+  const push = pushRequest(target, consentId, verifier)
+  return { push, authenticate: authentication(client, issuer), proof: dpopProof(client.proofKey, 'POST', `${issuer}/token`), verifier }
+}
+
+export function pushRequest({ client, issuer }: Target, consentId: string, verifier: string): string {
+  return formatRequest({
     method: 'POST',
     origin: issuer,
     path: '/par',
@@ -74,7 +80,6 @@ function prepareFlow({ client, issuer }: Target, consentId: string): Flow {
       claims: JSON.stringify({ id_token: { openbanking_intent_id: { value: consentId, essential: true } } }),
     },
   })
-  return { push, authenticate: authentication(client, issuer), proof: dpopProof(client.proofKey, 'POST', `${issuer}/token`), verifier }
 }
 
 async function runFlow(target: Target, connection: Connection, cookies: Cookies, flow: Flow, steps: Steps): Promise<string> {
@@ -148,6 +153,25 @@ async function fill(
   }
   if (button?.name) fields.append(button.name, button.value)
   return fields
+}
+
+async function signedInBrowsers(target: Target): Promise<readonly Cookies[]> {
+  const browsers = signedIn.get(target) ?? (await signInAll(target))
+  signedIn.set(target, browsers)
+  return browsers
+}
+
+/** What the token endpoint answers to so many flows, one after the other. */
+export async function authoriseMany(target: Target, count: number): Promise<readonly string[]> {
+  const { issuer, ca } = target
+  const [browser] = await signedInBrowsers(target)
+  if (browser === undefined) throw new Error('no customer is signed in')
+  const connection = await openConnection(issuer, { ca })
+  const answers: string[] = []
+  for (const consentId of await target.lodgeConsents(count))
+    answers.push(await runFlow(target, connection, browser, prepareFlow(target, consentId), { names: [] }))
+  connection.close()
+  return answers
 }
 
 const connectionsOfRound = 16

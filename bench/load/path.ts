@@ -14,6 +14,10 @@ export type Path = {
   readonly name: string
   /** What one operation consists of, for the reader of the table. */
   readonly consistsOf: string
+  /** What the ratio has to be: better than the peer where nothing is said, and at least this where something is. */
+  readonly leastRatio?: number
+  /** Compared with something else than the peer: two views of the first side, say. */
+  readonly sidesFrom?: (sides: readonly [Target, Target]) => Promise<readonly [Target, Target]>
   readonly connects: (target: Target) => { readonly origin: string; readonly credentials: Credentials }
   readonly prepare: (target: Target, count: number) => Promise<Prepared>
   /** The last word after all rounds, given how many operations each target performed. */

@@ -4,7 +4,11 @@ import type { Target } from '../targets/target.ts'
 import { measureRound, type Round } from './round.ts'
 
 export type Sides = readonly [Target, Target]
-export type Comparison = { readonly path: Path; readonly rounds: readonly (readonly [Round, Round])[] }
+export type Comparison = {
+  readonly path: Path
+  readonly names: readonly [string, string]
+  readonly rounds: readonly (readonly [Round, Round])[]
+}
 export type Effort = { readonly rounds: number; readonly seconds: number }
 
 const firstOperations = 48
@@ -19,11 +23,12 @@ const operationsPerRound = 60_000
  */
 export async function compare(
   admin: Client,
-  sides: Sides,
+  compared: Sides,
   path: Path,
   effort: Effort,
   announce: (text: string) => void,
 ): Promise<Comparison> {
+  const sides = (await path.sidesFrom?.(compared)) ?? compared
   const rates = [0, 0]
   const performed = [0, 0]
   const measure = async (side: 0 | 1, seconds: number) => {
@@ -47,7 +52,7 @@ export async function compare(
   }
   for (const side of [0, 1] as const) await path.conclude?.(sides[side], performed[side] ?? 0)
   sameEncryption(rounds)
-  return { path, rounds }
+  return { path, names: [sides[0].name, sides[1].name], rounds }
 }
 
 function sameEncryption(rounds: readonly (readonly [Round, Round])[]): void {

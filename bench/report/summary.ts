@@ -17,6 +17,9 @@ export type SideSummary = {
 export type PathSummary = {
   readonly path: string
   readonly consistsOf: string
+  readonly names: readonly [string, string]
+  /** What the ratio has to be. */
+  readonly leastRatio: number
   readonly sides: readonly [SideSummary, SideSummary]
   /** First side to second, each pair of rounds by itself. Above 1 the first does more. */
   readonly ratio: Spread
@@ -28,7 +31,7 @@ export type PathSummary = {
   readonly foreignCores: number | undefined
 }
 
-export function summarise({ path, rounds }: Comparison): PathSummary {
+export function summarise({ path, names, rounds }: Comparison): PathSummary {
   const first = rounds.map(([round]) => round)
   const second = rounds.map(([, round]) => round)
   const settles = rounds.flat().some((round) => round.settledPerSecond !== round.perSecond)
@@ -36,6 +39,8 @@ export function summarise({ path, rounds }: Comparison): PathSummary {
   return {
     path: path.name,
     consistsOf: path.consistsOf,
+    names,
+    leastRatio: path.leastRatio ?? 1,
     sides: [summariseSide(first), summariseSide(second)],
     ratio: spread(rounds.map(([one, other]) => one.perSecond / other.perSecond)),
     settledRatio: settles ? spread(rounds.map(([one, other]) => one.settledPerSecond / other.settledPerSecond)) : undefined,

@@ -13,15 +13,16 @@ const columns = [
   'ops/s/core',
   'ratio (least–most)',
   'CPU ratio',
+  'wanted',
 ] as const
 
 /** Two lines a path: the first side with the ratios, then the one it is compared with. */
-export function renderTable(names: readonly [string, string], paths: readonly PathSummary[]): string {
-  const lines = paths.flatMap(({ path, sides: [first, second], ratio, settledRatio, cpuRatio }) => [
-    [path, names[0], ...sideCells(first), spreadText(ratio), cpuRatio ? `${cpuRatio.median.toFixed(2)}x` : '–'],
-    ['', names[1], ...sideCells(second), '', ''],
+export function renderTable(paths: readonly PathSummary[]): string {
+  const lines = paths.flatMap(({ path, names, leastRatio, sides: [first, second], ratio, settledRatio, cpuRatio }) => [
+    [path, names[0], ...sideCells(first), spreadText(ratio), cpuRatio ? `${cpuRatio.median.toFixed(2)}x` : '–', `${leastRatio}x`],
+    ['', names[1], ...sideCells(second), '', '', ''],
     ...(settledRatio
-      ? [['  until it is posted', names[0], count(first.settledPerSecond), '', '', '', '', '', '', spreadText(settledRatio), '']]
+      ? [['  until it is posted', names[0], count(first.settledPerSecond), '', '', '', '', '', '', spreadText(settledRatio), '', '']]
       : []),
   ])
   const all = [[...columns], ...lines]
@@ -42,13 +43,21 @@ function sideCells({ perSecond, p50Ms, p99Ms, mainUs, poolUs, postgresUs, totalU
 const count = (value: number | undefined) => (value === undefined ? '–' : Math.round(value).toLocaleString('en-GB'))
 const spreadText = ({ median, least, most }: Spread) => `${median.toFixed(2)}x (${least.toFixed(2)}–${most.toFixed(2)})`
 
-/** In one sentence, whether the promise of the bench holds. */
-export function verdict(paths: readonly PathSummary[]): { readonly slower: readonly string[]; readonly sentence: string } {
-  const slower = paths.filter(({ ratio, settledRatio }) => ratio.median < 1 || (settledRatio?.median ?? 1) < 1).map(({ path }) => path)
-  return {
-    slower,
-    sentence: slower.length === 0 ? 'No path is slower than its naive peer.' : `Slower than the naive peer: ${slower.join('; ')}.`,
-  }
+export type Verdict = { readonly slower: readonly string[]; readonly short: readonly string[]; readonly sentence: string }
+
+/** Whether the promise of the bench holds (nothing is slower than its peer), and which paths are not yet as fast as wanted. */
+export function verdict(paths: readonly PathSummary[]): Verdict {
+  const named = (fails: (path: PathSummary) => boolean) => paths.filter(fails).map(({ path }) => path)
+  const slower = named(
+    ({ ratio, settledRatio, leastRatio }) =>
+      ratio.median < Math.min(1, leastRatio) || (settledRatio?.median ?? 1) < Math.min(1, leastRatio),
+  )
+  const short = named(({ path, ratio, leastRatio }) => ratio.median < leastRatio && !slower.includes(path))
+  const sentences = [
+    slower.length === 0 ? 'No path is slower than its naive peer.' : `Slower than the naive peer: ${slower.join('; ')}.`,
+    ...(short.length === 0 ? [] : [`Not as fast as wanted: ${short.join('; ')}.`]),
+  ]
+  return { slower, short, sentence: sentences.join(' ') }
 }
 
 /** Beyond this the numbers say more about the neighbours. */

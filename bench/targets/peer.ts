@@ -72,6 +72,7 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
       { length: customerCount },
       (_, index): Customer => ({ username: `customer-${index}`, password: 'p', totpSecret: undefined }),
     ),
+    registerClients: () => Promise.reject(new Error('the peer has one client')),
     ...consentActs(db, mint),
     settlePayments: async () => undefined,
     comeToRest: async () => undefined,

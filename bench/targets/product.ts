@@ -6,6 +6,7 @@ import { type Algorithm, proofKey } from '../load/signing.ts'
 import { type SandboxDescription, startSandbox } from '../processes/sandbox-process.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
+import { cloneClients } from './clone-clients.ts'
 import { type Cloning, cloneConsents } from './clone-consents.ts'
 import { lodgeTemplates } from './lodge-templates.ts'
 import { readBooks } from './product-books.ts'
@@ -73,6 +74,7 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
     ...runs,
     certificateClient: certificateClient(sandbox),
     customers: sandbox.customers.map(({ username, password, totp_secret }) => ({ username, password, totpSecret: totp_secret })),
+    registerClients: (count) => cloneClients(db, base.client, count),
     lodgeConsents: async (count) =>
       (await cloneConsents(db, 'awaiting', Array(count).fill({ template: templates.accountAccess }))).map(({ consentId }) => consentId),
     authoriseReaders: async (count, clientId, cnf) => {

@@ -32,8 +32,12 @@ export type Target = {
   readonly pids: readonly number[]
   readonly databaseName: string
   readonly client: ProofClient
+  /** Instead of the one client, where many take turns. */
+  readonly clients?: readonly ProofClient[]
   readonly certificateClient: CertificateClient
   readonly customers: readonly Customer[]
+  /** More clients like the one there is, each with keys of its own. */
+  readonly registerClients: (count: number) => Promise<readonly ProofClient[]>
   /** Account-access consents that wait for a customer. */
   readonly lodgeConsents: (count: number) => Promise<readonly string[]>
   readonly authoriseReaders: (count: number, clientId: string, confirmation: Confirmation) => Promise<readonly Reader[]>
