@@ -51,6 +51,10 @@ const schema = z.object({
   SIGNING_KEYS: parsedJson.pipe(signingKeys),
   SECRETS: parsedJson.pipe(secrets),
   TRUSTED_PROXY_ADDRESSES: addressList,
+  /** Whom to trust when third parties' addresses are asked, instead of the authorities that come with Node. */
+  OUTBOUND_CA: z.string().optional(),
+  /** `host` or `host:port`: may be asked although they are inside the bank's network. */
+  OUTBOUND_PRIVATE_HOSTS: addressList,
   LOG_LEVEL: logLevel,
 })
 

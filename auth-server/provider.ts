@@ -1,5 +1,6 @@
 import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
+import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
@@ -73,10 +74,8 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: () => true },
     clientBasedCORS: () => false,
-    // Keys of clients are registered, nothing is fetched: a URL in a request or in metadata leads nowhere.
-    fetch: async () => {
-      throw new Error('the authorization server calls nobody')
-    },
+    // Addresses that third parties gave us: never a way into the bank's network.
+    fetch: createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }) as typeof fetch,
     discovery: additionalMetadata(config.MTLS_ISSUER),
     cookies: {
       keys: cookieSignatures(secrets.cookie_keys),

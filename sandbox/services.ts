@@ -27,6 +27,9 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       ...audiences,
       ...tls,
       MTLS_ISSUER: origins.mtlsIssuer,
+      // Third parties of the sandbox are on this machine, with certificates of its authority.
+      OUTBOUND_CA_FILE: files.caFile,
+      OUTBOUND_PRIVATE_HOSTS: 'localhost',
       ISSUER_PORT: String(ports.issuer),
       MTLS_PORT: String(ports.mtlsIssuer),
       OPERATIONS_PORT: String(ports.authServerOperations),

@@ -73,6 +73,8 @@ export async function startTestServer({
     TLS_EC_KEY: ec.key,
     TLS_EC_CERT: ec.cert,
     CLIENT_CA: authority.cert,
+    OUTBOUND_CA: authority.cert,
+    OUTBOUND_PRIVATE_HOSTS: 'localhost',
     SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
     SECRETS: JSON.stringify({
       cookie_keys: [secret()],
