@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { type ClientProfile, clientProfiles } from '@bankside/bank/clients/client'
 import { assertClientPolicy } from './client-policy.ts'
 
 const jwkOf = (type: 'rsa' | 'ec' | 'ed25519', options: object = {}) => {
@@ -90,3 +91,89 @@ test('FAPI2-AZ-08 everything that is wrong is said at once', () => {
     /response_types.*id_token_signed/,
   )
 })
+
+const bound = { dpop_bound_access_tokens: undefined, tls_client_certificate_bound_access_tokens: true }
+const messageSigning = { ...good, require_signed_request_object: true }
+const hybrid = {
+  ...messageSigning,
+  ...bound,
+  response_types: ['code id_token'],
+  require_pushed_authorization_requests: undefined,
+}
+const jarm = { ...hybrid, response_types: ['code'] }
+const ciba = {
+  ...messageSigning,
+  ...bound,
+  redirect_uris: [],
+  response_types: [],
+  grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'],
+  require_pushed_authorization_requests: undefined,
+  backchannel_token_delivery_mode: 'poll',
+  backchannel_authentication_request_signing_alg: 'ES256',
+}
+const resourceServer = {
+  token_endpoint_auth_method: 'private_key_jwt',
+  grant_types: [],
+  response_types: [],
+  jwks: { keys: [p256] },
+  introspection_signed_response_alg: 'PS256',
+}
+const goodOf = {
+  fapi2_sp: good,
+  fapi2_ms: messageSigning,
+  fapi1_adv_hybrid: hybrid,
+  fapi1_adv_jarm: jarm,
+  fapi_ciba: ciba,
+  resource_server: resourceServer,
+} as const satisfies Record<ClientProfile, object>
+
+const clauses = 'FAPI2-MS-01 FAPI1A-01 FAPI1A-02 FAPI1A-03 FAPI1A-07 FAPI1A-12 FAPI2-MS-13'
+for (const profile of clientProfiles)
+  test(`${clauses} metadata of ${profile} are accepted for it and for no other profile`, () => {
+    assertClientPolicy(defined(goodOf[profile]), profile)
+    for (const other of clientProfiles.filter((name) => name !== profile))
+      assert.throws(() => assertClientPolicy(defined(goodOf[profile]), other), `${profile} as ${other}`)
+  })
+
+const mixed: readonly (readonly [string, ClientProfile, Record<string, unknown>, RegExp])[] = [
+  ['FAPI2-MS-01 unsigned requests', 'fapi2_ms', { require_signed_request_object: false }, /require_signed_request_object/],
+  ['FAPI2-MS-01 RS256 request objects', 'fapi2_ms', { request_object_signing_alg: 'RS256' }, /request_object_signing_alg/],
+  ['FAPI2-CR-03 unsigned request objects', 'fapi2_ms', { request_object_signing_alg: 'none' }, /request_object_signing_alg/],
+  ['JARM-02 RS256 authorization responses', 'fapi2_ms', { authorization_signed_response_alg: 'RS256' }, /authorization_signed/],
+  ['JARM-02 unsigned authorization responses', 'fapi1_adv_jarm', { authorization_signed_response_alg: 'none' }, /authorization_signed/],
+  ['FAPI2-MS-14 encrypted responses', 'fapi2_ms', { authorization_encrypted_response_alg: 'RSA-OAEP' }, /nothing is encrypted/],
+  ['FAPI2-MS-07 FAPI2-MS-08 the response mode query', 'fapi2_ms', { response_modes: ['query'] }, /response_modes/],
+  ['FAPI2-MS-08 signed responses', 'fapi2_sp', { response_modes: ['jwt'] }, /response_modes/],
+  ['FAPI1A-02 the response mode query', 'fapi1_adv_jarm', { response_modes: ['query'] }, /response_modes/],
+  ['FAPI1A-02 the response mode jwt', 'fapi1_adv_hybrid', { response_modes: ['jwt'] }, /response_modes/],
+  ['FAPI1A-02 both flows', 'fapi1_adv_hybrid', { response_types: ['code id_token', 'code'] }, /response_types/],
+  ['FAPI1A-03 DPoP', 'fapi1_adv_hybrid', { dpop_bound_access_tokens: true }, /dpop_bound_access_tokens/],
+  ['FAPI1A-03 bearer tokens', 'fapi1_adv_jarm', { tls_client_certificate_bound_access_tokens: false }, /tls_client_certificate_bound/],
+  ['FAPI1A-12 an EdDSA assertion', 'fapi1_adv_hybrid', { token_endpoint_auth_signing_alg: 'EdDSA' }, /token_endpoint_auth_signing_alg/],
+  ['FAPI1A-12 an EdDSA ID token', 'fapi1_adv_hybrid', { id_token_signed_response_alg: 'EdDSA' }, /id_token_signed_response_alg/],
+  ['FAPI1A-12 FAPI1A-14 an Ed25519 key', 'fapi1_adv_jarm', { jwks: { keys: [jwkOf('ed25519')] } }, /Ed25519/],
+  ['FAPI1A-07 a client secret', 'fapi1_adv_hybrid', { token_endpoint_auth_method: 'client_secret_jwt' }, /token_endpoint_auth_method/],
+  ['CIBA-01 a public client', 'fapi_ciba', { token_endpoint_auth_method: 'none' }, /token_endpoint_auth_method/],
+  ['CIBA-03 push', 'fapi_ciba', { backchannel_token_delivery_mode: 'push' }, /backchannel_token_delivery_mode/],
+  ['CIBA-03 ping without an address', 'fapi_ciba', { backchannel_token_delivery_mode: 'ping' }, /notification_endpoint/],
+  ['CIBA-04 RS256 requests', 'fapi_ciba', { backchannel_authentication_request_signing_alg: 'RS256' }, /request_signing_alg/],
+  ['CIBA-03 a redirect URI', 'fapi_ciba', { redirect_uris: ['https://third-party.example/callback'] }, /redirects/],
+  ['CIBA-03 a delivery mode', 'fapi2_sp', { backchannel_token_delivery_mode: 'poll' }, /CIBA/],
+  ['FAPI2-MS-13 the client credentials grant', 'resource_server', { grant_types: ['client_credentials'] }, /grant_types/],
+  [
+    'FAPI2-CR-02 FAPI2-MS-10 RS256 introspection',
+    'resource_server',
+    { introspection_signed_response_alg: 'RS256' },
+    /introspection_signed/,
+  ],
+  [
+    'MTLS-02 a certificate of its own without keys',
+    'fapi2_sp',
+    { token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: undefined },
+    /jwks/,
+  ],
+]
+for (const [what, profile, change, problem] of mixed)
+  test(`${what}: refused at registration for ${profile}`, () => {
+    assert.throws(() => assertClientPolicy(defined({ ...goodOf[profile], ...change }), profile), problem)
+  })

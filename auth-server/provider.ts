@@ -5,10 +5,11 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { clockToleranceSeconds, createAssertClientAssertion } from './client-authentication/client-assertion.ts'
+import { acceptAssertionAudiences } from './client-authentication/assertion-audience.ts'
+import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { isSubjectOf } from './client-authentication/distinguished-name.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
-import { signingAlgorithms } from './client-policy.ts'
+import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
 import { cookieNames } from './http/cookie-names.ts'
@@ -43,6 +44,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // The library looks first and writes after: two that race would both find nothing.
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(prepared, issuer, identifier, expiresAt))
+  acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   writeSessionsSeldom(provider, clock)
   return provider
 }
@@ -66,11 +68,12 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
     enabledJWA: {
-      clientAuthSigningAlgValues: [...signingAlgorithms],
+      clientAuthSigningAlgValues: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
       dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
       idTokenSigningAlgValues: ['ES256', 'PS256'],
     },
-    clockTolerance: clockToleranceSeconds,
+    // One value for all that the library verifies; who is stricter is held to it by our own checks.
+    clockTolerance: Math.max(...allOfProfiles(({ clockSkewSeconds }) => [clockSkewSeconds])),
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: () => true },
     clientBasedCORS: () => false,
@@ -115,7 +118,7 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     devInteractions: { enabled: false },
     userinfo: { enabled: false },
     rpInitiatedLogout: { enabled: false },
-    fapi: { enabled: true, profile: (_ctx, client) => fapiProfiles[client?.['profile'] as keyof typeof fapiProfiles] ?? '2.0' },
+    fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
     clientCredentials: { enabled: true },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
@@ -148,9 +151,6 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     },
   }
 }
-
-/** D1: one server, a profile per client. The names are those of `clients.client.profile`. */
-const fapiProfiles = { fapi2_sp: '2.0' } as const
 
 const isPayment = (ctx: KoaContextWithOIDC, granted: ReadonlySet<string>): boolean =>
   granted.has('payments') || ctx.oidc.entities.Grant?.rar?.some(({ type }) => type === 'payment_initiation') === true

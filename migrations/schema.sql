@@ -32,7 +32,7 @@ create table clients.client (
   updated_at timestamp with time zone not null,
   constraint client_id_is_not_a_subject CHECK (((client_id ~ '^[A-Za-z0-9._-]{4,64}$'::text) AND (client_id !~ '^cus_'::text))),
   constraint client_pkey PRIMARY KEY (client_id),
-  constraint client_profile_is_known CHECK ((profile = 'fapi2_sp'::text)),
+  constraint client_profile_is_known CHECK ((profile = ANY (ARRAY['fapi2_sp'::text, 'fapi2_ms'::text, 'fapi1_adv_hybrid'::text, 'fapi1_adv_jarm'::text, 'fapi_ciba'::text, 'resource_server'::text]))),
   constraint client_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
 

@@ -1,9 +1,11 @@
+import type { ClientProfile } from '@bankside/bank/clients/client'
 import type { KeyKind } from '@bankside/certs/authority'
 import { type Organisation, subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
 import type { JWK } from 'jose'
 
 export type DemoClient = {
   readonly clientId: string
+  readonly profile: ClientProfile
   /** What customers are shown. */
   readonly name: string
   readonly firstParty: boolean
@@ -35,6 +37,7 @@ function thirdParty(name: string, number: string): Organisation {
 export const demoClients: readonly DemoClient[] = [
   {
     clientId: 'tpp-pkjwt-dpop',
+    profile: 'fapi2_sp',
     name: 'Acorn Money',
     firstParty: false,
     authentication: 'private_key_jwt',
@@ -46,6 +49,7 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     clientId: 'tpp-pkjwt-mtls',
+    profile: 'fapi2_sp',
     name: 'Brightwater Budgeting',
     firstParty: false,
     authentication: 'private_key_jwt',
@@ -57,6 +61,7 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     clientId: 'tpp-tls-dpop',
+    profile: 'fapi2_sp',
     name: 'Cobalt Pay',
     firstParty: false,
     authentication: 'tls_client_auth',
@@ -68,6 +73,7 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     clientId: 'tpp-tls-mtls',
+    profile: 'fapi2_sp',
     name: 'Dunmore Accounts',
     firstParty: false,
     authentication: 'tls_client_auth',
@@ -79,6 +85,7 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     clientId: 'bank-app',
+    profile: 'fapi2_sp',
     name: 'Bankside app',
     firstParty: true,
     authentication: 'private_key_jwt',

@@ -41,8 +41,8 @@ async function registerClients(database: Database, settings: Settings, files: Re
     if (jwksFile === undefined) throw new Error(`no keys were made for ${client.clientId}`)
     const { keys } = publicKeys(JSON.parse(readFileSync(jwksFile, 'utf8')) as PrivateKeySet)
     const metadata = metadataOf(client, { redirectUri: redirectUriOf(settings), keys })
-    const { clientId, name, firstParty } = client
-    await transact(database, (tx) => registerClient(tx, { clientId, name, firstParty, metadata, now: systemClock.now() }))
+    const { clientId, profile, name, firstParty } = client
+    await transact(database, (tx) => registerClient(tx, { clientId, profile, name, firstParty, metadata, now: systemClock.now() }))
   }
 }
 

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs'
+import type { ClientProfile } from '@bankside/bank/clients/client'
 import { writePrivateFile } from './private-file.ts'
 
 /**
@@ -40,7 +41,7 @@ export type SandboxAccount = {
 
 export type SandboxClient = {
   readonly client_id: string
-  readonly profile: 'fapi2_sp'
+  readonly profile: ClientProfile
   readonly token_endpoint_auth_method: 'private_key_jwt' | 'tls_client_auth'
   readonly sender_constraint: 'dpop' | 'mtls'
   readonly redirect_uris: readonly string[]

@@ -144,7 +144,7 @@ function describe(settings: Settings, files: SandboxFiles, customers: readonly D
       if (own === undefined) throw new Error(`nothing was made for ${client.clientId}`)
       return {
         client_id: client.clientId,
-        profile: 'fapi2_sp',
+        profile: client.profile,
         token_endpoint_auth_method: client.authentication,
         sender_constraint: client.senderConstraint,
         redirect_uris: [redirectUriOf(settings)],

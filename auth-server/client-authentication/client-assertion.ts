@@ -1,8 +1,7 @@
 import type { Clock } from '@bankside/service-kit/clock'
-import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { type Profile, profileOf } from '../client-policy/profiles.ts'
 
-/** FAPI2-AS-13: eight seconds ahead must pass, more than sixty must not. */
-export const clockToleranceSeconds = 15
 /** An assertion is remembered until it expires, so it must. */
 const maxAssertionSeconds = 3_600
 /** RFC 8725 section 3.11: a JWT made for another purpose is no assertion. */
@@ -11,20 +10,22 @@ const assertionTypes: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'jwt', '
 type Claims = Readonly<Record<string, unknown>>
 
 /**
- * What FAPI 2.0 asks of a client assertion beyond RFC 7523, after its signature was verified with a registered key. Headers
- * that name keys elsewhere (jku, x5u, jwk) are never followed: keys come from registration only.
+ * What the client's profile asks of an assertion beyond RFC 7523, after its signature was verified with a registered key and
+ * its audience found among the accepted ones. Headers that name keys elsewhere (jku, x5u, jwk) are never followed: keys come
+ * from registration only.
  *
  * @throws {InvalidClientAuth} the client is told `invalid_client`, the log is told why.
  */
-export const createAssertClientAssertion = (clock: Clock) => (ctx: KoaContextWithOIDC, claims: Claims, header: Claims) => {
-  const refusal = problem(ctx.oidc.issuer, claims, header, clock.now().getTime() / 1000)
+export const createAssertClientAssertion = (clock: Clock) => (_ctx: KoaContextWithOIDC, claims: Claims, header: Claims, client: Client) => {
+  const refusal = problem(profileOf(client), claims, header, clock.now().getTime() / 1000)
   if (refusal !== undefined) throw new errors.InvalidClientAuth(refusal)
 }
 
-function problem(issuer: string, { aud, iat, exp }: Claims, { typ }: Claims, now: number): string | undefined {
-  if (aud !== issuer) return 'aud must be the issuer, as a string'
+function problem(profile: Profile, { aud, iat, exp }: Claims, { typ, alg }: Claims, now: number): string | undefined {
+  if (profile.assertionAudience === 'issuer' && typeof aud !== 'string') return 'aud must be the issuer, as a string'
+  if (!profile.signingAlgorithms.some((allowed) => allowed === alg)) return 'alg is not one of the profile'
   if (!assertionTypes.has(typ)) return 'typ is that of another kind of JWT'
-  if (iat !== undefined && (typeof iat !== 'number' || iat > now + clockToleranceSeconds)) return 'iat lies in the future'
+  if (iat !== undefined && (typeof iat !== 'number' || iat > now + profile.clockSkewSeconds)) return 'iat lies in the future'
   if (typeof exp !== 'number' || exp > now + maxAssertionSeconds) return `exp lies more than ${maxAssertionSeconds} s ahead`
   return undefined
 }

@@ -1,16 +1,17 @@
 import { decodeJwt } from 'jose'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { clockToleranceSeconds } from './client-assertion.ts'
+import { profileOf } from '../client-policy/profiles.ts'
 
 /**
  * The library accepts a proof dated up to five minutes ahead; FAPI2-AS-13 draws the line at a minute. This runs before the
- * library verifies the proof, so it only refuses: whatever cannot be read is left to it.
+ * library verifies the proof, with the client known, so it only refuses: whatever cannot be read is left to it.
  *
  * @throws {InvalidDpopProof}
  */
 export function assertProofNotFromTheFuture(ctx: KoaContextWithOIDC, nowSeconds: number): void {
   const issuedAt = readIssuedAt(ctx.get('DPoP'))
-  if (issuedAt !== undefined && issuedAt > nowSeconds + clockToleranceSeconds)
+  const { client } = ctx.oidc
+  if (client !== undefined && issuedAt !== undefined && issuedAt > nowSeconds + profileOf(client).clockSkewSeconds)
     throw new errors.InvalidDpopProof('DPoP proof iat lies in the future')
 }
 

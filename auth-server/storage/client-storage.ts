@@ -2,7 +2,8 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { Refusal } from '@bankside/service-kit/refusal'
 import type { Adapter, AdapterPayload, Client } from 'oidc-provider'
-import { assertClientPolicy, type ClientMetadata, isClientProfile } from '../client-policy.ts'
+import { isClientProfile } from '../client-policy/profiles.ts'
+import { assertClientPolicy, type ClientMetadata } from '../client-policy.ts'
 
 type Row = {
   readonly client_id: string

@@ -1,5 +1,6 @@
 import 'reflect-metadata' // First: what issues certificates does not load without it.
 import { createHash, randomBytes } from 'node:crypto'
+import type { ClientProfile } from '@bankside/bank/clients/client'
 import { registerClient } from '@bankside/bank/clients/register-client'
 import type { Credential } from '@bankside/certs/authority'
 import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
@@ -11,6 +12,7 @@ import { organisationOf, type TestServer } from './test-server.ts'
 export type ClientKind = {
   readonly authentication?: 'private_key_jwt' | 'tls_client_auth'
   readonly constraint?: 'dpop' | 'mtls'
+  readonly profile?: ClientProfile
   readonly firstParty?: boolean
   readonly metadata?: Readonly<Record<string, unknown>>
 }
@@ -54,7 +56,7 @@ export class ThirdParty {
   }
 
   static async register(server: TestServer, clientId: string, kind: ClientKind = {}): Promise<ThirdParty> {
-    const { authentication = 'private_key_jwt', constraint = 'dpop', firstParty = false } = kind
+    const { authentication = 'private_key_jwt', constraint = 'dpop', profile = 'fapi2_sp', firstParty = false } = kind
     const [keys, proofKey, credential] = await Promise.all([
       generateKeyPair('ES256', { extractable: true }),
       generateKeyPair('ES256', { extractable: true }),
@@ -77,7 +79,7 @@ export class ThirdParty {
       ...kind.metadata,
     }
     await transact(server.owner, (tx) =>
-      registerClient(tx, { clientId, name: `Client ${clientId}`, firstParty, metadata, now: new Date() }),
+      registerClient(tx, { clientId, profile, name: `Client ${clientId}`, firstParty, metadata, now: new Date() }),
     )
     return new ThirdParty(server, clientId, kind, { credential, signingKey: keys.privateKey, proofKey })
   }

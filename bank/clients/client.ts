@@ -1,9 +1,13 @@
 import { sql, z } from '@bankside/service-kit/postgres'
 
-/** A registered third party or first-party app. */
+/** The security profile that a client is held to; what each means is the authorization server's to say. */
+export const clientProfiles = ['fapi2_sp', 'fapi2_ms', 'fapi1_adv_hybrid', 'fapi1_adv_jarm', 'fapi_ciba', 'resource_server'] as const
+export type ClientProfile = (typeof clientProfiles)[number]
+
+/** A registered third party, first-party app, or resource server. */
 export type Client = {
   readonly clientId: string
-  readonly profile: 'fapi2_sp'
+  readonly profile: ClientProfile
   /** The trading name, as customers know it (CX-01). */
   readonly name: string
   readonly firstParty: boolean
@@ -16,7 +20,7 @@ export type ClientStatus = 'active' | 'blocked'
 
 export const clientRow = z.object({
   client_id: z.string(),
-  profile: z.literal('fapi2_sp'),
+  profile: z.enum(clientProfiles),
   name: z.string(),
   first_party: z.boolean(),
   status: z.enum(['active', 'blocked']),

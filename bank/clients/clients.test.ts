@@ -14,7 +14,14 @@ after(() => world.close())
 
 const register = (clientId: string, name = 'Acorn Money') =>
   transact(world.owner, (tx) =>
-    registerClient(tx, { clientId, name, firstParty: false, metadata: { redirect_uris: ['https://a.test'] }, now: noon }),
+    registerClient(tx, {
+      clientId,
+      profile: 'fapi2_sp',
+      name,
+      firstParty: false,
+      metadata: { redirect_uris: ['https://a.test'] },
+      now: noon,
+    }),
   )
 const setStatus = (clientId: string, status: 'active' | 'blocked') =>
   transact(world.owner, (tx) => setClientStatus(tx, { clientId, status, actor: 'operator', now: noon }))

@@ -1,0 +1,37 @@
+import type { ClientMetadata } from '../client-policy.ts'
+import type { Profile } from './profiles.ts'
+
+const maxKeys = 10
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+
+/** What is wrong with the keys that a client registers by value. */
+export function keySetProblems(metadata: ClientMetadata, profile: Profile): readonly string[] {
+  const jwks = metadata['jwks'] as { keys?: unknown } | undefined
+  if (jwks === undefined) return needsKeys(metadata, profile) ? ['jwks is needed'] : []
+  const list = jwks?.keys
+  if (!Array.isArray(list) || list.length === 0 || list.length > maxKeys) return [`jwks must hold 1 to ${maxKeys} keys`]
+  return list.flatMap((jwk) => keyProblems(jwk, profile))
+}
+
+const needsKeys = (metadata: ClientMetadata, { requestObjects }: Profile): boolean =>
+  requestObjects === 'required' || metadata['token_endpoint_auth_method'] !== 'tls_client_auth'
+
+function keyProblems(jwk: unknown, { minRsaBits, signingAlgorithms }: Profile): readonly string[] {
+  const allowed: readonly string[] = signingAlgorithms
+  if (typeof jwk !== 'object' || jwk === null) return ['a key must be an object']
+  const key = jwk as ClientMetadata
+  if (privateMembers.some((member) => member in key)) return ['jwks must hold public keys only']
+  if (key['use'] !== undefined && key['use'] !== 'sig') return ['keys are for signatures: use must be sig']
+  if (key['alg'] !== undefined && !allowed.includes(String(key['alg']))) return [`alg of a key must be one of ${allowed.join(', ')}`]
+  if (key['kty'] === 'RSA') return rsaBits(key['n']) >= minRsaBits ? [] : [`RSA keys have at least ${minRsaBits} bits`]
+  const algorithm = curveAlgorithms[`${key['kty']} ${key['crv']}`]
+  return algorithm !== undefined && allowed.includes(algorithm) ? [] : ['keys are RSA, P-256 or, where the profile has EdDSA, Ed25519']
+}
+
+const curveAlgorithms: Readonly<Record<string, string>> = { 'EC P-256': 'ES256', 'OKP Ed25519': 'EdDSA' }
+
+function rsaBits(modulus: unknown): number {
+  const bytes = Buffer.from(typeof modulus === 'string' ? modulus : '', 'base64url')
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return first === -1 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
+}
