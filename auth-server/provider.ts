@@ -16,7 +16,7 @@ import { cookieNames } from './http/cookie-names.ts'
 import { cookieSignatures } from './http/cookie-signatures.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
-import { detailsForAccessToken, detailsForCode } from './intents/granted-details.ts'
+import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './intents/granted-details.ts'
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
 import { protocolErrors } from './protocol-errors.ts'
@@ -97,6 +97,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     },
     findAccount: createFindAccount(database),
     extraTokenClaims,
+    formats: { customizers: { jwt: leaveOutAccounts } },
     issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
     rotateRefreshToken: false,
     expiresWithSession: () => false,
@@ -126,7 +127,7 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config)) },
     richAuthorizationRequests: {
       enabled: true,
-      types: authorizationDetailTypes,
+      types: authorizationDetailTypes(clock),
       authorizationDetailsForGrantSource: detailsForCode,
       authorizationDetailsForAccessToken: detailsForAccessToken,
     },

@@ -528,6 +528,27 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  case p_scheme_name
+    when 'UK.OBIE.SortCodeAccountNumber' then
+      return (select account_id from ledger.account
+        where sort_code = left(p_identification, 6) and account_number = substr(p_identification, 7)
+          and kind = 'customer' and status <> 'closed' and currency = p_currency);
+    when 'UK.OBIE.IBAN' then
+      return (select account_id from ledger.account
+        where iban = upper(replace(p_identification, ' ', '')) and kind = 'customer' and status <> 'closed' and currency = p_currency);
+    else
+      return null;
+  end case;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION consents.consent_moves_forward()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1049,7 +1070,7 @@ alter table consents.consent enable row level security;
 
 create policy auth_server_decides on consents.consent for UPDATE to bankside_auth_server using (true) with check (((status <> 'COND'::text) AND (deleted_at IS NULL)));
 
-create policy auth_server_lodges_transfers on consents.consent for INSERT to bankside_auth_server using () with check (((kind = 'transfer'::text) AND (status = 'AWAU'::text)));
+create policy auth_server_lodges on consents.consent for INSERT to bankside_auth_server using () with check (((status = 'AWAU'::text) AND (grant_id IS NULL) AND ((kind = 'transfer'::text) OR (customer_id IS NULL))));
 
 create policy everyone_reads on consents.consent for SELECT to public using (true) with check ();
 
@@ -1084,6 +1105,8 @@ grant delete, insert, select, update on oidc.used_identifier to bankside_auth_se
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant execute on function consents.account_of_customer(p_customer_id text, p_scheme_name text, p_identification text) to bankside_auth_server;
+grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_auth_server;
+grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { TokenClaims } from '@bankside/bank/access/decide-access'
+import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
@@ -110,8 +110,23 @@ function readClaims(payload: JWTPayload): Signed {
     consentId: text('consent_id'),
     acr: text('acr'),
     authTime: typeof payload['auth_time'] === 'number' ? payload['auth_time'] : undefined,
+    narrowedTo: readNarrowing(payload['authorization_details']),
   }
   return { token: { claims, subject: payload.sub } as VerifiedToken, confirmation, expiresAtSeconds: payload.exp }
+}
+
+/** What the token is for, when that may be less than its consent is: only account information comes in parts (RAR-04). */
+function readNarrowing(details: unknown): Narrowing | undefined {
+  const named = Array.isArray(details) ? details.filter((detail) => detail?.type === 'account_information') : []
+  if (named.length === 0) return undefined
+  const setOf = (name: string, idOf: (member: unknown) => unknown) =>
+    named.every((detail) => Array.isArray(detail[name]))
+      ? new Set<string>(named.flatMap((detail) => (detail[name] as unknown[]).map((member) => String(idOf(member)))))
+      : undefined
+  return {
+    permissions: setOf('permissions', (permission) => permission),
+    accounts: setOf('accounts', (account) => (account as { account_id?: unknown } | null)?.account_id),
+  }
 }
 
 function readConfirmation(cnf: unknown): Confirmed {

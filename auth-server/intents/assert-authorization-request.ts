@@ -1,4 +1,4 @@
-import { type Consent, scopeOfKind } from '@bankside/bank/consents/consent'
+import { type ConsentKind, scopeOfKind } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
@@ -22,17 +22,20 @@ export function createAssertAuthorizationRequest(database: Database, clock: Cloc
     assertReachableAcr(params)
     const intent = intentOf(params)
     if (isFirstParty(client)) return assertFirstParty(intent, ctx.oidc.requestParamScopes)
-    if (intent?.type !== 'openbanking_consent')
-      throw new errors.InvalidRequest('a consent must be named by openbanking_intent_id or authorization_details')
+    if (intent === undefined) throw new errors.InvalidRequest('a consent must be named by openbanking_intent_id or authorization_details')
+    if (intent.type !== 'openbanking_consent') return assertScopeFits(kindOfDetail[intent.type], ctx.oidc.requestParamScopes)
     const { consentId } = intent
     const now = clock.now()
     const consent = await protocolErrors(
       outsideTransaction(database, (tx) => findIntent(tx, { consentId, clientId: client.clientId, now })),
     )
     if (consent === undefined) throw new errors.InvalidRequest('the consent is unknown, not yours, or no longer open')
-    assertScopeFits(consent, ctx.oidc.requestParamScopes)
+    assertScopeFits(consent.kind, ctx.oidc.requestParamScopes)
   }
 }
+
+/** What a third party's detail becomes. */
+const kindOfDetail = { account_information: 'account_access', payment_initiation: 'domestic_payment' } as const
 
 function assertScopes(ctx: KoaContextWithOIDC, client: Client): void {
   const allowed = new Set(client.scope?.split(' '))
@@ -41,7 +44,7 @@ function assertScopes(ctx: KoaContextWithOIDC, client: Client): void {
 }
 
 /** RW-TOK-08. Neither less than the consent needs nor more: an account access never carries `payments`. */
-function assertScopeFits({ kind }: Consent, scopes: ReadonlySet<string>): void {
+function assertScopeFits(kind: ConsentKind, scopes: ReadonlySet<string>): void {
   const needed = scopeOfKind[kind]
   const others = [...scopes].filter((scope) => scope !== 'openid' && scope !== needed)
   if (!scopes.has(needed) || others.length > 0) throw new errors.InvalidScope('the scope does not fit the consent', needed)

@@ -4,7 +4,8 @@ import { type AuthorizationDetail, errors } from 'oidc-provider'
 /** What an authorization is asked for, beyond scopes. */
 export type Intent =
   | { readonly type: 'openbanking_consent'; readonly consentId: ConsentId }
-  | { readonly type: 'payment_initiation'; readonly detail: AuthorizationDetail }
+  /** The terms of a consent that nobody has lodged yet: it is lodged when a customer comes to decide. */
+  | { readonly type: 'account_information' | 'payment_initiation'; readonly detail: AuthorizationDetail }
 
 export type RequestParameters = { readonly claims?: unknown; readonly authorization_details?: unknown; readonly [name: string]: unknown }
 
@@ -19,9 +20,9 @@ export function intentOf(params: RequestParameters): Intent | undefined {
   const [detail, another] = detailsOf(params)
   if (another !== undefined) throw new errors.InvalidAuthorizationDetails('one authorization detail at a time')
   const claimed = claimedIntent(params)
-  if (detail?.type === 'payment_initiation') {
+  if (detail?.type === 'payment_initiation' || detail?.type === 'account_information') {
     if (claimed !== undefined) throw new errors.InvalidRequest('openbanking_intent_id and authorization_details ask for different things')
-    return { type: 'payment_initiation', detail }
+    return { type: detail.type, detail }
   }
   const detailed = detail?.['consent_id']
   if (claimed !== undefined && detailed !== undefined && claimed !== detailed)

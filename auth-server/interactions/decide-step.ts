@@ -28,7 +28,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     clientId: client.clientId,
     customerId,
     consent,
-    debtorAccountId: accountIds[0],
+    accountIds,
     firstParty: isFirstParty(client),
     now,
   }

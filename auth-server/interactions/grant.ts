@@ -9,8 +9,8 @@ export type GrantOrder = {
   readonly clientId: string
   readonly customerId: string
   readonly consent: Consent | undefined
-  /** For a payment, the account that the customer chose to pay from. */
-  readonly debtorAccountId?: string | undefined
+  /** What the customer chose: for a payment, the account to pay from. */
+  readonly accountIds: readonly string[]
   readonly firstParty: boolean
   readonly now: Date
 }
@@ -39,8 +39,14 @@ function claimsOf({ params }: Interaction, firstParty: boolean): [granted: strin
   return [asked.filter(mayHave), asked.filter((claim) => !mayHave(claim))]
 }
 
-function detailOf({ interaction, debtorAccountId }: GrantOrder, { id }: Consent) {
+/**
+ * RAR-03: what was asked, with what became of it. A third party is told which accounts it may see, not which one pays: that is
+ * the customer's to share (PIS-08).
+ */
+function detailOf({ interaction, accountIds, firstParty }: GrantOrder, { id }: Consent) {
   const intent = intentOf(interaction.params)
-  if (intent?.type !== 'payment_initiation') return { type: 'openbanking_consent', consent_id: id }
-  return { ...intent.detail, consent_id: id, debtorAccount: { account_id: debtorAccountId } }
+  if (intent === undefined || intent.type === 'openbanking_consent') return { type: 'openbanking_consent', consent_id: id }
+  if (intent.type === 'account_information')
+    return { ...intent.detail, consent_id: id, accounts: [...new Set(accountIds)].map((account_id) => ({ account_id })) }
+  return { ...intent.detail, consent_id: id, ...(firstParty && { debtorAccount: { account_id: accountIds[0] } }) }
 }

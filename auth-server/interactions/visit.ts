@@ -1,14 +1,20 @@
+import { lodgeAccountInformation } from '@bankside/bank/consents/account-information-detail'
 import type { Consent } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
 import { lodgeTransferConsent } from '@bankside/bank/consents/lodge-transfer-consent'
+import { lodgePaymentInitiation } from '@bankside/bank/consents/payment-detail'
 import type { ConsentId, CustomerId } from '@bankside/bank/ids'
+import { refusalOf } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
 import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { intentOf } from '../intents/intent.ts'
+import { isFirstParty } from '../storage/client-storage.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
+import { endedBy } from './end-journey.ts'
+import { isEndReason } from './endings.ts'
 import { beginJourney, type Journey, type JourneyState, type Step, touchJourney } from './journey.ts'
 import { freshSecondFactor } from './prompt-policy.ts'
 import { askSecondFactor } from './sign-in-step.ts'
@@ -83,7 +89,21 @@ export async function openVisit(database: Database, arrival: Arrival): Promise<V
   const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { interactionUid: interaction.uid, now }))
   if (journey !== undefined) return visitOn(database, arrival, journey)
   const within = beginsByWriting(interaction) ? transact : outsideTransaction
-  return within(database, (tx) => begin(tx, arrival))
+  try {
+    return await within(database, (tx) => begin(tx, arrival))
+  } catch (error) {
+    return await endAtOnce(database, arrival, error)
+  }
+}
+
+/** What was well-formed cannot be lodged, as it shows now: the journey has an end, which leads back to where it began. */
+async function endAtOnce(database: Database, arrival: Arrival, error: unknown): Promise<Visit> {
+  const code = refusalOf(error)?.code
+  if (code === undefined || !isEndReason(code)) throw error
+  const { interaction, now } = arrival
+  const state = endedBy({ step: 'sign_in' }, code)
+  const journey = await outsideTransaction(database, (tx) => beginJourney(tx, { interactionUid: interaction.uid, state, now }))
+  return { ...arrival, journey, consent: undefined, kind: kindOf(journey, undefined) }
 }
 
 /** What is known now of a journey that the arrival is on. */
@@ -101,9 +121,9 @@ async function consentOn(tx: Transaction, { client, now }: Arrival, consentId: C
   return consentId && findIntent(tx, { consentId, clientId: client.clientId, now })
 }
 
-/** More than the journey itself is written when a transfer is lodged or a second factor asked for. */
+/** More than the journey itself is written when a consent is lodged or a second factor asked for. */
 const beginsByWriting = (interaction: Interaction): boolean =>
-  interaction.prompt.name !== 'consent' || intentOf(interaction.params)?.type === 'payment_initiation'
+  interaction.prompt.name !== 'consent' || (intentOf(interaction.params)?.type ?? 'openbanking_consent') !== 'openbanking_consent'
 
 async function begin(tx: Transaction, arrival: Arrival): Promise<Visit> {
   const { interaction, now } = arrival
@@ -132,10 +152,15 @@ async function firstState(
   return onlySecondFactor ? askSecondFactor(tx, known, { consent, now }) : state
 }
 
-/** The consent that the third party names, or for an app of ours the one that is lodged for it now. */
+/**
+ * The consent that the third party names, or the one that is lodged now for what it says in its details: not when that was
+ * pushed, so that what nobody comes to decide on leaves nothing behind, and pushing stays as cheap as it is often repeated.
+ */
 async function nameConsent(tx: Transaction, { interaction, client, requestId, now }: Arrival): Promise<ConsentId | undefined> {
   const intent = intentOf(interaction.params)
-  if (intent?.type !== 'payment_initiation') return intent?.consentId
-  const { id } = await lodgeTransferConsent(tx, { clientId: client.clientId, detail: intent.detail, interactionId: requestId, now })
-  return id
+  if (intent === undefined) return undefined
+  if (intent.type === 'openbanking_consent') return intent.consentId
+  const order = { clientId: client.clientId, detail: intent.detail, interactionId: requestId, now }
+  if (intent.type === 'account_information') return (await lodgeAccountInformation(tx, order)).id
+  return (await (isFirstParty(client) ? lodgeTransferConsent(tx, order) : lodgePaymentInitiation(tx, order))).id
 }

@@ -4,6 +4,7 @@ import { Refusal } from '@bankside/service-kit/refusal'
 import type { Adapter, AdapterPayload, Client } from 'oidc-provider'
 import { isClientProfile } from '../client-policy/profiles.ts'
 import { assertClientPolicy, type ClientMetadata } from '../client-policy.ts'
+import { detailTypesOf } from '../intents/detail-types.ts'
 
 type Row = {
   readonly client_id: string
@@ -47,7 +48,7 @@ export function clientStorage(prepared: Prepared, log: Log): Partial<Adapter> {
 
 function read(row: Row, log: Log): AdapterPayload | undefined {
   const metadata = JSON.parse(row.metadata) as ClientMetadata
-  return withinPolicy(row, metadata, log) ? ({ ...metadata, ...ofOurs(row) } as AdapterPayload) : undefined
+  return withinPolicy(row, metadata, log) ? ({ ...metadata, ...ofOurs(row, metadata) } as AdapterPayload) : undefined
 }
 
 function withinPolicy({ client_id, profile }: Row, metadata: ClientMetadata, log: Log): boolean {
@@ -63,13 +64,13 @@ function withinPolicy({ client_id, profile }: Row, metadata: ClientMetadata, log
 }
 
 /** What the row says wins over what the metadata says. */
-const ofOurs = (row: Row) => ({
+const ofOurs = (row: Row, metadata: ClientMetadata) => ({
   client_id: row.client_id,
   client_name: row.name,
   profile: row.profile,
   first_party: row.first_party,
   subject_type: row.first_party ? 'public' : 'pairwise',
-  authorization_details_types: [row.first_party ? 'payment_initiation' : 'openbanking_consent'],
+  authorization_details_types: detailTypesOf({ firstParty: row.first_party, metadata }),
 })
 
 export const isFirstParty = (client: Client): boolean => client['first_party'] === true

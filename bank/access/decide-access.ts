@@ -14,6 +14,13 @@ export type TokenClaims = {
   readonly acr: string | undefined
   /** NumericDate. */
   readonly authTime: number | undefined
+  /** A token may be for less than its consent (RAR-04): never for more, whatever stands here. */
+  readonly narrowedTo?: Narrowing | undefined
+}
+
+export type Narrowing = {
+  readonly permissions?: ReadonlySet<string> | undefined
+  readonly accounts?: ReadonlySet<string> | undefined
 }
 
 export type AccessRequest = Door & {
@@ -140,17 +147,22 @@ function demandAuthentication({ acr, authTime }: TokenClaims, withinSeconds: num
 
 function decisionOf({ grant, consent, accounts }: Standing, token: TokenClaims, { customer }: { customer: boolean }): AccessDecision {
   const thirdParty = consent?.kind === 'account_access'
-  const permissions = thirdParty ? impliedBy(consent.permissions) : [...token.scopes].flatMap((scope) => permissionsOfScope[scope] ?? [])
+  const permissions = thirdParty
+    ? impliedBy(within(consent.permissions, token.narrowedTo?.permissions))
+    : [...token.scopes].flatMap((scope) => permissionsOfScope[scope] ?? [])
   const reach: Reach = {
     clientId: token.clientId,
     customerId: customer ? grant?.customerId : undefined,
     consentId: customer ? consent?.id : undefined,
-    accounts: customer ? accounts : new Set<AccountId>(),
+    accounts: new Set(customer ? within([...accounts], token.narrowedTo?.accounts) : []),
     permissions: new Set(customer ? permissions : []),
     window: { from: consent?.transactionFrom, to: consent?.transactionTo },
   }
   return reach as AccessDecision
 }
+
+const within = <Member extends string>(members: readonly Member[], named: ReadonlySet<string> | undefined): readonly Member[] =>
+  named === undefined ? members : members.filter((member) => named.has(member))
 
 /** Detail includes Basic (AIS-04). */
 function impliedBy(permissions: readonly Permission[]): readonly Permission[] {

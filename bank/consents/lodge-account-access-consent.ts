@@ -5,14 +5,17 @@ import { tellOfChange } from './change-status.ts'
 import type { AccountAccessConsent } from './consent.ts'
 import { validatePermissions } from './permission.ts'
 
-export type AccountAccessRequest = {
-  readonly clientId: string
-  /** The body as it was sent. */
-  readonly request: unknown
+export type AccountAccessTerms = {
   readonly permissions: readonly unknown[]
   readonly expiresAt?: Date | undefined
   readonly transactionFrom?: Date | undefined
   readonly transactionTo?: Date | undefined
+}
+
+export type AccountAccessRequest = AccountAccessTerms & {
+  readonly clientId: string
+  /** The body as it was sent. */
+  readonly request: unknown
   readonly interactionId?: string | undefined
   readonly now: Date
 }
@@ -28,7 +31,7 @@ export const authoriseBefore = (now: Date): Date => new Date(now.getTime() + aut
  */
 export async function lodgeAccountAccessConsent(tx: Transaction, asked: AccountAccessRequest): Promise<AccountAccessConsent> {
   const permissions = validatePermissions(asked.permissions)
-  checkDates(asked)
+  assertDates(asked, asked.now)
   const { clientId, request, expiresAt, transactionFrom, transactionTo, now } = asked
   const consent: AccountAccessConsent = {
     id: newConsentId(),
@@ -65,7 +68,7 @@ export async function lodgeAccountAccessConsent(tx: Transaction, asked: AccountA
 const timestamp = (time: Date | undefined) => (time === undefined ? null : sql.timestamp(time))
 
 /** A date in the past or a period that ends before it begins (AIS-05). Anything else is kept, however far away. */
-function checkDates({ expiresAt, transactionFrom, transactionTo, now }: AccountAccessRequest): void {
+export function assertDates({ expiresAt, transactionFrom, transactionTo }: AccountAccessTerms, now: Date): void {
   if (expiresAt !== undefined && expiresAt <= now)
     refuse('date_invalid', 'the expiry is not in the future', { path: 'Data.ExpirationDateTime' })
   if (transactionFrom !== undefined && transactionTo !== undefined && transactionFrom > transactionTo)

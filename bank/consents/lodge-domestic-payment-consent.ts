@@ -1,5 +1,4 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
-import { accountNamedBy } from '../accounts/account-named-by.ts'
 import { type AccountId, type ConsentId, isAccountId, newConsentId } from '../ids.ts'
 import type { Currency, Money } from '../money.ts'
 import { checkPaymentLimits } from '../payments/payment-limits.ts'
@@ -78,8 +77,7 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
  * shows when the payment is made: an answer before the customer has decided would tell third parties who banks here.
  */
 async function ourAccount(tx: Transaction, creditor: Creditor, currency: Currency): Promise<AccountId | undefined> {
-  const account = await tx.maybeOne(sql.type(z.object({ account_id: z.custom<AccountId>(isAccountId) }))`
-    select account_id from ledger.account
-    where kind = 'customer' and status <> 'closed' and currency = ${currency} and ${accountNamedBy(creditor)}`)
-  return account?.account_id
+  const { account_id } = await tx.one(sql.type(z.object({ account_id: z.custom<AccountId>(isAccountId).nullable() }))`
+    select consents.account_to_credit(${creditor.schemeName}, ${creditor.identification}, ${currency}) as account_id`)
+  return account_id ?? undefined
 }

@@ -1,22 +1,12 @@
 import { checkIdentification } from '@bankside/bank/consents/account-identification'
 import { parseMoney } from '@bankside/bank/money'
+import { isSchemeText } from '@bankside/bank/payments/scheme-text'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { z } from 'zod'
 import { parseDateTime } from './dates.ts'
 
-/**
- * What payment schemes carry: Latin letters with their accents, digits, and the usual punctuation. Anything else is refused,
- * never silently changed (RW-D-01).
- */
-const supportedCharacters = /^[\u0020-\u007e\u00a1-\u00ac\u00ae-\u017f\u2013\u2014\u2018\u2019\u201c\u201d\u20ac]*$/
-
 export const text = (most: number, least = 1) =>
-  z
-    .string()
-    .min(least)
-    .max(most)
-    .regex(supportedCharacters, 'holds characters that payment schemes do not carry')
-    .refine((value) => value.trim() !== '', 'must not be blank')
+  z.string().min(least).max(most).refine(isSchemeText, 'is blank or holds characters that payment schemes do not carry')
 
 export const dateTimeText = z.string().refine((value) => parseDateTime(value) !== undefined, {
   params: { refusal: 'date_invalid' },
