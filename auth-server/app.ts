@@ -8,9 +8,9 @@ import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
 import { answerErrors } from './http/answer-errors.ts'
-import type { CookieSignatures } from './http/cookie-signatures.ts'
 import type { Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
+import type { KeyedSignatures } from './http/keyed-signatures.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
 import { pushedRequestsOnly } from './http/pushed-requests-only.ts'
 import type { Context, Next, State } from './http/request-context.ts'
@@ -31,9 +31,13 @@ export type AuthServerDependencies = {
 }
 
 type Handler = ReturnType<Koa['callback']>
+export type Handlers = Readonly<Record<Listener, Handler>>
 
-/** One provider behind two listeners: the issuer, where browsers come, and its twin, where clients come with certificates. */
-export function createAuthServer(dependencies: AuthServerDependencies): Readonly<Record<Listener, Handler>> {
+/**
+ * One provider behind two listeners: the issuer, where browsers come, and its twin, where clients come with certificates.
+ * Made anew whenever the keys change (`followKeys`): whatever must outlive that comes in with the dependencies.
+ */
+export function createAuthServer(dependencies: AuthServerDependencies): Handlers {
   const { config, metrics } = dependencies
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
@@ -42,7 +46,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Readonly
   const listen = (listener: Listener, origin: string): Handler => {
     const app = new Koa<State>()
     // The library signs its cookies with the app's keys and reads them with its own.
-    app.keys = provider.keys as unknown as CookieSignatures
+    app.keys = provider.keys as unknown as KeyedSignatures
     app.use(requestLog({ ...dependencies, listener }))
     app.use(securityHeaders)
     app.use(answerErrors(metrics))

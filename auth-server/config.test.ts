@@ -28,8 +28,8 @@ test('FAPI2-NET-01 an issuer is an https origin, and keys and secrets are what t
     SECRETS: JSON.stringify({
       cookie_keys: ['short-secret'],
       pairwise_salt: 's',
-      form_key: 'f',
-      dpop_nonce_secret: 'AAAA',
+      form_keys: ['f'],
+      dpop_nonce_secrets: ['AAAA'],
       customer_data_key: 'AAAA',
     }),
     DATABASE_URL: 'mysql://secret@localhost',

@@ -1,36 +1,7 @@
-import { addressList, databaseUrl, httpsOrigin, httpsUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import { systemClock } from '@bankside/service-kit/clock'
+import { addressList, ConfigError, databaseUrl, httpsOrigin, httpsUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
 import { z } from 'zod'
-
-/** Bytes of key material as base64url, of the length AES-256, HKDF and HMAC-SHA-256 want. */
-const key32 = z
-  .string()
-  .transform((text) => Buffer.from(text, 'base64url'))
-  .refine((bytes) => bytes.byteLength === 32, 'must be 32 bytes as base64url')
-
-const signingKey = z.looseObject({ kid: z.string().min(1), use: z.literal('sig'), alg: z.enum(['ES256', 'PS256']), d: z.string().min(1) })
-
-/** Private JWKS. Access tokens are signed with ES256, ID tokens with what the client registered: both kinds are needed. */
-const signingKeys = z
-  .object({ keys: z.array(signingKey).min(1) })
-  .refine(({ keys }) => ['ES256', 'PS256'].every((alg) => keys.some((key) => key.alg === alg)), 'must hold an ES256 and a PS256 key')
-  .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, 'must not use a kid twice')
-
-const secrets = z.object({
-  cookie_keys: z.array(z.string().min(32)).min(1),
-  pairwise_salt: z.string().min(32),
-  form_key: z.string().min(32),
-  dpop_nonce_secret: key32,
-  customer_data_key: key32,
-})
-
-const parsedJson = z.string().transform((text, context) => {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    context.issues.push({ code: 'custom', message: 'must be JSON', input: '' })
-    return z.NEVER
-  }
-})
+import { type ActiveKeys, keySettings, keysAt } from './keys/key-material.ts'
 
 const schema = z.object({
   ISSUER: httpsOrigin,
@@ -48,8 +19,7 @@ const schema = z.object({
   TLS_EC_KEY: z.string(),
   TLS_EC_CERT: z.string(),
   CLIENT_CA: z.string(),
-  SIGNING_KEYS: parsedJson.pipe(signingKeys),
-  SECRETS: parsedJson.pipe(secrets),
+  ...keySettings,
   TRUSTED_PROXY_ADDRESSES: addressList,
   /** Whom to trust when third parties' addresses are asked, instead of the authorities that come with Node. */
   OUTBOUND_CA: z.string().optional(),
@@ -58,9 +28,16 @@ const schema = z.object({
   LOG_LEVEL: logLevel,
 })
 
-export type Config = z.infer<typeof schema>
-export type Secrets = z.infer<typeof secrets>
-export type SigningKeys = z.infer<typeof signingKeys>
+/** Keys and secrets are those of one moment: `followKeys` makes a server anew with those of the next. */
+export type Config = Omit<z.infer<typeof schema>, keyof ActiveKeys> & ActiveKeys
+export type Secrets = Config['SECRETS']
 
 /** @throws {ConfigError} with every problem at once. */
-export const readAuthServerConfig = (environment?: Readonly<Record<string, string | undefined>>): Config => readConfig(schema, environment)
+export function readAuthServerConfig(environment?: Readonly<Record<string, string | undefined>>, now = systemClock.now()): Config {
+  const read = readConfig(schema, environment)
+  try {
+    return { ...read, ...keysAt(read, now.getTime() / 1000) }
+  } catch (error) {
+    throw new ConfigError([(error as Error).message])
+  }
+}

@@ -8,6 +8,8 @@ import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import { createAuthServer } from './app.ts'
 import { readAuthServerConfig } from './config.ts'
+import { followKeys } from './keys/follow-keys.ts'
+import { keysFromSettings } from './keys/key-source.ts'
 import { createAuthServerMetrics } from './metrics.ts'
 
 const drainMs = 10_000
@@ -18,7 +20,8 @@ const registry = createMetrics('auth-server')
 const database = await openDatabase(config.DATABASE_URL)
 const prepared = openPrepared(config.DATABASE_URL)
 
-const handlers = createAuthServer({ config, database, prepared, clock: systemClock, log, metrics: createAuthServerMetrics(registry) })
+const dependencies = { config, database, prepared, clock: systemClock, log, metrics: createAuthServerMetrics(registry) }
+const { handlers, ...keys } = followKeys(createAuthServer, dependencies, keysFromSettings())
 const certificates = [
   { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },
   { key: config.TLS_RSA_KEY, cert: config.TLS_RSA_CERT },
@@ -38,6 +41,7 @@ runUntilStopped({
   log,
   async stop() {
     operations.drain()
+    keys.stop()
     await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs })])
     await Promise.all([database.end(), prepared.end(), operations.close()])
   },

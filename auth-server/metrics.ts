@@ -5,6 +5,7 @@ export type AuthServerMetrics = {
   readonly journeys: Counter<'kind' | 'outcome'>
   readonly protocolErrors: Counter<'route' | 'error'>
   readonly faults: Counter<'route'>
+  readonly keyFaults: Counter
 }
 
 export function createAuthServerMetrics(registry: Registry): AuthServerMetrics {
@@ -30,5 +31,6 @@ export function createAuthServerMetrics(registry: Registry): AuthServerMetrics {
       registers,
     }),
     faults: new Counter({ name: 'faults_total', help: 'Errors of ours, answered with a reference', labelNames: ['route'], registers }),
+    keyFaults: new Counter({ name: 'key_faults_total', help: 'Times that keys or secrets could not be read', registers }),
   }
 }

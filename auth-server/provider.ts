@@ -13,12 +13,13 @@ import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
 import { cookieNames } from './http/cookie-names.ts'
-import { cookieSignatures } from './http/cookie-signatures.ts'
+import { keyedSignatures } from './http/keyed-signatures.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
 import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './intents/granted-details.ts'
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
+import { isElsewhere } from './keys/key-material.ts'
 import { protocolErrors } from './protocol-errors.ts'
 import { createAdapter } from './storage/adapter.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
@@ -81,7 +82,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     fetch: createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }) as typeof fetch,
     discovery: additionalMetadata(config.MTLS_ISSUER),
     cookies: {
-      keys: cookieSignatures(secrets.cookie_keys),
+      keys: keyedSignatures(secrets.cookie_keys),
       names: cookieNames,
       long: { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
       short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
@@ -117,6 +118,7 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     clientCertificate(ctx.req, { trustedProxyAddresses: config.TRUSTED_PROXY_ADDRESSES, clientCa: config.CLIENT_CA, clock })
   return {
     devInteractions: { enabled: false },
+    externalSigningSupport: { enabled: config.SIGNING_KEYS.keys.some(isElsewhere), ack: 'experimental-01' },
     userinfo: { enabled: false },
     rpInitiatedLogout: { enabled: false },
     fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },

@@ -36,7 +36,9 @@ function environmentOf(name: string): Environment {
   const lines = blockUnder(service(name), '    environment:').split('\n')
   const entries = lines.flatMap((line) => {
     const [, key, value] = /^ {6}([A-Z_]+): "?([^"]*)"?$/.exec(line) ?? []
-    return key === undefined || value === undefined ? [] : [[key, value.replace('/run/secrets/', `${folder}/`)] as const]
+    return key === undefined || value === undefined
+      ? []
+      : [[key, value.replace('/run/secrets/', `${folder}/`).replace('/run/keys/', `${folder}/keys/`)] as const]
   })
   return Object.fromEntries(entries)
 }
@@ -90,6 +92,14 @@ test('a service mounts exactly the secrets that its environment names', () => {
     const named = [...own.matchAll(/\/run\/secrets\/([a-z_]+)/g)].map(([, secret]) => secret ?? '')
     assert.deepEqual(mounted.toSorted(), [...new Set(named)].toSorted(), name)
   }
+})
+
+test('FAPI2-CR-09 the keys that one service renews are those that the other reads, in a folder that only the first writes to', () => {
+  const [reads, renews] = [environmentOf('auth-server'), environmentOf('rotate-keys')]
+  assert.deepEqual(renews, { SIGNING_KEYS_FILE: reads['SIGNING_KEYS_FILE'], SECRETS_FILE: reads['SECRETS_FILE'] })
+  for (const path of Object.values(renews)) assert.equal(statSync(path ?? '').mode & 0o777, 0o600, path)
+  assert.match(service('auth-server'), /keys:\/run\/keys:ro"/)
+  assert.match(service('rotate-keys'), /keys:\/run\/keys"/)
 })
 
 test('no secret stands in the file, and our containers run without root on a disk they cannot write to', () => {

@@ -35,7 +35,9 @@ export async function prepareCompose(folder: string): Promise<void> {
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
   secret('redis_conf', () => `requirepass ${password()}\nsave ""\nappendonly no\n`)
-  ensureSecrets(join(folder, 'auth_server_secrets'))
+  const keys = join(folder, 'keys')
+  mkdirSync(keys, { recursive: true, mode: 0o700 })
+  ensureSecrets(join(keys, 'auth_server_secrets'))
   await copyCertificates(folder)
 }
 
@@ -56,7 +58,9 @@ async function copyCertificates(folder: string): Promise<void> {
     tls_ec_key: files.serverEc.keyFile,
     tls_ec_cert: files.serverEc.certFile,
     client_ca: files.caFile,
-    signing_keys: files.signingKeysFile,
   }
+  // Kept once they are there: they change by rotation only.
+  const signingKeys = join(folder, 'keys', 'signing_keys')
+  if (!existsSync(signingKeys)) copyFileSync(files.signingKeysFile, signingKeys)
   for (const [name, source] of Object.entries(copies)) copyFileSync(source, join(folder, name))
 }

@@ -2,19 +2,27 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { writePrivateFile } from './private-file.ts'
 
-const secret = () => randomBytes(32).toString('base64url')
+export const newSecret = () => randomBytes(32).toString('base64url')
 
-/** What the authorization server keeps to itself, made once. @returns the key that seals customers' data. */
+/** Secrets that are replaced from time to time (`npm run rotate-keys`). */
+export const rotatingSecrets = ['cookie_keys', 'form_keys', 'dpop_nonce_secrets'] as const
+/** What stays for ever: subjects of third parties follow from the one, with the other customers' data are sealed. */
+const lastingSecrets = ['pairwise_salt', 'customer_data_key'] as const
+
+/** Names of an earlier version, which had one of each. */
+const renamed: Readonly<Record<string, string>> = { form_key: 'form_keys', dpop_nonce_secret: 'dpop_nonce_secrets' }
+
+/** What the authorization server keeps to itself: made where it is missing, and kept. @returns the key that seals customers' data. */
 export function ensureSecrets(path: string): Buffer {
-  if (!existsSync(path)) {
-    writePrivateFile(path, {
-      cookie_keys: [secret(), secret()],
-      pairwise_salt: secret(),
-      form_key: secret(),
-      dpop_nonce_secret: secret(),
-      customer_data_key: secret(),
-    })
-  }
-  const { customer_data_key: key } = JSON.parse(readFileSync(path, 'utf8')) as { customer_data_key: string }
-  return Buffer.from(key, 'base64url')
+  const there = existsSync(path) ? asLists(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>) : {}
+  const lists = rotatingSecrets.map((name) => [name, there[name] ?? [newSecret()]] as const)
+  const single = lastingSecrets.map((name) => [name, there[name] ?? newSecret()] as const)
+  const all = Object.fromEntries([...lists, ...single])
+  if (JSON.stringify(all) !== JSON.stringify(there)) writePrivateFile(path, all)
+  return Buffer.from(String(all['customer_data_key']), 'base64url')
 }
+
+const asLists = (secrets: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(secrets).map(([name, value]) => (renamed[name] === undefined ? [name, value] : [renamed[name], [value]])),
+  )

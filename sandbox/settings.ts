@@ -90,6 +90,7 @@ export function placesIn(home: string) {
     sandboxFile: join(home, 'sandbox.json'),
     secrets: join(home, 'secrets.json'),
     certificates: join(home, 'certs'),
+    signingKeys: join(home, 'certs', 'signing-keys.json'),
     postgres: join(home, 'postgres'),
     logs: join(home, 'logs'),
   } as const

@@ -10,6 +10,7 @@ import { startDatabase } from './database.ts'
 import { demoClients } from './demo-clients.ts'
 import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
 import { refuseTakenPorts } from './free-ports.ts'
+import { rotateOnSchedule } from './key-rotation.ts'
 import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
 import { ensureSecrets } from './secrets.ts'
@@ -79,6 +80,7 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   const services = servicesOf(settings, database.ownerUrl, files)
   const supervisor = await supervise({ services, logs: places.logs, processes: places.processes, say })
   begun.defer(() => supervisor.stop())
+  begun.defer(rotateOnSchedule({ signingKeys: places.signingKeys, secrets: places.secrets }, { clock: systemClock, say }))
   await step(undefined)
   begun.defer(() => removeSandboxFile(places.sandboxFile))
   writeSandboxFile(places.sandboxFile, describe(settings, files, customers))

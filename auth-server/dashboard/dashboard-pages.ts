@@ -20,7 +20,7 @@ export type DashboardVisit = {
   readonly consentId: string
   /** The consent that was stopped by the request before this one. */
   readonly stopped: unknown
-  readonly formKey: string
+  readonly formKeys: readonly string[]
   readonly now: Date
 }
 
@@ -50,30 +50,30 @@ async function overview(tx: Transaction, visit: DashboardVisit): Promise<Html> {
 }
 
 async function detail(tx: Transaction, visit: DashboardVisit): Promise<Html> {
-  const { session, formKey } = visit
+  const { session, formKeys } = visit
   const given = await getCustomerConsent(tx, { ...visit, ...session })
   const stoppable = given.active && given.consent.kind === 'account_access'
   return connectedAccountPage({
     ...(await frame(tx, visit)),
     ...detailOf(given, await accountsOf(tx, session.customerId)),
     overviewHref,
-    ...(stoppable && { stop: { formAction: hrefOf(given), pageToken: actionToken(formKey, session, purposes.dashboard_consent(visit)) } }),
+    ...(stoppable && { stop: { formAction: hrefOf(given), pageToken: actionToken(formKeys, session, purposes.dashboard_consent(visit)) } }),
   })
 }
 
 async function stop(tx: Transaction, visit: DashboardVisit): Promise<Html> {
-  const { session, formKey } = visit
+  const { session, formKeys } = visit
   const given = await getCustomerConsent(tx, { ...visit, ...session })
   return stopAccessPage({
     ...(await frame(tx, visit)),
     formAction: `${hrefOf(given)}/stop`,
-    pageToken: actionToken(formKey, session, purposes.dashboard_stop(visit)),
+    pageToken: actionToken(formKeys, session, purposes.dashboard_stop(visit)),
     thirdPartyName: given.clientName,
     accounts: namesOf(given, await accountsOf(tx, session.customerId)),
   })
 }
 
-const frame = async (tx: Transaction, { session, formKey }: DashboardVisit) => ({
+const frame = async (tx: Transaction, { session, formKeys }: DashboardVisit) => ({
   common: commonOf(undefined, (await getProfile(tx, session.customerId))?.fullName),
-  signOut: { formAction: signOutHref, pageToken: actionToken(formKey, session, purposes.dashboard_sign_out()) },
+  signOut: { formAction: signOutHref, pageToken: actionToken(formKeys, session, purposes.dashboard_sign_out()) },
 })

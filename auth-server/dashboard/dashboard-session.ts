@@ -1,7 +1,8 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { closeSession, openSession, touchSession } from '@bankside/bank/customers/session'
 import type { CustomerId } from '@bankside/bank/ids'
 import { type Database, transact } from '@bankside/service-kit/postgres'
+import { keyedSignatures } from '../http/keyed-signatures.ts'
 import type { Context } from '../http/request-context.ts'
 
 const sessionCookie = '__Host-bankside_dashboard'
@@ -43,13 +44,8 @@ export function signInId(ctx: Context, { begin }: { begin: 'never' | 'unless beg
 }
 
 /** Ties a form to the session and to what it does. What these forms do may be repeated, so the token may be too. */
-export const actionToken = (formKey: string, { secret }: DashboardSession, action: string): string =>
-  createHmac('sha256', formKey)
-    .update(JSON.stringify(['dashboard', secret, action]))
-    .digest('base64url')
+export const actionToken = (formKeys: readonly string[], { secret }: DashboardSession, action: string): string =>
+  keyedSignatures(formKeys).sign(JSON.stringify(['dashboard', secret, action]))
 
-export function isActionToken(formKey: string, session: DashboardSession, action: string, given: string): boolean {
-  const expected = Buffer.from(actionToken(formKey, session, action))
-  const actual = Buffer.from(given)
-  return expected.length === actual.length && timingSafeEqual(expected, actual)
-}
+export const isActionToken = (formKeys: readonly string[], { secret }: DashboardSession, action: string, given: string): boolean =>
+  keyedSignatures(formKeys).verify(JSON.stringify(['dashboard', secret, action]), given)

@@ -14,7 +14,7 @@ const signInPath = '/connected-accounts/sign-in'
 
 /** The same two pages as on the way to a third party, with the same limits; at the end there is a session of the dashboard's own. */
 export function dashboardSignIn({ config, database, clock, metrics }: AuthServerDependencies) {
-  const { form_key: formKey, customer_data_key: dataKey } = config.SECRETS
+  const { form_keys: formKeys, customer_data_key: dataKey } = config.SECRETS
   const journeyOf = (id: string) => `dashboard ${id}`
 
   /** A way through sign-in leads to a session once: whoever comes back to one that did, or knows its cookie, begins anew. */
@@ -33,7 +33,7 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
     const now = clock.now()
     const { uid, pageNumber, state } = await open(ctx, now)
     if (state.step === 'ended') return answerProblem(ctx, { status: 429, situation: 'locked' })
-    const page = { common: commonOf(), formAction: signInPath, pageToken: pageToken(formKey, uid, pageNumber), errors: state.errors }
+    const page = { common: commonOf(), formAction: signInPath, pageToken: pageToken(formKeys, uid, pageNumber), errors: state.errors }
     if (state.step !== 'second_factor')
       return answerPage(ctx, signInPage({ ...page, username: state.username, cancel: false, context: { kind: 'dashboard' } }))
     answerPage(ctx, secondFactorPage({ ...page, expiresAt: new Date(state.challengeExpiresAt ?? now), cancel: false }))
@@ -44,7 +44,7 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
     if (form === undefined) return
     const uid = journeyOf(signInId(ctx, { begin: 'never' }) ?? '')
     const now = clock.now()
-    const pageNumber = pageNumberOf(formKey, uid, form.one('page_token'))
+    const pageNumber = pageNumberOf(formKeys, uid, form.one('page_token'))
     const journey = pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
     if (!journey || journey.state.step === 'finished' || journey.state.step === 'ended')
       return answerProblem(ctx, problems.oldPage, { backHref: signInPath })

@@ -48,10 +48,10 @@ async function serve(ctx: Context, route: string, dependencies: AuthServerDepend
   const session = await findSession(ctx, database, now)
   if (session === undefined) return redirect(ctx, signInHref)
   const [, , consentId = ''] = ctx.path.split('/')
-  const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKey: config.SECRETS.form_key, now }
+  const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKeys: config.SECRETS.form_keys, now }
   const page = dashboardPages[route]
   if (form === undefined) return page && answerPage(ctx, await transact(database, (tx) => page(tx, visit)))
-  if (!isActRoute(route) || !isActionToken(visit.formKey, session, purposes[route](visit), form.one('page_token')))
+  if (!isActRoute(route) || !isActionToken(visit.formKeys, session, purposes[route](visit), form.one('page_token')))
     return answerProblem(ctx, problems.foreignForm, { backHref: overviewHref })
   redirect(ctx, await acts[route](ctx, visit, form.one('action'), dependencies))
 }

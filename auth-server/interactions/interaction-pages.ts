@@ -47,7 +47,7 @@ async function show(ctx: Context, dependencies: JourneyDependencies): Promise<vo
   if (state.step === 'ended' || isGone(visit)) return showEnd(ctx, visit, state.ended?.reason ?? 'consent_not_found')
   if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
   allowFormsTo(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
-  answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_key)))
+  answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_keys)))
 }
 
 async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
@@ -56,7 +56,7 @@ async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<
   if (form === undefined) return
   const arrival = await findArrival(ctx, provider, dependencies)
   const { uid } = arrival.interaction
-  const pageNumber = pageNumberOf(config.SECRETS.form_key, uid, form.one('page_token'))
+  const pageNumber = pageNumberOf(config.SECRETS.form_keys, uid, form.one('page_token'))
   const journey =
     pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: arrival.now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')

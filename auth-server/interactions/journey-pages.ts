@@ -18,9 +18,9 @@ import { pageToken, type Step } from './journey.ts'
 import { journeys, type Visit } from './visit.ts'
 
 /** The page that the journey is at, made from what is true now. */
-export async function renderStep(tx: Transaction, visit: Visit, formKey: string): Promise<Html> {
+export async function renderStep(tx: Transaction, visit: Visit, formKeys: readonly string[]): Promise<Html> {
   const { state } = visit.journey
-  const page = formPage(visit, formKey)
+  const page = formPage(visit, formKeys)
   switch (state.step) {
     case 'sign_in':
       return signInPage({ ...page, username: state.username, cancel: true, context: contextOf(visit) })
@@ -35,14 +35,14 @@ export async function renderStep(tx: Transaction, visit: Visit, formKey: string)
   }
 }
 
-function formPage({ interaction, client, journey, kind }: Visit, formKey: string): FormPage {
+function formPage({ interaction, client, journey, kind }: Visit, formKeys: readonly string[]): FormPage {
   const { step, errors, username } = journey.state
   const steps: readonly Step[] = journeys[kind].filter((name) => name !== 'finished')
   const fromTheStart = step === 'sign_in' || username !== undefined
   return {
     common: commonOf(client.clientName),
     formAction: `/interaction/${interaction.uid}`,
-    pageToken: pageToken(formKey, interaction.uid, journey.pageNumber),
+    pageToken: pageToken(formKeys, interaction.uid, journey.pageNumber),
     errors,
     ...(fromTheStart && { step: { number: steps.indexOf(step) + 1, of: steps.length } }),
   }

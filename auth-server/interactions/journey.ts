@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
 import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { handleHash } from '../storage/handle-hash.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
 import { type EndReason, isEndReason } from './endings.ts'
@@ -101,19 +101,15 @@ export async function keepJourney(
 
 const toJourney = (row: z.infer<typeof journeyRow>): Journey => ({ pageNumber: row.page_number, state: row.state })
 
-/** Ties a page to its journey and number. Without the key nobody makes one, and with the cookie of another browser none helps. */
-export function pageToken(formKey: string, interactionUid: string, pageNumber: number): string {
-  const mac = createHmac('sha256', formKey)
-    .update(JSON.stringify(['journey', interactionUid, pageNumber]))
-    .digest('base64url')
-  return `${pageNumber}.${mac}`
-}
+/** Ties a page to its journey and number. Without a key nobody makes one, and with the cookie of another browser none helps. */
+export const pageToken = (formKeys: readonly string[], interactionUid: string, pageNumber: number): string =>
+  `${pageNumber}.${keyedSignatures(formKeys).sign(pageText(interactionUid, pageNumber))}`
 
 /** The number of the page that a token is of, if it is one of this journey. */
-export function pageNumberOf(formKey: string, interactionUid: string, token: unknown): number | undefined {
-  const [, number] = /^(\d{1,6})\.[\w-]{43}$/.exec(typeof token === 'string' ? token : '') ?? []
+export function pageNumberOf(formKeys: readonly string[], interactionUid: string, token: unknown): number | undefined {
+  const [, number, signature = ''] = /^(\d{1,6})\.([\w-]{43})$/.exec(typeof token === 'string' ? token : '') ?? []
   if (number === undefined) return undefined
-  const expected = Buffer.from(pageToken(formKey, interactionUid, Number(number)))
-  const given = Buffer.from(String(token))
-  return expected.length === given.length && timingSafeEqual(expected, given) ? Number(number) : undefined
+  return keyedSignatures(formKeys).verify(pageText(interactionUid, Number(number)), signature) ? Number(number) : undefined
 }
+
+const pageText = (interactionUid: string, pageNumber: number): string => JSON.stringify(['journey', interactionUid, pageNumber])

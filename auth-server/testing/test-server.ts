@@ -57,32 +57,12 @@ export async function startTestServer({
   )
   const issuer = `https://localhost:${issuerPort}`
   const mtlsIssuer = `https://localhost:${mtlsPort}`
-  const secret = () => randomBytes(32).toString('base64url')
   const dataKey = randomBytes(32)
   const config = readAuthServerConfig({
-    ISSUER: issuer,
-    MTLS_ISSUER: mtlsIssuer,
-    ISSUER_PORT: '1',
-    MTLS_PORT: '1',
-    OPERATIONS_PORT: '1',
-    UK_AUDIENCE: 'https://localhost:1/open-banking',
-    BANK_AUDIENCE: 'https://localhost:1/api/v1',
+    ...testSettings({ issuer, mtlsIssuer, rsa, ec, clientCa: authority.cert }),
     DATABASE_URL: await reach(testDatabase.authServerUrl),
-    TLS_RSA_KEY: rsa.key,
-    TLS_RSA_CERT: rsa.cert,
-    TLS_EC_KEY: ec.key,
-    TLS_EC_CERT: ec.cert,
-    CLIENT_CA: authority.cert,
-    OUTBOUND_CA: authority.cert,
-    OUTBOUND_PRIVATE_HOSTS: 'localhost',
     SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
-    SECRETS: JSON.stringify({
-      cookie_keys: [secret()],
-      pairwise_salt: secret(),
-      form_key: secret(),
-      dpop_nonce_secret: secret(),
-      customer_data_key: dataKey.toString('base64url'),
-    }),
+    SECRETS: JSON.stringify(testSecrets(dataKey)),
   })
   const database = await openDatabase(config.DATABASE_URL)
   const prepared = openPrepared(config.DATABASE_URL)
@@ -120,6 +100,42 @@ export async function startTestServer({
     },
   }
 }
+
+export type ListenerParts = {
+  readonly issuer: string
+  readonly mtlsIssuer: string
+  readonly rsa: Credential
+  readonly ec: Credential
+  readonly clientCa: string
+}
+
+/** All settings of a server but its database, keys and secrets. Ports are placeholders: who listens on some says so. */
+export const testSettings = ({ issuer, mtlsIssuer, rsa, ec, clientCa }: ListenerParts): Record<string, string> => ({
+  ISSUER: issuer,
+  MTLS_ISSUER: mtlsIssuer,
+  ISSUER_PORT: '1',
+  MTLS_PORT: '1',
+  OPERATIONS_PORT: '1',
+  UK_AUDIENCE: 'https://localhost:1/open-banking',
+  BANK_AUDIENCE: 'https://localhost:1/api/v1',
+  TLS_RSA_KEY: rsa.key,
+  TLS_RSA_CERT: rsa.cert,
+  TLS_EC_KEY: ec.key,
+  TLS_EC_CERT: ec.cert,
+  CLIENT_CA: clientCa,
+  OUTBOUND_CA: clientCa,
+  OUTBOUND_PRIVATE_HOSTS: 'localhost',
+})
+
+const secret = () => randomBytes(32).toString('base64url')
+
+export const testSecrets = (dataKey: Buffer) => ({
+  cookie_keys: [secret()],
+  pairwise_salt: secret(),
+  form_keys: [secret()],
+  dpop_nonce_secrets: [secret()],
+  customer_data_key: dataKey.toString('base64url'),
+})
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
 
