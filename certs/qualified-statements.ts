@@ -9,22 +9,28 @@ export const pspRoles = {
 } as const
 export type PspRole = keyof typeof pspRoles
 
-export type Licence = { readonly roles: readonly PspRole[]; readonly authorityName: string; readonly authorityId: string }
+export type Licence = {
+  readonly roles: readonly PspRole[]
+  readonly authorityName: string
+  readonly authorityId: string
+  /** Of the certificate; for websites, if it does not say. */
+  readonly use?: 'website' | 'seal'
+}
 
 /**
- * The qualified-certificate statements of a website-authentication certificate in the layout of an OBWAC: type, disclosure
+ * The qualified-certificate statements in the layout of an OBWAC, or of an OBSeal: type, disclosure
  * statement and licence. Not QcCompliance: that one says that the European regulation applies.
  *
  * @see ETSI EN 319 412-5, ETSI TS 119 495 section 5.1
  */
-export function qualifiedStatements({ roles, authorityName, authorityId }: Licence): Extension {
+export function qualifiedStatements({ roles, authorityName, authorityId, use = 'website' }: Licence): Extension {
   const licence = sequence(
     sequence(...roles.map((role) => sequence(oid(pspRoles[role]), utf8(role)))),
     utf8(authorityName),
     utf8(authorityId),
   )
   const statements = sequence(
-    sequence(oid('0.4.0.1862.1.6'), sequence(oid('0.4.0.1862.1.6.3'))),
+    sequence(oid('0.4.0.1862.1.6'), sequence(oid(use === 'website' ? '0.4.0.1862.1.6.3' : '0.4.0.1862.1.6.2'))),
     sequence(oid('0.4.0.1862.1.5'), sequence(sequence(ia5('https://example.com/disclosure'), printable('en')))),
     sequence(oid('0.4.0.19495.2'), licence),
   )

@@ -33,7 +33,41 @@ create table clients.client (
   constraint client_id_is_not_a_subject CHECK (((client_id ~ '^[A-Za-z0-9._-]{4,64}$'::text) AND (client_id !~ '^cus_'::text))),
   constraint client_pkey PRIMARY KEY (client_id),
   constraint client_profile_is_known CHECK ((profile = ANY (ARRAY['fapi2_sp'::text, 'fapi2_ms'::text, 'fapi1_adv_hybrid'::text, 'fapi1_adv_jarm'::text, 'fapi_ciba'::text, 'resource_server'::text]))),
-  constraint client_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
+  constraint client_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text, 'deleted'::text])))
+);
+
+create table clients.initial_access_token (
+  token_hash bytea not null,
+  note text not null,
+  scopes text[] not null,
+  uses_left integer not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint initial_access_token_is_not_overused CHECK ((uses_left >= 0)),
+  constraint initial_access_token_pkey PRIMARY KEY (token_hash)
+);
+
+create table clients.registration (
+  client_id text not null,
+  software_issuer text,
+  software_id text,
+  request jsonb not null,
+  access_token_hash bytea,
+  scopes text[] not null,
+  registered_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  deleted_at timestamp with time zone,
+  constraint registration_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients.client(client_id),
+  constraint registration_is_by_statement_or_token CHECK ((((software_issuer IS NULL) = (software_id IS NULL)) AND ((software_id IS NULL) = (access_token_hash IS NOT NULL)))),
+  constraint registration_pkey PRIMARY KEY (client_id)
+);
+
+create table clients.remote_document (
+  url text not null,
+  body bytea not null,
+  fetched_at timestamp with time zone not null,
+  constraint remote_document_is_bounded CHECK (((octet_length(body) <= 8388608) AND (length(url) <= 2048))),
+  constraint remote_document_pkey PRIMARY KEY (url)
 );
 
 create table consents.consent (
@@ -356,6 +390,12 @@ create table oidc.refresh_token (
   constraint refresh_token_pkey PRIMARY KEY (id_hash)
 );
 
+create table oidc.revoked_token (
+  token_hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint revoked_token_is_revoked_once PRIMARY KEY (token_hash)
+);
+
 create table oidc.session (
   id_hash bytea not null,
   uid text not null,
@@ -425,6 +465,8 @@ create table payments.payment (
 
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
+CREATE UNIQUE INDEX registration_one_client_per_software ON clients.registration USING btree (software_issuer, software_id) WHERE ((deleted_at IS NULL) AND (software_id IS NOT NULL));
+
 CREATE INDEX consent_authorised_expiry ON consents.consent USING btree (expires_at) WHERE ((status = 'AUTH'::text) AND (expires_at IS NOT NULL));
 
 CREATE INDEX consent_authorised_payment ON consents.consent USING btree (authorised_at) WHERE ((status = 'AUTH'::text) AND (kind <> 'account_access'::text));
@@ -471,6 +513,8 @@ CREATE INDEX authorization_code_of_grant ON oidc.authorization_code USING btree 
 
 CREATE INDEX grant_expiry ON oidc."grant" USING btree (expires_at);
 
+CREATE INDEX grant_of_client ON oidc."grant" USING btree (client_id) WHERE (revoked_at IS NULL);
+
 CREATE INDEX interaction_expiry ON oidc.interaction USING btree (expires_at);
 
 CREATE INDEX journey_expiry ON oidc.journey USING btree (expires_at);
@@ -480,6 +524,8 @@ CREATE INDEX pushed_authorization_request_expiry ON oidc.pushed_authorization_re
 CREATE INDEX refresh_token_expiry ON oidc.refresh_token USING btree (expires_at);
 
 CREATE INDEX refresh_token_of_grant ON oidc.refresh_token USING btree (grant_id);
+
+CREATE INDEX revoked_token_expiry ON oidc.revoked_token USING btree (expires_at);
 
 CREATE INDEX session_expiry ON oidc.session USING btree (expires_at);
 
@@ -511,6 +557,65 @@ AS $function$
 begin
   raise exception 'the audit log is append-only' using errcode = '42501', constraint = 'record_is_append_only', table = 'record', schema = 'audit';
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with changed as (
+    update clients.client set name = p_name, metadata = p_metadata, updated_at = p_now
+    where client_id = p_client_id and not first_party and status = 'active'
+      and exists (select from clients.registration r where r.client_id = p_client_id and r.deleted_at is null)
+    returning 1)
+  select exists (select from changed)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION clients.end_third_party(p_client_id text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update clients.client set status = 'deleted', updated_at = p_now
+  where client_id = p_client_id and not first_party and status = 'active'
+    and exists (select from clients.registration r where r.client_id = p_client_id and r.deleted_at is null);
+  if not found then
+    return false;
+  end if;
+  update clients.registration set deleted_at = p_now, updated_at = p_now where client_id = p_client_id;
+  delete from oidc.refresh_token where grant_id in (select grant_id from oidc.grant where client_id = p_client_id);
+  delete from oidc.authorization_code where grant_id in (select grant_id from oidc.grant where client_id = p_client_id);
+  update oidc.grant set revoked_at = p_now where client_id = p_client_id and revoked_at is null;
+  return true;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION clients.enter_third_party(p_client_id text, p_profile text, p_name text, p_metadata jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into clients.client (client_id, profile, name, first_party, metadata, status, created_at, updated_at)
+  values (p_client_id, p_profile, p_name, false, p_metadata, 'active', p_now, p_now)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION clients.use_initial_access_token(p_token_hash bytea, p_now timestamp with time zone)
+ RETURNS text[]
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update clients.initial_access_token set uses_left = uses_left - 1
+  where token_hash = p_token_hash and uses_left > 0 and expires_at > p_now
+  returning scopes
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION consents.account_of_customer(p_customer_id text, p_scheme_name text, p_identification text)
@@ -1089,6 +1194,7 @@ grant delete on oidc.interaction to bankside_worker;
 grant delete on oidc.journey to bankside_worker;
 grant delete on oidc.pushed_authorization_request to bankside_worker;
 grant delete on oidc.refresh_token to bankside_worker;
+grant delete on oidc.revoked_token to bankside_worker;
 grant delete on oidc.session to bankside_worker;
 grant delete on oidc.used_identifier to bankside_worker;
 grant delete, insert, select on consents.consent_account to bankside_auth_server;
@@ -1104,6 +1210,10 @@ grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, insert, select, update on oidc.used_identifier to bankside_auth_server;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
+grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
+grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
+grant execute on function clients.enter_third_party(p_client_id text, p_profile text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
+grant execute on function clients.use_initial_access_token(p_token_hash bytea, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function consents.account_of_customer(p_customer_id text, p_scheme_name text, p_identification text) to bankside_auth_server;
 grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_auth_server;
 grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_resource_api;
@@ -1120,12 +1230,15 @@ grant insert on audit.record to bankside_resource_api;
 grant insert on audit.record to bankside_worker;
 grant insert on events.event to bankside_auth_server;
 grant insert on events.event to bankside_resource_api;
+grant insert, select on clients.registration to bankside_auth_server;
+grant insert, select on clients.remote_document to bankside_auth_server;
 grant insert, select on consents.consent to bankside_resource_api;
 grant insert, select on customers.beneficiary to bankside_resource_api;
 grant insert, select on customers.sca_challenge to bankside_auth_server;
 grant insert, select on customers.totp_step_used to bankside_auth_server;
 grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
+grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
@@ -1138,6 +1251,7 @@ grant select on clients.client (column profile) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_resource_api;
 grant select on clients.client (column updated_at) to bankside_resource_api;
 grant select on clients.client to bankside_auth_server;
+grant select on clients.remote_document to bankside_resource_api;
 grant select on consents.account_to_show to bankside_auth_server;
 grant select on consents.consent to bankside_worker;
 grant select on consents.consent_account to bankside_resource_api;
@@ -1189,11 +1303,18 @@ grant select on oidc.pushed_authorization_request (column expires_at) to banksid
 grant select on oidc.pushed_authorization_request (column id_hash) to bankside_worker;
 grant select on oidc.refresh_token (column expires_at) to bankside_worker;
 grant select on oidc.refresh_token (column id_hash) to bankside_worker;
+grant select on oidc.revoked_token (column expires_at) to bankside_worker;
+grant select on oidc.revoked_token (column token_hash) to bankside_worker;
+grant select on oidc.revoked_token to bankside_resource_api;
 grant select on oidc.session (column expires_at) to bankside_worker;
 grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
 grant select on payments.payment to bankside_worker;
+grant update on clients.registration (column request) to bankside_auth_server;
+grant update on clients.registration (column updated_at) to bankside_auth_server;
+grant update on clients.remote_document (column body) to bankside_auth_server;
+grant update on clients.remote_document (column fetched_at) to bankside_auth_server;
 grant update on consents.consent (column deleted_at) to bankside_resource_api;
 grant update on consents.consent (column status) to bankside_resource_api;
 grant update on consents.consent (column status) to bankside_worker;

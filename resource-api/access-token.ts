@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access'
+import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
@@ -109,6 +110,9 @@ function readClaims(payload: JWTPayload): Signed {
     grantId: text('grant_id'),
     consentId: text('consent_id'),
     acr: text('acr'),
+    ...(text('grant_id') === undefined && {
+      tokenHash: revokedTokenHash(text('jti') ?? ''),
+    }),
     authTime: typeof payload['auth_time'] === 'number' ? payload['auth_time'] : undefined,
     narrowedTo: readNarrowing(payload['authorization_details']),
   }

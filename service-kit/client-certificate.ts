@@ -2,13 +2,14 @@ import { createHash, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { detailsOf } from './certificate-details.ts'
 import { type Clock, systemClock } from './clock.ts'
 
 export type ClientCertificate = {
   readonly certificate: X509Certificate
   /** `x5t#S256` of RFC 8705: SHA-256 of the DER, base64url. */
   readonly thumbprint: string
-  /** It chains to the configured authority, is within its dates and may be used by a TLS client. */
+  /** It chains to the configured authority, is within its dates, is for TLS clients, and neither key nor signature is a weak one. */
   readonly trusted: boolean
 }
 
@@ -39,7 +40,11 @@ const ofSocket = new WeakMap<Socket, ClientCertificate | undefined>()
 function fromSocket(socket: Socket): ClientCertificate | undefined {
   if (ofSocket.has(socket)) return ofSocket.get(socket)
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
-  const found = certificate && { certificate, thumbprint: thumbprintOf(certificate), trusted: (socket as TLSSocket).authorized }
+  const found = certificate && {
+    certificate,
+    thumbprint: thumbprintOf(certificate),
+    trusted: (socket as TLSSocket).authorized && isFit(certificate),
+  }
   ofSocket.set(socket, found)
   return found
 }
@@ -66,8 +71,21 @@ function parseClientCert(header: string | string[] | undefined): X509Certificate
 }
 
 function isTrusted(certificate: X509Certificate, { clientCa, clock = systemClock }: ClientCertificateOptions): boolean {
-  const mayBeUsedByClients = certificate.keyUsage === undefined || certificate.keyUsage.includes(clientAuthentication)
-  return !certificate.ca && mayBeUsedByClients && chains(certificate, authorities(clientCa), clock.now())
+  return !certificate.ca && isFit(certificate) && chains(certificate, authorities(clientCa), clock.now())
+}
+
+const minRsaBits = 2_048
+const curves: ReadonlySet<unknown> = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
+const hashes: ReadonlySet<unknown> = new Set(['SHA-256', 'SHA-384', 'SHA-512'])
+
+/** For TLS clients and nothing looser (CERT-05), keys and signatures of at least 112 bits of strength (CERT-03). */
+function isFit(certificate: X509Certificate): boolean {
+  if (certificate.keyUsage?.includes(clientAuthentication) !== true) return false
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey
+  const isStrong =
+    type === 'ed25519' || (type === 'ec' ? curves.has(details?.namedCurve) : type === 'rsa' && (details?.modulusLength ?? 0) >= minRsaBits)
+  const { signatureHash } = detailsOf(certificate)
+  return isStrong && (signatureHash === undefined ? /^ed25519$/i.test(certificate.signatureAlgorithm ?? '') : hashes.has(signatureHash))
 }
 
 const intermediatesAtMost = 4

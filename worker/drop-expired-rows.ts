@@ -16,6 +16,7 @@ const expiring: readonly Expiring[] = [
     ['grant', 'grant_id'],
     ['journey', 'journey_hash'],
   ].map(([table = '', key = '']) => ({ table: ['oidc', table], key, time: 'expires_at', keptMs: hourMs })),
+  { table: ['oidc', 'revoked_token'], key: 'token_hash', time: 'expires_at', keptMs: hourMs },
   { table: ['customers', 'session'], key: 'session_hash', time: 'expires_at', keptMs: hourMs },
   { table: ['customers', 'sca_challenge'], key: 'challenge_id', time: 'expires_at', keptMs: dayMs },
   // Longer than any lock: forgetting a count is no way around it.

@@ -16,6 +16,8 @@ export type TokenClaims = {
   readonly authTime: number | undefined
   /** A token may be for less than its consent (RAR-04): never for more, whatever stands here. */
   readonly narrowedTo?: Narrowing | undefined
+  /** SHA-256 of `jti`, of a token without a grant: by nothing else could it be taken back. */
+  readonly tokenHash?: Buffer | undefined
 }
 
 export type Narrowing = {
@@ -58,13 +60,14 @@ export const stepUpMaxAgeSeconds = 300
  *
  * A consumed payment consent passes: a repeat under the same idempotency key must find its payment.
  *
- * @throws {AccessRefusal} `client_blocked`, `permission_missing` (a scope too: then with the scope), `token_without_consent`,
+ * @throws {AccessRefusal} `client_blocked`, `grant_revoked` (also for a token that was), `permission_missing` (a scope too: then with the scope), `token_without_consent`,
  *   `grant_revoked`, `consent_not_authorised` (with the status), `consent_not_yours`, `account_not_permitted`,
  *   `insufficient_user_authentication`.
  */
 export function decideAccess(standing: Standing, { token, ...request }: AccessRequest & { readonly token: TokenClaims }): AccessDecision {
   const requirement = requirementOf(request)
   if (standing.client?.status !== 'active') refuseAccess('client_blocked', 'the client is not active')
+  if (standing.tokenRevoked === true) refuseAccess('grant_revoked', 'the token was revoked')
   if (request.api === 'bank' && !standing.client.firstParty) refuseAccess('permission_missing', 'this API is for apps of the bank')
   if (!token.scopes.has(requirement.scope))
     refuseAccess('permission_missing', `needs scope ${requirement.scope}`, { scope: requirement.scope })

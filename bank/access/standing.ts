@@ -1,4 +1,5 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
 import { isPermission, type Permission } from '../consents/permission.ts'
 import { type AccountId, type ConsentId, type CustomerId, isAccountId, isConsentId } from '../ids.ts'
@@ -6,7 +7,9 @@ import type { TokenClaims } from './decide-access.ts'
 
 /** How everyone behind a token stands at this moment: read, not judged. */
 export type Standing = {
-  readonly client: { readonly status: 'active' | 'blocked'; readonly firstParty: boolean } | undefined
+  readonly client: { readonly status: ClientStatus; readonly firstParty: boolean } | undefined
+  /** Taken back by itself. */
+  readonly tokenRevoked?: boolean
   readonly grant: { readonly customerId: CustomerId; readonly revokedAt: Date | undefined; readonly expiresAt: Date } | undefined
   readonly consent: ConsentStanding | undefined
   /** Of the customer, not closed, and chosen for the consent if there is one. */
@@ -29,8 +32,9 @@ export type ConsentStanding = {
 
 const customerId = z.templateLiteral(['cus_', z.string()])
 const standingRow = z.object({
-  client_status: z.enum(['active', 'blocked']),
+  client_status: z.enum(clientStatuses),
   first_party: z.boolean(),
+  token_revoked: z.boolean(),
   grant_customer_id: customerId.nullable(),
   grant_revoked_at: z.date().nullable(),
   grant_expires_at: z.date().nullable(),
@@ -54,6 +58,7 @@ export async function readStanding(tx: Transaction, token: TokenClaims): Promise
   const row = await tx.maybeOne(sql.type(standingRow)`
     select
       cl.status as client_status, cl.first_party,
+      exists (select from oidc.revoked_token where token_hash = ${token.tokenHash === undefined ? null : sql.binary(token.tokenHash)}) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
       co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at,
@@ -78,6 +83,7 @@ const nobody: Standing = { client: undefined, grant: undefined, consent: undefin
 function toStanding(row: StandingRow): Standing {
   return {
     client: { status: row.client_status, firstParty: row.first_party },
+    tokenRevoked: row.token_revoked,
     grant:
       row.grant_customer_id !== null && row.grant_expires_at !== null
         ? { customerId: row.grant_customer_id, revokedAt: row.grant_revoked_at ?? undefined, expiresAt: row.grant_expires_at }

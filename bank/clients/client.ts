@@ -16,14 +16,16 @@ export type Client = {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-export type ClientStatus = 'active' | 'blocked'
+/** Blocked by the bank, which may let it in again; or deleted by itself, for good. */
+export const clientStatuses = ['active', 'blocked', 'deleted'] as const
+export type ClientStatus = (typeof clientStatuses)[number]
 
 export const clientRow = z.object({
   client_id: z.string(),
   profile: z.enum(clientProfiles),
   name: z.string(),
   first_party: z.boolean(),
-  status: z.enum(['active', 'blocked']),
+  status: z.enum(clientStatuses),
   metadata: z.record(z.string(), z.unknown()),
 })
 

@@ -1,15 +1,22 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { appendAudit } from '../audit/append-audit.ts'
 import { recordEvent } from '../events/record-event.ts'
-import type { ClientStatus } from './client.ts'
 
-export type ClientStatusChange = { readonly clientId: string; readonly status: ClientStatus; readonly actor: string; readonly now: Date }
+export type ClientStatusChange = {
+  readonly clientId: string
+  readonly status: 'active' | 'blocked'
+  readonly actor: string
+  readonly now: Date
+}
 
-/** Blocks a client, or lets it in again. Its tokens and consents stay as they are, and work only while it is active. */
+/**
+ * Blocks a client, or lets it in again. Its tokens and consents stay as they are, and work only while it is active. One that has
+ * deleted itself does not come back.
+ */
 export async function setClientStatus(tx: Transaction, { clientId, status, actor, now }: ClientStatusChange): Promise<boolean> {
   const changed = await tx.maybeOne(sql.type(z.object({ client_id: z.string() }))`
     update clients.client set status = ${status}, updated_at = ${sql.timestamp(now)}
-    where client_id = ${clientId} and status <> ${status} returning client_id`)
+    where client_id = ${clientId} and status not in (${status}, 'deleted') returning client_id`)
   if (changed === null) return false
   const action = status === 'blocked' ? 'client.blocked' : 'client.unblocked'
   await recordEvent(tx, { type: action, subject: clientId, clientId, payload: { status }, now })

@@ -1,0 +1,110 @@
+import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
+import { X509Certificate } from 'node:crypto'
+import { X509Certificate as DecodedCertificate, X509Crl } from '@peculiar/x509'
+import type { Clock } from './clock.ts'
+import type { Log } from './log.ts'
+
+/**
+ * - `good`: a list of its issuer that is in force does not name it.
+ * - `stale`: the last list did not name it, and the next one is overdue, but not for long.
+ * - `unknown`: there is no list of its issuer, or none that could still be relied on.
+ */
+export type RevocationStatus = 'good' | 'revoked' | 'stale' | 'unknown'
+
+export type RevocationLists = {
+  status(certificate: X509Certificate): RevocationStatus
+  /** Gets the lists again. Never rejects: what cannot be got stays what it was. */
+  refresh(): Promise<void>
+  close(): void
+}
+
+export type RevocationListsOptions = {
+  /** Where the lists are; with none, every certificate is good. */
+  readonly urls: readonly string[]
+  /** PEM: whose signature a list needs. */
+  readonly authorities: string
+  /** The DER of a list; undefined where there is none yet. */
+  readonly read: (url: string) => Promise<Uint8Array | undefined>
+  /** How long after a list should have been replaced it still serves those who were good. */
+  readonly staleAtMostMs: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+type List = {
+  readonly issuer: X509Certificate
+  readonly serials: ReadonlySet<bigint>
+  readonly thisUpdate: Date
+  readonly nextUpdate: Date
+}
+
+/** Revoked certificates are refused within minutes (CERT-04). */
+const refreshEveryMs = 60_000
+/** Deltas and lists for a part of the certificates say so with these: whoever reads one as the whole would miss something. */
+const partial = ['2.5.29.27', '2.5.29.28']
+
+/** What the authorities of client certificates have taken back (RFC 5280 section 5), as they last said. */
+export function openRevocationLists(options: RevocationListsOptions): RevocationLists {
+  const { urls, read, staleAtMostMs, clock, log } = options
+  const authorities = (options.authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+    (pem) => new X509Certificate(pem),
+  )
+  const lists = new Map<string, List>()
+  const issuers = new WeakMap<X509Certificate, X509Certificate | 'none'>()
+  const issuerOf = (certificate: X509Certificate) => {
+    const known = issuers.get(certificate) ?? authorities.find((issuer) => isIssuedBy(certificate, issuer)) ?? 'none'
+    issuers.set(certificate, known)
+    return known
+  }
+  const refreshOne = async (url: string) => {
+    try {
+      const der = await read(url)
+      if (der === undefined) return
+      const list = await parseList(der, authorities)
+      const known = lists.get(url)
+      // An old list, played back, would make good again who was revoked since.
+      if (known === undefined || known.thisUpdate < list.thisUpdate) lists.set(url, list)
+    } catch (err) {
+      log.warn({ err, url }, 'a revocation list could not be read')
+    }
+  }
+  const refresh = async () => void (await Promise.all(urls.map(refreshOne)))
+  const timer = urls.length > 0 ? setInterval(() => void refresh(), refreshEveryMs) : undefined
+  timer?.unref()
+  return {
+    refresh,
+    close: () => clearInterval(timer),
+    status(certificate) {
+      if (urls.length === 0) return 'good'
+      const issuer = issuerOf(certificate)
+      const list = [...lists.values()].find((candidate) => candidate.issuer === issuer)
+      return list === undefined ? 'unknown' : statusIn(list, certificate, clock.now(), staleAtMostMs)
+    },
+  }
+}
+
+const isIssuedBy = (certificate: X509Certificate, issuer: X509Certificate): boolean =>
+  certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+
+function statusIn({ serials, nextUpdate }: List, certificate: X509Certificate, now: Date, staleAtMostMs: number): RevocationStatus {
+  if (serials.has(BigInt(`0x${certificate.serialNumber}`))) return 'revoked'
+  const overdueMs = now.getTime() - nextUpdate.getTime()
+  return overdueMs <= 0 ? 'good' : overdueMs <= staleAtMostMs ? 'stale' : 'unknown'
+}
+
+async function parseList(der: Uint8Array, authorities: readonly X509Certificate[]): Promise<List> {
+  const crl = new X509Crl(Uint8Array.from(der))
+  if (crl.extensions.some(({ type }) => partial.includes(type))) throw new Error('the list is not a whole one')
+  if (crl.nextUpdate === undefined) throw new Error('the list does not say when the next one comes')
+  for (const issuer of authorities) {
+    const decoded = new DecodedCertificate(issuer.raw)
+    if (decoded.subject === crl.issuer && (await crl.verify({ publicKey: decoded })))
+      return {
+        issuer,
+        serials: new Set(crl.entries.map(({ serialNumber }) => BigInt(`0x${serialNumber}`))),
+        thisUpdate: crl.thisUpdate,
+        nextUpdate: crl.nextUpdate,
+      }
+  }
+  throw new Error('the list is signed by none of the authorities')
+}
