@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal } from '@bankside/service-kit/refusal'
 import {
   type CryptoKey,
@@ -11,7 +12,6 @@ import {
   jwtVerify,
   type KeyObject,
 } from 'jose'
-import { leastRecentlyUsed } from './least-recently-used.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
 
 /** EdDSA and Ed25519 (RFC 9864) are two names of one algorithm here: no other curve passes. */

@@ -1,0 +1,183 @@
+/**
+ * What oidc-provider gets when it imports `jose`: jose itself, with a shorter way for what it has seen before.
+ *
+ * A client signs every assertion and proof with one key and one header. The first time, jose looks at header and key and
+ * does everything; when it found both good, the header (to the letter, under this key and these options) is remembered with
+ * the key, ready to be used. After that, what is left is done here: three segments, canonical base64url, the signature, and
+ * claims in JSON. Whatever is unusual goes to jose, which answers as always. So nothing passes here that jose would refuse.
+ */
+import { isAscii } from 'node:buffer'
+import { createPrivateKey, KeyObject, type webcrypto } from 'node:crypto'
+import { fromBase64url } from '@bankside/service-kit/base64url'
+import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import { type SignatureAlgorithm, signEs256, type VerificationKey, verificationKey } from '@bankside/service-kit/signature-keys'
+import * as jose from 'jose'
+
+export * from 'jose'
+
+type Header = jose.CompactJWSHeaderParameters
+type Remembered = { readonly header: Header; readonly verify: VerificationKey }
+type Segments = { readonly header: string; readonly payload: string; readonly signature: string; readonly signed: Buffer }
+
+const algorithms: ReadonlySet<string> = new Set<SignatureAlgorithm>(['PS256', 'ES256', 'EdDSA', 'Ed25519'])
+/** A client that writes its header anew each time is served as jose serves it. */
+const headersPerKey = 8
+const embeddedKeys = 2_000
+
+const ofKeys = new WeakMap<object, LeastRecentlyUsed<string, Remembered>>()
+const ofEmbeddedKeys = leastRecentlyUsed<string, Remembered>(embeddedKeys)
+const thumbprints = new WeakMap<object, string>()
+
+/** As jose's, for keys that are JWKs: nothing else is passed here by the library. */
+export async function compactVerify(
+  jws: string | Uint8Array,
+  key: jose.JWK | jose.CryptoKey | KeyObject | Uint8Array,
+  options?: jose.VerifyOptions,
+): Promise<jose.CompactVerifyResult> {
+  const segments = segmentsOf(jws)
+  if (segments === undefined || !isJwk(key)) return jose.compactVerify(jws, key, options)
+  const name = nameOf(segments.header, options?.algorithms)
+  const known = ofKeys.get(key)
+  const remembered = known?.get(name)
+  if (remembered === undefined) {
+    const verified = await jose.compactVerify(jws, key, options)
+    await rememberFor(key, name, verified.protectedHeader)
+    return verified
+  }
+  const payload = verifiedPayload(segments, remembered)
+  return payload === undefined ? jose.compactVerify(jws, key, options) : { payload, protectedHeader: remembered.header }
+}
+
+/** As jose's. The shorter way is for proofs that bring their key with them (RFC 9449). */
+export async function jwtVerify(
+  jwt: string,
+  key: Parameters<typeof jose.jwtVerify>[1],
+  options: jose.JWTVerifyOptions = {},
+): Promise<jose.JWTVerifyResult> {
+  const segments = (key as unknown) === jose.EmbeddedJWK && hasOnlyTyp(options) ? segmentsOf(jwt) : undefined
+  if (segments === undefined) return jose.jwtVerify(jwt, key as jose.JWTVerifyGetKey, options)
+  const name = nameOf(segments.header, options.algorithms, options.typ)
+  const remembered = ofEmbeddedKeys.get(name)
+  if (remembered === undefined) {
+    const verified = await jose.jwtVerify(jwt, jose.EmbeddedJWK, options)
+    await rememberEmbedded(name, verified)
+    return verified
+  }
+  const bytes = verifiedPayload(segments, remembered)
+  const payload = bytes === undefined ? undefined : claimsOf(bytes)
+  // Times are jose's to judge, and so is what is no JSON object.
+  if (payload === undefined || payload.exp !== undefined || payload.nbf !== undefined || typeof payload.iat !== 'number')
+    return jose.jwtVerify(jwt, jose.EmbeddedJWK, options)
+  return { payload, protectedHeader: remembered.header as jose.JWTHeaderParameters }
+}
+
+export async function calculateJwkThumbprint(
+  key: jose.JWK | jose.CryptoKey | KeyObject,
+  digest?: 'sha256' | 'sha384' | 'sha512',
+): Promise<string> {
+  const known = digest === undefined ? thumbprints.get(key) : undefined
+  return known ?? jose.calculateJwkThumbprint(key, digest)
+}
+
+const signers = new WeakMap<object, KeyObject>()
+
+/** As jose's. Signs on this thread with ES256, which is cheaper than a way to another thread; RSA is not. */
+export class CompactSign extends jose.CompactSign {
+  readonly #payload: Uint8Array
+  #header: Header | undefined
+
+  constructor(payload: Uint8Array) {
+    super(payload)
+    this.#payload = payload
+  }
+
+  override setProtectedHeader(header: Header): this {
+    super.setProtectedHeader(header as jose.CompactJWSHeaderParameters)
+    this.#header = header
+    return this
+  }
+
+  override async sign(key: jose.CryptoKey | KeyObject | jose.JWK | Uint8Array, options?: jose.SignOptions): Promise<string> {
+    const header = this.#header
+    const plain = options === undefined && header?.alg === 'ES256' && header['crit'] === undefined && isJwk(key)
+    const signer = plain ? signers.get(key) : undefined
+    if (signer === undefined) {
+      // The first time jose looks at the key.
+      const signed = await super.sign(key, options)
+      if (plain && key.kty === 'EC' && key.crv === 'P-256') signers.set(key, createPrivateKey({ key: { ...key }, format: 'jwk' }))
+      return signed
+    }
+    const input = `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${base64urlOf(this.#payload)}`
+    return `${input}.${signEs256(signer, Buffer.from(input)).toString('base64url')}`
+  }
+}
+
+const base64urlOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
+
+/** Undefined for what jose should look at: not three segments, or not base64url as it ought to be. */
+function segmentsOf(jws: unknown): Segments | undefined {
+  if (typeof jws !== 'string') return undefined
+  const [header = '', payload = '', signature = '', ...others] = jws.split('.')
+  if (header === '' || payload === '' || signature === '' || others.length > 0) return undefined
+  return { header, payload, signature, signed: Buffer.from(jws.slice(0, -signature.length - 1), 'latin1') }
+}
+
+/** @throws {JWSSignatureVerificationFailed} once: a signature that is not good is not looked at twice. */
+function verifiedPayload(segments: Segments, { verify }: Remembered): Buffer | undefined {
+  const payload = fromBase64url(segments.payload)
+  const signature = fromBase64url(segments.signature)
+  if (payload === undefined || signature === undefined) return undefined
+  if (!verify(segments.signed, signature)) throw new jose.errors.JWSSignatureVerificationFailed()
+  return payload
+}
+
+function claimsOf(bytes: Buffer): jose.JWTPayload | undefined {
+  if (!isAscii(bytes)) return undefined
+  try {
+    const claims: unknown = JSON.parse(bytes.toString('latin1'))
+    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as jose.JWTPayload) : undefined
+  } catch {
+    return undefined // jose says what is wrong with it.
+  }
+}
+
+const nameOf = (header: string, allowed: readonly string[] | undefined, typ = '') => `${header} ${typ} ${allowed?.join(' ') ?? '*'}`
+
+/** Any other option is about claims, which are jose's to judge. */
+const hasOnlyTyp = (options: jose.JWTVerifyOptions): boolean =>
+  Object.keys(options).every((option) => option === 'algorithms' || option === 'typ')
+
+const isJwk = (key: unknown): key is jose.JWK =>
+  typeof key === 'object' && key !== null && typeof (key as jose.JWK).kty === 'string' && !('type' in key)
+
+async function rememberFor(key: jose.JWK, name: string, header: Header): Promise<void> {
+  const verify = await keyFor(key, header)
+  if (verify === undefined) return
+  const known = ofKeys.get(key) ?? leastRecentlyUsed<string, Remembered>(headersPerKey)
+  known.set(name, { header: frozen(header), verify })
+  ofKeys.set(key, known)
+}
+
+async function rememberEmbedded(name: string, { protectedHeader }: jose.JWTVerifyResult): Promise<void> {
+  const { jwk } = protectedHeader
+  const verify = jwk && (await keyFor(jwk, protectedHeader))
+  if (verify === undefined || jwk === undefined) return
+  thumbprints.set(jwk, await jose.calculateJwkThumbprint(jwk))
+  ofEmbeddedKeys.set(name, { header: frozen(protectedHeader), verify })
+}
+
+/** The key as jose imports it. A header that says more than who signed how is never remembered. */
+async function keyFor(jwk: jose.JWK, { alg, crit, b64 }: Header): Promise<VerificationKey | undefined> {
+  if (crit !== undefined || b64 !== undefined || alg === undefined || !algorithms.has(alg)) return undefined
+  const imported = await jose.importJWK(jwk, alg)
+  if (imported instanceof Uint8Array) return undefined
+  const key = imported instanceof KeyObject ? imported : KeyObject.from(imported as webcrypto.CryptoKey)
+  return verificationKey(key, alg as SignatureAlgorithm)
+}
+
+/** It is handed to every later caller. */
+function frozen<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) frozen(member)
+  return Object.freeze(value)
+}
