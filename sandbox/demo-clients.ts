@@ -17,8 +17,9 @@ export type DemoClient = {
   readonly keyKind: KeyKind
 }
 
-const openBankingScopes = ['openid', 'accounts', 'payments'] as const
-const bankScopes = [
+/** All that a client can have, of the API it uses. */
+export const openBankingScopes = ['openid', 'accounts', 'payments'] as const
+export const bankScopes = [
   'openid',
   'profile',
   'accounts:read',

@@ -3,11 +3,9 @@ import { join } from 'node:path'
 import { registerClient } from '@bankside/bank/clients/register-client'
 import { type DemoCustomer, fillDemoData } from '@bankside/bank/sandbox/demo-data'
 import { addGeneratedCustomers, generatedCustomersLimit } from '@bankside/bank/sandbox/generated-customers'
-import type { Equipped } from '@bankside/certs/sandbox-files'
-import { type PrivateKeySet, publicKeys } from '@bankside/certs/signing-keys'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, openDatabase, sql, transact, z } from '@bankside/service-kit/postgres'
-import { demoClients, metadataOf } from './demo-clients.ts'
+import type { SandboxRegistration } from './client-registrations.ts'
 import { writePrivateFile } from './private-file.ts'
 import { Problem } from './problem.ts'
 import type { Settings } from './settings.ts'
@@ -16,7 +14,7 @@ export type Filling = {
   readonly settings: Settings
   readonly ownerUrl: string
   readonly dataKey: Buffer
-  readonly clients: ReadonlyMap<string, Equipped>
+  readonly clients: readonly SandboxRegistration[]
 }
 
 export function redirectUriOf({ ports }: Settings): string {
@@ -27,7 +25,7 @@ export function redirectUriOf({ ports }: Settings): string {
 export async function fillSandbox({ settings, ownerUrl, dataKey, clients }: Filling): Promise<readonly DemoCustomer[]> {
   const database = await openDatabase(ownerUrl, { maxConnections: 2, statementTimeoutMs: 60_000 })
   try {
-    await registerClients(database, settings, clients)
+    await registerClients(database, clients)
     const customers = await transact(database, (tx) => fillDemoData(tx, { dataKey, now: systemClock.now() })).catch(refuseOthersData)
     return [...customers, ...(await ensureGenerated(database, settings, dataKey))]
   } finally {
@@ -35,15 +33,8 @@ export async function fillSandbox({ settings, ownerUrl, dataKey, clients }: Fill
   }
 }
 
-async function registerClients(database: Database, settings: Settings, files: ReadonlyMap<string, Equipped>): Promise<void> {
-  for (const client of demoClients) {
-    const jwksFile = files.get(client.clientId)?.jwksFile
-    if (jwksFile === undefined) throw new Error(`no keys were made for ${client.clientId}`)
-    const { keys } = publicKeys(JSON.parse(readFileSync(jwksFile, 'utf8')) as PrivateKeySet)
-    const metadata = metadataOf(client, { redirectUri: redirectUriOf(settings), keys })
-    const { clientId, profile, name, firstParty } = client
-    await transact(database, (tx) => registerClient(tx, { clientId, profile, name, firstParty, metadata, now: systemClock.now() }))
-  }
+async function registerClients(database: Database, clients: readonly SandboxRegistration[]): Promise<void> {
+  for (const { registration } of clients) await transact(database, (tx) => registerClient(tx, { ...registration, now: systemClock.now() }))
 }
 
 /** Customers' secrets are sealed with a key in the sandbox's folder: a database and a folder belong together. */

@@ -42,14 +42,15 @@ export type SandboxAccount = {
 export type SandboxClient = {
   readonly client_id: string
   readonly profile: ClientProfile
-  readonly token_endpoint_auth_method: 'private_key_jwt' | 'tls_client_auth'
+  readonly token_endpoint_auth_method: 'private_key_jwt' | 'tls_client_auth' | 'self_signed_tls_client_auth'
   readonly sender_constraint: 'dpop' | 'mtls'
   readonly redirect_uris: readonly string[]
-  /** JWKS with private keys: one ES256, one PS256. */
-  readonly jwks_file: string
+  /** JWKS with private keys: one ES256, one PS256. A client that came from a file may have brought others, or (null) by value. */
+  readonly jwks_file: string | null
   /** PEM, of the transport certificate. */
   readonly cert_file: string
-  readonly key_file: string
+  /** Null if a client brought its certificate and kept the key. */
+  readonly key_file: string | null
   readonly scopes: readonly string[]
   readonly first_party: boolean
 }

@@ -17,6 +17,7 @@ const schema = z.object({
     .transform(Number)
     .refine((count) => count <= customersAtMost, `must be at most ${customersAtMost}`)
     .default(0),
+  BANKSIDE_SANDBOX_CLIENTS: z.string().optional(),
   BANKSIDE_LOG_LEVEL: logLevel,
   DATABASE_URL: databaseUrl.optional(),
 })
@@ -27,6 +28,8 @@ export type Settings = {
   /** An external PostgreSQL, as its owner. */
   readonly databaseUrl: string | undefined
   readonly generatedCustomers: number
+  /** Of more clients. */
+  readonly clientsFile: string | undefined
   readonly logLevel: string
 }
 
@@ -41,6 +44,7 @@ export function readSettings(): Settings {
       ports: portsFrom(given.BANKSIDE_PORT_BASE),
       databaseUrl: given.DATABASE_URL,
       generatedCustomers: given.BANKSIDE_SANDBOX_CUSTOMERS,
+      clientsFile: given.BANKSIDE_SANDBOX_CLIENTS && resolve(given.BANKSIDE_SANDBOX_CLIENTS),
       logLevel: given.BANKSIDE_LOG_LEVEL,
     }
   } catch (error) {

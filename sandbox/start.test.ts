@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
@@ -18,6 +19,17 @@ const home = join(parent, 'my sandbox')
 const base = randomInt(3_000, 3_150) * 10
 const otherBase = base + 1_000
 const startTakesAtMostMs = 90_000
+
+const moreClients = join(parent, 'clients.json')
+const brought = {
+  client_id: 'rig-one',
+  profile: 'fapi2_sp',
+  token_endpoint_auth_method: 'tls_client_auth',
+  sender_constraint: 'mtls',
+  redirect_uris: ['https://rig.example/callback?dummy1=lorem'],
+  scopes: ['openid', 'accounts'],
+}
+writeFileSync(moreClients, JSON.stringify({ clients: [brought] }))
 
 type Run = { child: ChildProcess; said: () => string; ended: Promise<number | null> }
 
@@ -47,7 +59,7 @@ async function until(what: string, condition: () => boolean | Promise<boolean>, 
 }
 
 async function start(): Promise<Run> {
-  const launched = run('start.ts')
+  const launched = run('start.ts', { BANKSIDE_SANDBOX_CLIENTS: moreClients })
   await until('the start', () => launched.said().includes('is running.') || launched.child.exitCode !== null, launched.said)
   assert.equal(launched.child.exitCode, null, launched.said())
   return launched
@@ -92,14 +104,31 @@ test('sandbox.json has all that a program needs, whole paths, and only its owner
     audiences: { uk_open_banking: `https://localhost:${base + 2}/open-banking`, bank_api: `https://localhost:${base + 2}/api/v1` },
   })
   const ways = clients
-    .filter(({ first_party: own }) => !own)
+    .filter(({ first_party: own, client_id: id }) => !own && id !== brought.client_id)
     .map((client) => `${client.token_endpoint_auth_method} ${client.sender_constraint}`)
   assert.deepEqual(ways, ['private_key_jwt dpop', 'private_key_jwt mtls', 'tls_client_auth dpop', 'tls_client_auth mtls'])
   assert.equal(clients.filter(({ first_party: own }) => own).length, 1)
   const files = [ca_file, ...clients.flatMap((client) => [client.jwks_file, client.cert_file, client.key_file])]
-  for (const file of files) assert.ok(isAbsolute(file) && (statSync(file).mode & 0o077) === 0, file)
+  for (const file of files) assert.ok(file !== null && isAbsolute(file) && (statSync(file).mode & 0o077) === 0, String(file))
   assert.equal(customers.length, 5)
   for (const { totp_secret: secret, accounts } of customers) assert.ok(/^[A-Z2-7]+$/.test(secret) && accounts.length >= 2)
+})
+
+test('a client of the file given at start is registered and described like the sandbox’s own', async () => {
+  const client = sandbox().clients.find(({ client_id }) => client_id === brought.client_id) ?? assert.fail()
+  assert.deepEqual({ ...brought, first_party: false }, (({ jwks_file: _j, cert_file: _c, key_file: _k, ...rest }) => rest)(client))
+  const status = await new Promise((done, failed) => {
+    const options = {
+      method: 'POST',
+      ca: readFileSync(sandbox().ca_file),
+      cert: readFileSync(client.cert_file),
+      key: readFileSync(client.key_file ?? assert.fail()),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }
+    const asked = request(`${sandbox().mtls_issuer}/token`, options, (answer) => done(answer.resume().statusCode)).on('error', failed)
+    asked.end(`grant_type=client_credentials&scope=accounts&client_id=${client.client_id}`)
+  })
+  assert.equal(status, 200)
 })
 
 test('a second start in the same folder says a plain sentence and changes nothing', async () => {
@@ -122,6 +151,10 @@ test('a folder that cannot be made, wrong settings and a database that is not th
   const wrong = [
     [{ BANKSIDE_HOME: join(home, 'sandbox.json', 'below') }, /The folder .* cannot be used/],
     [{ BANKSIDE_PORT_BASE: '65530' }, /BANKSIDE_PORT_BASE: leaves no room/],
+    [
+      { BANKSIDE_HOME: join(parent, 'other'), BANKSIDE_PORT_BASE: String(otherBase), BANKSIDE_SANDBOX_CLIENTS: join(parent, 'none.json') },
+      /The clients of .*none.json \(BANKSIDE_SANDBOX_CLIENTS\) cannot be registered:\n- .* cannot be read/,
+    ],
     [
       {
         BANKSIDE_HOME: join(parent, 'other'),

@@ -6,10 +6,12 @@ import { ensureSandboxFiles, type SandboxFiles } from '@bankside/certs/sandbox-f
 import { systemClock } from '@bankside/service-kit/clock'
 import { runningPort } from '@bankside/service-kit/embedded-postgres'
 import { tryLock } from '@bankside/service-kit/folder-lock'
+import { clientRegistrations, equipmentOf, type SandboxRegistration } from './client-registrations.ts'
 import { startDatabase } from './database.ts'
 import { demoClients } from './demo-clients.ts'
 import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
 import { refuseTakenPorts } from './free-ports.ts'
+import { readGivenClients } from './given-clients.ts'
 import { rotateOnSchedule } from './key-rotation.ts'
 import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
@@ -70,12 +72,19 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   if (isNew) say(`Setting up a sandbox in ${settings.home}.`)
 
   const dataKey = ensureSecrets(places.secrets)
-  const certificates = ensureSandboxFiles({ folder: places.certificates, clients: demoClients, now: systemClock.now() })
-  certificates.catch(() => {})
+  const given = readGivenClients(settings.clientsFile)
+  const toEquip = [...demoClients, ...equipmentOf(given)]
+  const certificates = ensureSandboxFiles({ folder: places.certificates, clients: toEquip, now: systemClock.now() })
+  const redirectUri = redirectUriOf(settings)
+  const registrations = certificates.then((files) => clientRegistrations({ files, redirectUri, given, givenPath: settings.clientsFile }))
+  registrations.catch(() => {})
+  // What is wrong with the file is said before anything is begun.
+  if (settings.clientsFile !== undefined) await step(registrations)
   const database = await startDatabase(settings)
   begun.defer(() => database.stop())
   const files = await step(certificates)
-  const customers = await step(fillSandbox({ settings, ownerUrl: database.ownerUrl, dataKey, clients: files.clients }))
+  const clients = await step(registrations)
+  const customers = await step(fillSandbox({ settings, ownerUrl: database.ownerUrl, dataKey, clients }))
 
   const services = servicesOf(settings, database.ownerUrl, files)
   const supervisor = await supervise({ services, logs: places.logs, processes: places.processes, say })
@@ -83,7 +92,7 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   begun.defer(rotateOnSchedule({ signingKeys: places.signingKeys, secrets: places.secrets }, { clock: systemClock, say }))
   await step(undefined)
   begun.defer(() => removeSandboxFile(places.sandboxFile))
-  writeSandboxFile(places.sandboxFile, describe(settings, files, customers))
+  writeSandboxFile(places.sandboxFile, describe(settings, { files, customers, clients }))
   const seconds = (performance.now() - startedAt) / 1000
   console.log(startPage(settings, customers, { seconds, colour: process.stdout.isTTY === true }))
 }
@@ -120,7 +129,10 @@ function takeFolder(home: string, begun: AsyncDisposableStack): void {
   begun.defer(() => lock.release())
 }
 
-function describe(settings: Settings, files: SandboxFiles, customers: readonly DemoCustomer[]): SandboxFile {
+function describe(
+  settings: Settings,
+  { files, customers, clients }: { files: SandboxFiles; customers: readonly DemoCustomer[]; clients: readonly SandboxRegistration[] },
+): SandboxFile {
   const origins = originsOf(settings.ports)
   return {
     issuer: origins.issuer,
@@ -141,21 +153,6 @@ function describe(settings: Settings, files: SandboxFiles, customers: readonly D
         iban,
       })),
     })),
-    clients: demoClients.map((client) => {
-      const own = files.clients.get(client.clientId)
-      if (own === undefined) throw new Error(`nothing was made for ${client.clientId}`)
-      return {
-        client_id: client.clientId,
-        profile: client.profile,
-        token_endpoint_auth_method: client.authentication,
-        sender_constraint: client.senderConstraint,
-        redirect_uris: [redirectUriOf(settings)],
-        jwks_file: own.jwksFile,
-        cert_file: own.certFile,
-        key_file: own.keyFile,
-        scopes: client.scopes,
-        first_party: client.firstParty,
-      }
-    }),
+    clients: clients.map(({ described }) => described),
   }
 }
