@@ -6,17 +6,18 @@ import { openDatabase, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
-import { readAuthServerConfig } from './config.ts'
-import { followKeys } from './keys/follow-keys.ts'
-import { keysFromSettings } from './keys/key-source.ts'
 import { createAuthServerMetrics } from './metrics.ts'
 import { useRememberedJose } from './signatures/use-remembered-jose.ts'
 
 const drainMs = 10_000
 
-// Before the library is there.
-useRememberedJose()
+// Before anything that imports the library: the configuration does, too.
+const jose = useRememberedJose()
 const { createAuthServer } = await import('./app.ts')
+const { readAuthServerConfig } = await import('./config.ts')
+const { followKeys } = await import('./keys/follow-keys.ts')
+const { keysFromSettings } = await import('./keys/key-source.ts')
+jose.assertInPlace()
 
 const config = readAuthServerConfig()
 const log = createLog({ level: config.LOG_LEVEL, name: 'auth-server' })

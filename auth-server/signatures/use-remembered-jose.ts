@@ -10,9 +10,18 @@ const replacement = new URL('./remembered-jose.ts', import.meta.url).href
  *
  * To be called before oidc-provider is imported.
  */
-export function useRememberedJose(): void {
+export function useRememberedJose(): { readonly assertInPlace: () => void } {
+  let found = false
   registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === 'jose' && context.parentURL?.includes(ofTheLibrary) === true ? next(replacement, context) : next(specifier, context),
+    resolve(specifier, context, next) {
+      const ours = specifier === 'jose' && context.parentURL?.includes(ofTheLibrary) === true
+      found ||= ours
+      return next(ours ? replacement : specifier, context)
+    },
   })
+  return {
+    assertInPlace() {
+      if (!found) throw new Error('oidc-provider was loaded before its jose could be replaced')
+    },
+  }
 }
