@@ -8,11 +8,11 @@ import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
 import { answerErrors } from './http/answer-errors.ts'
+import { authorizationQuery } from './http/authorization-query.ts'
 import type { Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
 import type { KeyedSignatures } from './http/keyed-signatures.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
-import { pushedRequestsOnly } from './http/pushed-requests-only.ts'
 import type { Context, Next, State } from './http/request-context.ts'
 import { requestLog } from './http/request-log.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
@@ -52,7 +52,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(answerErrors(metrics))
     app.use(gate(listener, origin))
     app.use(exactDiscovery(config.ISSUER))
-    app.use(pushedRequestsOnly)
+    app.use(authorizationQuery)
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
     app.use(mount(provider as unknown as Koa))
     return app.callback()

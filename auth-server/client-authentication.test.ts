@@ -158,7 +158,7 @@ test('FAPI2-AS-03 FAPI2-AS-06 FAPI2-AZ-04 no authentication, a secret or another
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     client_assertion: await acorn.assertion(),
   }
-  assert.equal((await bare({ ...cc, ...assertion, client_id: 'cobalt' })).status, 400)
+  assert.equal(refusal(await bare({ ...cc, ...assertion, client_id: 'cobalt' })), '401 invalid_client')
 })
 
 test('FAPI2-AS-02 BCP-07 the password grant is refused', async () => {

@@ -15,9 +15,10 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
   const algorithms = ['PS256', 'ES256', 'EdDSA', 'Ed25519']
   return {
     acr_values_supported: ['urn:openbanking:psd2:sca'],
-    authorization_details_types_supported: ['openbanking_consent', 'payment_initiation'],
+    authorization_details_types_supported: ['openbanking_consent', 'account_information', 'payment_initiation'],
     authorization_endpoint: `${issuer}/auth`,
     authorization_response_iss_parameter_supported: true,
+    authorization_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
     claim_types_supported: ['normal'],
     claims_parameter_supported: true,
     claims_supported: [
@@ -27,7 +28,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     code_challenge_methods_supported: ['S256'],
     dpop_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
     grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
-    id_token_signing_alg_values_supported: ['ES256', 'PS256'],
+    id_token_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
     issuer,
     jwks_uri: `${issuer}/jwks`,
     mtls_endpoint_aliases: {
@@ -36,10 +37,11 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
       revocation_endpoint: `${mtlsIssuer}/revocation`,
     },
     pushed_authorization_request_endpoint: `${issuer}/par`,
+    request_object_signing_alg_values_supported: algorithms,
+    request_parameter_supported: true,
     request_uri_parameter_supported: false,
-    require_pushed_authorization_requests: true,
-    response_modes_supported: ['query'],
-    response_types_supported: ['code'],
+    response_modes_supported: ['query', 'jwt', 'query.jwt', 'fragment', 'fragment.jwt'],
+    response_types_supported: ['code', 'code id_token'],
     revocation_endpoint: `${issuer}/revocation`,
     revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
     revocation_endpoint_auth_signing_alg_values_supported: algorithms,
@@ -57,7 +59,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
 }
 
 for (const path of paths)
-  test(`FAPI2-AS-01 FAPI2-AS-02 FAPI2-AS-06 OIDC-10 STEP-04 RAR-02 MTLS-04 PAR-08 the document at ${path} says exactly what is on`, async () => {
+  test(`FAPI2-AS-01 FAPI2-AS-02 FAPI2-AS-06 OIDC-10 STEP-04 RAR-02 MTLS-04 PAR-08 JARM-05 FAPI2-MS-14 FAPI1B-08 the document at ${path} says exactly what is on`, async () => {
     const answer = await exchange(server.issuer + path, { ca: server.ca })
     assert.equal(answer.status, 200)
     assert.match(answer.headers['content-type'] ?? '', /^application\/json/)
@@ -98,8 +100,8 @@ test('FAPI2-CR-04 FAPI2-CR-07 the published keys are public, strong and told apa
   const { json, headers } = await exchange(`${server.issuer}/jwks`, { ca: server.ca })
   const keys = json['keys'] as Record<string, string>[]
   assert.match(headers['content-type'] ?? '', /^application\/jwk-set\+json/)
-  assert.deepEqual(keys.map(({ alg }) => alg).sort(), ['ES256', 'PS256'])
-  assert.equal(new Set(keys.map(({ kid }) => kid)).size, 2)
+  assert.deepEqual(keys.map(({ alg }) => alg).sort(), ['ES256', 'EdDSA', 'PS256'])
+  assert.equal(new Set(keys.map(({ kid }) => kid)).size, 3)
   for (const key of keys)
     assert.deepEqual(
       ['d', 'p', 'q', 'dp', 'dq', 'qi'].filter((member) => member in key),

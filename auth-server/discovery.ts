@@ -1,4 +1,5 @@
 import type { Context, Next } from 'koa'
+import { allOfProfiles } from './client-policy/profiles.ts'
 
 export const routes = {
   authorization: '/auth',
@@ -23,8 +24,8 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
 })
 
 /**
- * The library says that it does all response modes, and takes its own address from the request. Here responses come in the
- * query only, and the document is one, byte for byte, on whichever listener it is asked for (FAPI2-AS-01).
+ * The library says that it does all response modes, and takes its own address from the request. Here responses come as the
+ * profiles say, and the document is one, byte for byte, on whichever listener it is asked for (FAPI2-AS-01).
  */
 export function exactDiscovery(issuer: string) {
   const { host } = new URL(issuer)
@@ -34,7 +35,13 @@ export function exactDiscovery(issuer: string) {
     await next()
     const document = ctx.body as Record<string, unknown> | undefined
     if (ctx.status === 200 && document !== undefined)
-      ctx.body = { ...document, response_modes_supported: ['query'], claims_supported: claimsSupported }
+      ctx.body = {
+        ...document,
+        // The hybrid flow is filed under it too; what it would give otherwise, a token in the front channel, is not to be had.
+        grant_types_supported: (document['grant_types_supported'] as string[]).filter((type) => type !== 'implicit'),
+        response_modes_supported: allOfProfiles(({ responseModes }) => responseModes),
+        claims_supported: claimsSupported,
+      }
     ctx.set('Cache-Control', 'public, max-age=300')
   }
 }

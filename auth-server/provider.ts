@@ -4,7 +4,7 @@ import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type Configuration, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
 import { acceptAssertionAudiences } from './client-authentication/assertion-audience.ts'
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { isSubjectOf } from './client-authentication/distinguished-name.ts'
@@ -21,6 +21,8 @@ import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
 import { isElsewhere } from './keys/key-material.ts'
 import { protocolErrors } from './protocol-errors.ts'
+import { createAssertRequestObject } from './requests/request-object.ts'
+import { isPkceRequired } from './requests/request-rules.ts'
 import { createAdapter } from './storage/adapter.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { useIdentifier } from './storage/use-identifier.ts'
@@ -45,18 +47,29 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // The library looks first and writes after: two that race would both find nothing.
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(prepared, issuer, identifier, expiresAt))
+  allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   writeSessionsSeldom(provider, clock)
   return provider
 }
 
+/** The library forbids a redirect to localhost to who gets an ID token in the front channel: here it is hashes and a pseudonym. */
+function allowLocalRedirects({ Client }: Provider): void {
+  const { prototype } = (Client as unknown as { Schema: { prototype: { invalidate(message: string, code?: string): void } } }).Schema
+  const { invalidate } = prototype
+  prototype.invalidate = function (message, code) {
+    if (code !== 'implicit-forbid-localhost') invalidate.call(this, message, code)
+  }
+}
+
 function configuration({ config, database, prepared, clock, log, renderError }: ProviderDependencies): Configuration {
   const { SECRETS: secrets } = config
+  const signedWith = responseAlgorithmsOf(config.SIGNING_KEYS)
   return {
     adapter: createAdapter(prepared, clock, log),
     jwks: config.SIGNING_KEYS,
     routes,
-    responseTypes: ['code'],
+    responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],
     scopes: [...new Set([...scopes.ukOpenBanking, ...scopes.bankApi])],
     subjectTypes: ['pairwise', 'public'],
     pairwiseIdentifier: (_ctx, customerId, client) => pairwiseSubject(secrets.pairwise_salt, customerId, client.clientId),
@@ -64,19 +77,26 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     acrValues: [acrOfSca],
     clientAuthMethods: ['private_key_jwt', 'tls_client_auth'],
     assertJwtClientAuthClaimsAndHeader: createAssertClientAssertion(clock),
-    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'private_key_jwt' },
+    // JARM-02: the library's own would be RS256.
+    clientDefaults: {
+      id_token_signed_response_alg: 'ES256',
+      authorization_signed_response_alg: 'PS256',
+      token_endpoint_auth_method: 'private_key_jwt',
+    },
     extraClientMetadata: { properties: ['profile', 'first_party'] },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
     enabledJWA: {
       clientAuthSigningAlgValues: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
       dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
-      idTokenSigningAlgValues: ['ES256', 'PS256'],
+      requestObjectSigningAlgValues: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
+      idTokenSigningAlgValues: signedWith,
+      authorizationSigningAlgValues: signedWith,
     },
     // One value for all that the library verifies; who is stricter is held to it by our own checks.
     clockTolerance: Math.max(...allOfProfiles(({ clockSkewSeconds }) => [clockSkewSeconds])),
     allowOmittingSingleRegisteredRedirectUri: false,
-    pkce: { required: () => true },
+    pkce: { required: isPkceRequired },
     clientBasedCORS: () => false,
     // Addresses that third parties gave us: never a way into the bank's network.
     fetch: createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }) as typeof fetch,
@@ -122,7 +142,10 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     userinfo: { enabled: false },
     rpInitiatedLogout: { enabled: false },
     fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },
-    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+    // Whether a client must push its requests, and sign them, is in the row of its profile.
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },
+    requestObjects: { enabled: true, requireSignedRequestObject: false, assertJwtClaimsAndHeader: createAssertRequestObject(clock) },
+    jwtResponseModes: { enabled: true },
     clientCredentials: { enabled: true },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     claimsParameter: { enabled: true, assertClaimsParameter },
@@ -154,6 +177,10 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     },
   }
 }
+
+/** A client can register what this server has a key for. */
+const responseAlgorithmsOf = ({ keys }: Config['SIGNING_KEYS']) =>
+  allOfProfiles(({ responseAlgorithms }) => responseAlgorithms).filter((algorithm) => keys.some(({ alg }) => alg === algorithm))
 
 const isPayment = (ctx: KoaContextWithOIDC, granted: ReadonlySet<string>): boolean =>
   granted.has('payments') || ctx.oidc.entities.Grant?.rar?.some(({ type }) => type === 'payment_initiation') === true

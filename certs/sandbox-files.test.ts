@@ -118,6 +118,16 @@ test('a damaged certificate is made again, and a new authority issues everything
   assert.ok(server.verify(issuer.publicKey))
 })
 
+test('a key of an algorithm that is new is added to those that are there', async () => {
+  const path = (await ensureSandboxFiles({ folder, clients, now })).signingKeysFile
+  const { keys } = JSON.parse(readFileSync(path, 'utf8')) as { keys: { alg: string }[] }
+  writeFileSync(path, JSON.stringify({ keys: keys.filter(({ alg }) => alg !== 'EdDSA') }))
+  await ensureSandboxFiles({ folder, clients, now })
+  const after = JSON.parse(readFileSync(path, 'utf8')) as { keys: { alg: string }[] }
+  assert.deepEqual(after.keys.slice(0, 2), keys.slice(0, 2))
+  assert.equal(after.keys[2]?.alg, 'EdDSA')
+})
+
 test('the first key of a client is of the algorithm it signs with', async () => {
   const { clients: equipped } = await ensureSandboxFiles({ folder, clients, now })
   const { keys } = JSON.parse(readFileSync(equipped.get('tpp-one')?.jwksFile ?? '', 'utf8')) as { keys: { alg: string }[] }
@@ -127,13 +137,14 @@ test('the first key of a client is of the algorithm it signs with', async () => 
   )
 })
 
-test('signing keys are an ES256 and a PS256 key with ids; what is published of them holds nothing private', async () => {
+test('signing keys are one for each algorithm, with ids; what is published of them holds nothing private', async () => {
   const keys = await createSigningKeys()
   assert.deepEqual(
     keys.keys.map(({ alg, use, kty }) => [alg, use, kty]),
     [
       ['ES256', 'sig', 'EC'],
       ['PS256', 'sig', 'RSA'],
+      ['EdDSA', 'sig', 'OKP'],
     ],
   )
   for (const key of publicKeys(keys).keys) assert.ok(key.kid && !('d' in key) && !('p' in key))

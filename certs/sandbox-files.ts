@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSy
 import { dirname, join } from 'node:path'
 import { type Credential, createAuthority, type KeyKind } from './authority.ts'
 import { issueServerCertificate, issueTransportCertificate, type Organisation } from './sandbox-credentials.ts'
-import { createSigningKeys, type SigningAlgorithm } from './signing-keys.ts'
+import { createSigningKeys, type PrivateKeySet, type SigningAlgorithm, signingAlgorithms } from './signing-keys.ts'
 
 export type Equipped = { readonly certFile: string; readonly keyFile: string; readonly jwksFile: string }
 export type CredentialFiles = { readonly certFile: string; readonly keyFile: string }
@@ -48,10 +48,10 @@ export async function ensureSandboxFiles({ folder, clients, now, otherNames = []
   const equip = async ({ clientId, organisation, keyKind, signingAlgorithm }: ClientToEquip): Promise<[string, Equipped]> => {
     const client = join(folder, 'clients', clientId)
     const files = await ensure(inFolder(client, 'transport'), () => issueTransportCertificate(authority, { organisation, keyKind, now }))
-    return [clientId, { ...files, jwksFile: await ensureKeys(join(client, 'jwks.json'), signingAlgorithm) }]
+    return [clientId, { ...files, jwksFile: await ensureKeys(join(client, 'jwks.json'), algorithmsOf(signingAlgorithm)) }]
   }
   const [serverRsa, serverEc, signingKeysFile, ...equipped] = await Promise.all([
-    ...([server('rsa'), server('ec'), ensureKeys(join(folder, 'signing-keys.json'))] as const),
+    ...([server('rsa'), server('ec'), ensureKeys(join(folder, 'signing-keys.json'), signingAlgorithms)] as const),
     ...clients.map(equip),
   ])
   return { caFile: own.certFile, serverRsa, serverEc, signingKeysFile, clients: new Map(equipped) }
@@ -78,16 +78,27 @@ function isGood({ cert, key }: Credential, authority: Credential, now: Date): bo
   }
 }
 
-async function ensureKeys(path: string, preferred?: SigningAlgorithm): Promise<string> {
-  if (!isKeySet(path)) writePrivate(path, `${JSON.stringify(await createSigningKeys(preferred), undefined, 2)}\n`)
+/** Either of the two that every profile knows will do; Ed25519 is for clients that prefer it. */
+const algorithmsOf = (preferred: SigningAlgorithm): readonly SigningAlgorithm[] => [
+  ...new Set<SigningAlgorithm>([preferred, 'ES256', 'PS256']),
+]
+
+/** Keys that are there stay, and what a later version signs with besides is added. */
+async function ensureKeys(path: string, algorithms: readonly SigningAlgorithm[]): Promise<string> {
+  const { keys } = readKeySet(path)
+  const missing = algorithms.filter((algorithm) => !keys.some(({ alg }) => alg === algorithm))
+  if (missing.length === 0) return path
+  const set = { keys: [...keys, ...(await createSigningKeys(missing)).keys] }
+  writePrivate(path, `${JSON.stringify(set, undefined, 2)}\n`)
   return path
 }
 
-function isKeySet(path: string): boolean {
+function readKeySet(path: string): PrivateKeySet {
   try {
-    return Array.isArray((JSON.parse(readFileSync(path, 'utf8')) as { keys?: unknown }).keys)
+    const set = JSON.parse(readFileSync(path, 'utf8')) as Partial<PrivateKeySet>
+    return Array.isArray(set.keys) ? { keys: set.keys } : { keys: [] }
   } catch {
-    return false
+    return { keys: [] }
   }
 }
 

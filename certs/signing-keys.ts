@@ -10,12 +10,15 @@ export type PrivateKeySet = { readonly keys: readonly JWK[] }
 const makers = {
   ES256: () => generate('ec', { namedCurve: 'P-256' }),
   PS256: () => generate('rsa', { modulusLength: 2048 }),
+  EdDSA: () => generate('ed25519'),
 } as const
 
-/** One key for each algorithm that FAPI 2.0 clients and servers sign with, the preferred one first. */
-export async function createSigningKeys(preferred: SigningAlgorithm = 'ES256'): Promise<PrivateKeySet> {
-  const keys = await Promise.all((['ES256', 'PS256'] as const).map(createSigningKey))
-  return { keys: preferred === 'ES256' ? keys : keys.reverse() }
+/** All that FAPI 2.0 clients and servers sign with. FAPI 1.0 knows the first two only. */
+export const signingAlgorithms: readonly SigningAlgorithm[] = ['ES256', 'PS256', 'EdDSA']
+
+/** One key for each algorithm, in their order. */
+export async function createSigningKeys(algorithms = signingAlgorithms): Promise<PrivateKeySet> {
+  return { keys: await Promise.all(algorithms.map(createSigningKey)) }
 }
 
 /** The key id is the thumbprint of RFC 7638. */

@@ -39,7 +39,9 @@ export type ClientAuthentication = 'private_key_jwt' | 'tls_client_auth' | 'self
 export type SenderConstraint = 'dpop' | 'mtls'
 export type Algorithm = 'PS256' | 'ES256' | 'EdDSA' | 'Ed25519'
 
+/** SP 5.4.1-1.2. Both names of one algorithm (RFC 9864) are taken; what is signed here goes by the older. */
 const fapi2Algorithms = ['PS256', 'ES256', 'EdDSA', 'Ed25519'] as const
+const fapi2ResponseAlgorithms = ['PS256', 'ES256', 'EdDSA'] as const
 const fapi1Algorithms = ['PS256', 'ES256'] as const
 
 const fapi2SecurityProfile = {
@@ -55,7 +57,7 @@ const fapi2SecurityProfile = {
   pkce: 'required', // SP 5.3.2.2-5
   nonceOrState: 'optional', // SP 5.3.2.2-5: PKCE protects the response
   signingAlgorithms: fapi2Algorithms, // SP 5.4.1-1.2
-  responseAlgorithms: fapi2Algorithms, // SP 5.4.1-1.2
+  responseAlgorithms: fapi2ResponseAlgorithms, // SP 5.4.1-1.2
   clockSkewSeconds: 15, // SP 5.3.2.1-13: at least 10, at most 60
   refreshTokens: 'kept', // SP 5.3.2.1-9
   backchannelDelivery: [], // CIBA is a profile of its own

@@ -1,5 +1,6 @@
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import type { AuthServerMetrics } from '../metrics.ts'
+import { keepErrorInProfile } from '../requests/request-rules.ts'
 import { recordFault, setUnavailable, unavailableIn } from './answer-errors.ts'
 import { answerProblem, problems } from './problem-answer.ts'
 import type { Context } from './request-context.ts'
@@ -35,6 +36,13 @@ const refinements: readonly Refinement[] = [
     error: 'invalid_request',
     description: 'request_uri must not be pushed',
   },
+  // FAPI1B-06: who says in two ways who it is must say the same.
+  {
+    when: ({ error_description }) => error_description === 'client_id mismatch',
+    status: 401,
+    error: 'invalid_client',
+    description: 'client authentication failed',
+  },
   {
     // RFC 6749 section 5.2.
     when: ({ error_description }) => error_description === 'requested grant type is not allowed for this client',
@@ -58,8 +66,14 @@ export function refineAnswers(provider: Provider, metrics: AuthServerMetrics): v
   provider.on('grant.error', answer)
   provider.on('pushed_authorization_request.error', answer)
   provider.on('revocation.error', answer)
-  provider.on('authorization.error', (ctx: KoaContextWithOIDC, error: ProtocolError) => record(ctx as unknown as Context, error, metrics))
-  provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => recordFault(ctx as unknown as Context, error, metrics))
+  provider.on('authorization.error', (ctx: KoaContextWithOIDC, error: ProtocolError) => {
+    keepErrorInProfile(ctx)
+    record(ctx as unknown as Context, error, metrics)
+  })
+  provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
+    keepErrorInProfile(ctx)
+    recordFault(ctx as unknown as Context, error, metrics)
+  })
 }
 
 function refine(ctx: Context, error: ProtocolError): void {

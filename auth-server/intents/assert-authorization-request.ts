@@ -4,6 +4,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
+import { assertRequestRules } from '../requests/request-rules.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { type Intent, intentOf } from './intent.ts'
 import { assertReachableAcr } from './requested-claims.ts'
@@ -16,8 +17,7 @@ import { assertReachableAcr } from './requested-claims.ts'
 export function createAssertAuthorizationRequest(database: Database, clock: Clock) {
   return async (ctx: KoaContextWithOIDC, _scope: string | undefined, client: Client): Promise<void> => {
     const params = ctx.oidc.params ?? {}
-    // The others put the answer where scripts read it, or need one to send it (BCP-10, BCP-18).
-    if ((params['response_mode'] ?? 'query') !== 'query') throw new errors.UnsupportedResponseMode()
+    assertRequestRules(ctx, client)
     assertScopes(ctx, client)
     assertReachableAcr(params)
     const intent = intentOf(params)

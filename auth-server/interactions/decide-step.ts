@@ -5,6 +5,7 @@ import { refuse } from '@bankside/bank/refusal'
 import { pageVersion } from '@bankside/consent-ui/page-version'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
+import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import type { Form } from '../http/form.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
@@ -80,10 +81,12 @@ const termsOf = (consent: NonNullable<Visit['consent']>) =>
 
 /**
  * Of several journeys that began with one pushed request, one may end with a yes. The library uses the request up when it
- * answers, which is after this: so the first yes is marked here, with the consent.
+ * answers, which is after this: so the first yes is marked here, with the consent. A request that came by value has no name to
+ * mark: it may be opened as often as its times allow, and the consent is agreed to once.
  */
-async function claimRequest(tx: Transaction, { interaction, now }: Visit): Promise<void> {
+async function claimRequest(tx: Transaction, { interaction, client, now }: Visit): Promise<void> {
   const { parJti: pushed } = interaction as { readonly parJti?: unknown }
+  if (pushed === undefined && profileOf(client).pushedRequests === 'optional') return
   if (typeof pushed !== 'string') throw new Error('a journey that no pushed request began')
   const claimed = await tx.maybeOne(sql.type(z.object({ claimed: z.boolean() }))`
     insert into oidc.used_identifier (id_hash, expires_at)

@@ -10,13 +10,16 @@ const key32 = z
 const text32 = z.string().min(32)
 const times = { nbf: z.int().optional(), exp: z.int().optional() }
 
-/** Access tokens are signed with ES256, ID tokens with what the client registered: both kinds are needed at any time. */
+/**
+ * Access tokens are signed with ES256, ID tokens with what the client registered: both kinds are needed at any time. EdDSA
+ * (Ed25519) is for clients that want it, where there is such a key.
+ */
 const neededAlgorithms = ['ES256', 'PS256']
 
 const signingKey = z.looseObject({
   kid: z.string().min(1),
   use: z.literal('sig'),
-  alg: z.enum(['ES256', 'PS256']),
+  alg: z.enum(['ES256', 'PS256', 'EdDSA']),
   d: z.string().min(1),
   ...times,
 })

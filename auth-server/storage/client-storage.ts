@@ -1,8 +1,9 @@
+import type { ClientProfile } from '@bankside/bank/clients/client'
 import type { Log } from '@bankside/service-kit/log'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { Refusal } from '@bankside/service-kit/refusal'
 import type { Adapter, AdapterPayload, Client } from 'oidc-provider'
-import { isClientProfile } from '../client-policy/profiles.ts'
+import { isClientProfile, profiles } from '../client-policy/profiles.ts'
 import { assertClientPolicy, type ClientMetadata } from '../client-policy.ts'
 import { detailTypesOf } from '../intents/detail-types.ts'
 
@@ -48,11 +49,14 @@ export function clientStorage(prepared: Prepared, log: Log): Partial<Adapter> {
 
 function read(row: Row, log: Log): AdapterPayload | undefined {
   const metadata = JSON.parse(row.metadata) as ClientMetadata
-  return withinPolicy(row, metadata, log) ? ({ ...metadata, ...ofOurs(row, metadata) } as AdapterPayload) : undefined
+  const { client_id, profile } = row
+  if (!isClientProfile(profile)) throw new Error(`client ${client_id} has a profile that this version does not know`)
+  return withinPolicy(client_id, profile, metadata, log)
+    ? ({ ...metadata, ...ofOurs(row, metadata, profile) } as AdapterPayload)
+    : undefined
 }
 
-function withinPolicy({ client_id, profile }: Row, metadata: ClientMetadata, log: Log): boolean {
-  if (!isClientProfile(profile)) throw new Error(`client ${client_id} has a profile that this version does not know`)
+function withinPolicy(client_id: string, profile: ClientProfile, metadata: ClientMetadata, log: Log): boolean {
   try {
     assertClientPolicy(metadata, profile)
     return true
@@ -63,8 +67,9 @@ function withinPolicy({ client_id, profile }: Row, metadata: ClientMetadata, log
   }
 }
 
-/** What the row says wins over what the metadata says. */
-const ofOurs = (row: Row, metadata: ClientMetadata) => ({
+/** What the row says wins over what the metadata says, and what the metadata leave open the profile says. */
+const ofOurs = (row: Row, metadata: ClientMetadata, profile: ClientProfile) => ({
+  response_modes: (metadata['response_modes'] as string[] | undefined) ?? [...profiles[profile].responseModes],
   client_id: row.client_id,
   client_name: row.name,
   profile: row.profile,

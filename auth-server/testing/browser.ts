@@ -104,8 +104,11 @@ export class CustomerAtBrowser {
   }
 
   async open(thirdParty: ThirdParty, requestUri: string): Promise<Answer> {
-    const query = new URLSearchParams({ client_id: thirdParty.clientId, request_uri: requestUri })
-    return this.browser.follow(await this.browser.get(`/auth?${query}`))
+    return this.openWith({ client_id: thirdParty.clientId, request_uri: requestUri })
+  }
+
+  async openWith(query: Record<string, string>): Promise<Answer> {
+    return this.browser.follow(await this.browser.get(`/auth?${new URLSearchParams(query)}`))
   }
 
   async submit(page: Answer, values: Record<string, string | readonly string[]>): Promise<Answer> {
@@ -131,4 +134,10 @@ export class CustomerAtBrowser {
 export function responseOf(answer: Answer): Record<string, string> {
   if (answer.status !== 303) throw new Error(`not redirected: ${answer.status} ${answer.text.slice(0, 3_000)}`)
   return Object.fromEntries(new URL(answer.headers['location'] ?? '').searchParams)
+}
+
+/** The same where the parameters are in the fragment: the query is what the redirect URI had. */
+export function fragmentOf(answer: Answer): Record<string, string> {
+  if (answer.status !== 303) throw new Error(`not redirected: ${answer.status} ${answer.text.slice(0, 3_000)}`)
+  return Object.fromEntries(new URLSearchParams(new URL(answer.headers['location'] ?? '').hash.slice(1)))
 }

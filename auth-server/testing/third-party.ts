@@ -6,11 +6,14 @@ import type { Credential } from '@bankside/certs/authority'
 import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
 import { transact } from '@bankside/service-kit/postgres'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { type Profile, profiles } from '../client-policy/profiles.ts'
 import { type Answer, exchange, type Request } from './exchange.ts'
 import { organisationOf, type TestServer } from './test-server.ts'
 
 export type ClientKind = {
   readonly authentication?: 'private_key_jwt' | 'tls_client_auth'
+  /** Of everything that it signs. */
+  readonly algorithm?: 'ES256' | 'PS256' | 'EdDSA'
   readonly constraint?: 'dpop' | 'mtls'
   readonly profile?: ClientProfile
   readonly firstParty?: boolean
@@ -56,23 +59,24 @@ export class ThirdParty {
   }
 
   static async register(server: TestServer, clientId: string, kind: ClientKind = {}): Promise<ThirdParty> {
-    const { authentication = 'private_key_jwt', constraint = 'dpop', profile = 'fapi2_sp', firstParty = false } = kind
+    const { authentication = 'private_key_jwt', algorithm = 'ES256', constraint = 'dpop', profile = 'fapi2_sp', firstParty = false } = kind
     const [keys, proofKey, credential] = await Promise.all([
-      generateKeyPair('ES256', { extractable: true }),
+      generateKeyPair(algorithm, { extractable: true }),
       generateKeyPair('ES256', { extractable: true }),
       server.issueCertificate(clientId),
     ])
-    const jwk: JWK = { ...(await exportJWK(keys.publicKey)), kid: 'first', use: 'sig', alg: 'ES256' }
+    const jwk: JWK = { ...(await exportJWK(keys.publicKey)), kid: 'first', use: 'sig', alg: algorithm }
     const metadata = {
       redirect_uris: [redirectUri],
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-      response_types: ['code'],
+      response_types: profiles[profile].responseTypes,
       token_endpoint_auth_method: authentication,
       ...(authentication === 'private_key_jwt'
-        ? { token_endpoint_auth_signing_alg: 'ES256' }
+        ? { token_endpoint_auth_signing_alg: algorithm }
         : { tls_client_auth_subject_dn: subjectDistinguishedName(organisationOf(clientId)) }),
       ...(constraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
-      require_pushed_authorization_requests: true,
+      require_pushed_authorization_requests: profiles[profile].pushedRequests === 'required',
+      require_signed_request_object: profiles[profile].requestObjects === 'required',
       id_token_signed_response_alg: 'ES256',
       jwks: { keys: [jwk] },
       scope: firstParty ? firstPartyScopes : 'openid accounts payments',
@@ -96,7 +100,22 @@ export class ThirdParty {
   assertion(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): Promise<string> {
     const now = nowSeconds()
     const all = { iss: this.clientId, sub: this.clientId, aud: this.server.issuer, jti: random(), iat: now, exp: now + 60, ...claims }
-    return new SignJWT(all).setProtectedHeader({ alg: 'ES256', kid: 'first', ...header }).sign(this.signingKey)
+    return new SignJWT(all).setProtectedHeader({ alg: this.algorithm, kid: 'first', ...header }).sign(this.signingKey)
+  }
+
+  get algorithm(): string {
+    return this.kind.algorithm ?? 'ES256'
+  }
+
+  get profile(): Profile {
+    return profiles[this.kind.profile ?? 'fapi2_sp']
+  }
+
+  /** A member that is undefined is left out, of the request as of what belongs to a JWT. */
+  requestObject(params: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.signingKey): Promise<string> {
+    const now = nowSeconds()
+    const all = { ...this.request(), iss: this.clientId, aud: this.server.issuer, nbf: now, exp: now + 300, ...params }
+    return new SignJWT(all).setProtectedHeader({ alg: this.algorithm, kid: 'first', typ: 'oauth-authz-req+jwt', ...header }).sign(key)
   }
 
   async proof(url: string, claims: Proof = {}, key = this.proofKey): Promise<string> {
@@ -126,13 +145,15 @@ export class ThirdParty {
   }
 
   /** A pushed authorization request; a member that is undefined is left out. */
-  push(params: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
-    return this.post('/par', { ...this.request(), ...params }, options)
+  async push(params: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
+    if (this.profile.requestObjects === 'refused') return this.post('/par', { ...this.request(), ...params }, options)
+    return this.post('/par', { client_id: this.clientId, request: await this.requestObject(params) }, options)
   }
 
   request(): Record<string, string> {
     return {
-      response_type: 'code',
+      response_type: this.profile.responseTypes[0] ?? '',
+      ...(this.profile.responseModes[0] === 'jwt' && { response_mode: 'jwt' }),
       redirect_uri: redirectUri,
       scope: 'openid accounts',
       state: random(),

@@ -27,15 +27,20 @@ export function extraTokenClaims(ctx: KoaContextWithOIDC, token: AccessToken | C
   }
 }
 
-/** ID-token claims. A name is read only for our own apps: their scope `profile` asks for it, a third party's scopes cannot. */
+/**
+ * ID-token claims. A name is read only for our own apps: their scope `profile` asks for it, a third party's scopes cannot. It
+ * never goes through the browser (FAPI1A-08): there an ID token is a signature on the response.
+ */
 export function createFindAccount(database: Database) {
   return (ctx: KoaContextWithOIDC, customerId: string): Account => ({
     accountId: customerId,
     async claims(_use, scope) {
       const { Grant, RefreshToken } = ctx.oidc.entities
-      const names = scope.split(' ').includes('profile')
-        ? await protocolErrors(transact(database, (tx) => getProfile(tx, customerId as CustomerId)))
-        : undefined
+      const frontChannel = ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume'
+      const names =
+        !frontChannel && scope.split(' ').includes('profile')
+          ? await protocolErrors(transact(database, (tx) => getProfile(tx, customerId as CustomerId)))
+          : undefined
       return {
         sub: customerId,
         ...(names && { name: names.fullName }),
