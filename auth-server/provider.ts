@@ -24,8 +24,9 @@ import { protocolErrors } from './protocol-errors.ts'
 import { createAssertRequestObject } from './requests/request-object.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
 import { createAdapter } from './storage/adapter.ts'
+import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
-import { useIdentifier } from './storage/use-identifier.ts'
+import { identifierUse } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
 import { audiencesOf, createResourceServers, scopes } from './tokens/resource-servers.ts'
@@ -45,8 +46,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, prepared, clock } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
+  const useIdentifier = identifierUse(prepared)
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
-    protocolErrors(useIdentifier(prepared, issuer, identifier, expiresAt))
+    protocolErrors(useIdentifier(issuer, identifier, expiresAt))
+  keepClients(provider, prepared)
   allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   writeSessionsSeldom(provider, clock)
