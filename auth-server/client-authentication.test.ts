@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
+import { selfSign } from '@bankside/certs/authority'
+import { certificateKey } from '@bankside/certs/signing-keys'
 import { sql, transact } from '@bankside/service-kit/postgres'
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { refusal } from './testing/authorise.ts'
@@ -174,6 +176,45 @@ test('MTLS-01 MTLS-07 no certificate, another subject, or one of an authority th
   for (const credential of credentials) assert.equal(refusal(await cobalt.token(cc, { credential })), '401 invalid_client')
   const none = await exchange(`${server.mtlsIssuer}/token`, { ca: server.ca, form: { ...cc, client_id: 'cobalt' } })
   assert.equal(refusal(none), '401 invalid_client')
+})
+
+for (const [profile, constraint] of [
+  ['fapi2_sp', 'dpop'],
+  ['fapi2_ms', 'mtls'],
+  ['fapi1_adv_hybrid', 'mtls'],
+] as const)
+  test(`MTLS-02 FAPI1A-07 a ${profile} client that registered its own certificate authenticates with it and with no other`, async () => {
+    const authentication = 'self_signed_tls_client_auth'
+    const own = await ThirdParty.register(server, `own-${profile}`, { profile, authentication, constraint })
+    const answer = await own.token(cc)
+    assert.equal(answer.status, 200, answer.text)
+    const now = new Date()
+    const others = [
+      await selfSign({ commonName: `own-${profile}`, now }),
+      await server.issueCertificate(`own-${profile}`),
+      await server.issueCertificate(`own-${profile}`, { untrusted: true }),
+    ]
+    for (const credential of others) assert.equal(refusal(await own.token(cc, { credential })), '401 invalid_client')
+    const none = await exchange(`${server.mtlsIssuer}/token`, { ca: server.ca, form: { ...cc, client_id: `own-${profile}` } })
+    assert.equal(refusal(none), '401 invalid_client')
+  })
+
+test('MTLS-02 a certificate of its own that ran out is none, though it was registered', async () => {
+  const past = new Date(Date.now() - 400 * 86_400_000)
+  const credential = await selfSign({ commonName: 'late', now: past })
+  const metadata = { jwks: { keys: [await certificateKey(credential.cert)] } }
+  const late = await ThirdParty.register(server, 'late', { authentication: 'self_signed_tls_client_auth', metadata })
+  assert.equal(refusal(await late.token(cc, { credential })), '401 invalid_client')
+})
+
+test('MTLS-03 MTLS-07 no token is bound to a certificate that nobody vouches for and nobody registered', async () => {
+  const bound = await ThirdParty.register(server, 'bound', { constraint: 'mtls' })
+  const certificates = [
+    await server.issueCertificate('bound', { untrusted: true }),
+    await selfSign({ commonName: 'bound', now: new Date() }),
+  ]
+  for (const credential of certificates) assert.equal(refusal(await bound.token(cc, { credential })), '400 invalid_request')
+  assert.equal((await bound.token(cc)).status, 200)
 })
 
 test('MTLS-05 a certificate in a header from just anybody is ignored', async () => {

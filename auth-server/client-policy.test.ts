@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { type ClientProfile, clientProfiles } from '@bankside/bank/clients/client'
+import { selfSign } from '@bankside/certs/authority'
+import { certificateKey } from '@bankside/certs/signing-keys'
 import { assertClientPolicy } from './client-policy.ts'
 
 const jwkOf = (type: 'rsa' | 'ec' | 'ed25519', options: object = {}) => {
@@ -135,6 +137,14 @@ for (const profile of clientProfiles)
       assert.throws(() => assertClientPolicy(defined(goodOf[profile]), other), `${profile} as ${other}`)
   })
 
+const { cert } = await selfSign({ commonName: 'third-party.example', now: new Date() })
+const ownCertificate = new X509Certificate(cert).raw.toString('base64')
+
+test('MTLS-02 a certificate that a client signed itself is registered with its key', async () => {
+  const metadata = { ...good, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [await certificateKey(cert)] } }
+  assertClientPolicy(metadata, 'fapi2_sp')
+})
+
 const mixed: readonly (readonly [string, ClientProfile, Record<string, unknown>, RegExp])[] = [
   ['FAPI2-MS-01 unsigned requests', 'fapi2_ms', { require_signed_request_object: false }, /require_signed_request_object/],
   ['FAPI2-MS-01 RS256 request objects', 'fapi2_ms', { request_object_signing_alg: 'RS256' }, /request_object_signing_alg/],
@@ -172,6 +182,8 @@ const mixed: readonly (readonly [string, ClientProfile, Record<string, unknown>,
     { token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: undefined },
     /jwks/,
   ],
+  ['MTLS-02 a certificate that is not with its key', 'fapi2_sp', { token_endpoint_auth_method: 'self_signed_tls_client_auth' }, /x5c/],
+  ['MTLS-02 a certificate of another key', 'fapi2_sp', { jwks: { keys: [{ ...p256, x5c: [ownCertificate] }] } }, /certificate of the key/],
 ]
 for (const [what, profile, change, problem] of mixed)
   test(`${what}: refused at registration for ${profile}`, () => {

@@ -43,7 +43,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     response_modes_supported: ['query', 'jwt', 'query.jwt', 'fragment', 'fragment.jwt'],
     response_types_supported: ['code', 'code id_token'],
     revocation_endpoint: `${issuer}/revocation`,
-    revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
+    revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
     revocation_endpoint_auth_signing_alg_values_supported: algorithms,
     scopes_supported: [
       ...['openid', 'accounts', 'payments', 'profile', 'accounts:read', 'transactions:read', 'payments:write'],
@@ -52,7 +52,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     subject_types_supported: ['pairwise', 'public'],
     tls_client_certificate_bound_access_tokens: true,
     token_endpoint: `${issuer}/token`,
-    token_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
+    token_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
     token_endpoint_auth_signing_alg_values_supported: algorithms,
     ui_locales_supported: ['en-GB'],
   }

@@ -18,8 +18,8 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
     pushed_authorization_request_endpoint: mtlsIssuer + routes.pushed_authorization_request,
     revocation_endpoint: mtlsIssuer + routes.revocation,
   },
-  revocation_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth'],
-  revocation_endpoint_auth_signing_alg_values_supported: ['PS256', 'ES256', 'EdDSA', 'Ed25519'],
+  revocation_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
+  revocation_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   ui_locales_supported: ['en-GB'],
 })
 

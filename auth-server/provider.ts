@@ -1,4 +1,4 @@
-import { clientCertificate } from '@bankside/service-kit/client-certificate'
+import { type ClientCertificate, clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
@@ -78,7 +78,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     pairwiseIdentifier: (_ctx, customerId, client) => pairwiseSubject(secrets.pairwise_salt, customerId, client.clientId),
     claims: { openid: ['sub', 'acr', 'amr', 'auth_time', refreshTokenExpiresAt], profile: ['name'], openbanking_intent_id: null },
     acrValues: [acrOfSca],
-    clientAuthMethods: ['private_key_jwt', 'tls_client_auth'],
+    clientAuthMethods: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
     assertJwtClientAuthClaimsAndHeader: createAssertClientAssertion(clock),
     // JARM-02: the library's own would be RS256.
     clientDefaults: {
@@ -171,7 +171,8 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
       enabled: true,
       certificateBoundAccessTokens: true,
       tlsClientAuth: true,
-      getCertificate: (ctx) => certificateOf(ctx)?.certificate,
+      selfSignedTlsClientAuth: true,
+      getCertificate: (ctx) => usableCertificate(ctx, certificateOf(ctx)),
       certificateAuthorized: (ctx) => certificateOf(ctx)?.trusted === true,
       certificateSubjectMatches: (ctx, property, registered) => {
         const found = certificateOf(ctx)
@@ -184,6 +185,12 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
 /** A client can register what this server has a key for. */
 const responseAlgorithmsOf = ({ keys }: Config['SIGNING_KEYS']) =>
   allOfProfiles(({ responseAlgorithms }) => responseAlgorithms).filter((algorithm) => keys.some(({ alg }) => alg === algorithm))
+
+/** A self-signed certificate counts for who registered it. Before the client is known, its token says which certificate it must be. */
+function usableCertificate({ oidc }: KoaContextWithOIDC, found: ClientCertificate | undefined) {
+  const selfSignedCounts = oidc.client === undefined || oidc.client.clientAuthMethod === 'self_signed_tls_client_auth'
+  return found?.trusted || (found?.selfSigned && selfSignedCounts) ? found.certificate : undefined
+}
 
 const isPayment = (ctx: KoaContextWithOIDC, granted: ReadonlySet<string>): boolean =>
   granted.has('payments') || ctx.oidc.entities.Grant?.rar?.some(({ type }) => type === 'payment_initiation') === true

@@ -5,7 +5,7 @@ import {
   BasicConstraintsExtension,
   CertificatePolicyExtension,
   cryptoProvider,
-  type ExtendedKeyUsage,
+  ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
   type JsonGeneralNames,
@@ -61,6 +61,25 @@ export async function createAuthority({ commonName, now }: { commonName: string;
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { cert: certificate.toString('pem'), key: await exportKey(keys.privateKey) }
+}
+
+/** A client's own, for which nobody else vouches (RFC 8705 section 2.2). */
+export async function selfSign({ commonName, now }: { commonName: string; now: Date }): Promise<Credential> {
+  const keys = await generateKeys('ec')
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: randomSerial(),
+    name: [{ CN: [commonName] }],
+    keys,
+    signingAlgorithm: algorithms.ec,
+    notBefore: new Date(now.getTime() - day),
+    notAfter: new Date(now.getTime() + leafValidDays * day),
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]),
     ],
   })
   return { cert: certificate.toString('pem'), key: await exportKey(keys.privateKey) }

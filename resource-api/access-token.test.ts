@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { constants, createHash, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { createAuthority, selfSign } from '@bankside/certs/authority'
+import { issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { sql } from '@bankside/service-kit/postgres'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Answer, ProofOptions, Request } from './testing/test-client.ts'
@@ -11,6 +13,7 @@ const path = '/open-banking/v4.0/aisp/accounts'
 let world: TestWorld
 /** What a good token of each client says. */
 let said: Record<'acorn' | 'cobalt', Omit<TokenOptions, 'clientId'>>
+const organisation = { name: 'Cobalt', identifier: 'PSDGB-FCA-900103', directoryId: 'COBALT', roles: ['PSP_AI'] } as const
 const clientIds = { acorn: 'acorn-money', cobalt: 'cobalt-pay' } as const
 
 before(async () => {
@@ -161,6 +164,18 @@ test('MTLS-03 CERT-10 FAPI2-RS-05 a token bound to a certificate is refused with
   assertRefused(await world.acorn.send('GET', path, { token, scheme: 'Bearer', proof: undefined }), /^Bearer error="invalid_token"/)
   assertRefused(await world.acorn.send('GET', path, { token }), /^DPoP error="invalid_token"/)
   thief.close()
+})
+
+test('MTLS-02 MTLS-03 FAPI1A-10 a token bound to a certificate that its client signed itself is accepted with it, one of an unknown authority is not', async () => {
+  const now = new Date()
+  const own = await world.newClient('mtls', await selfSign({ commonName: 'cobalt', now }))
+  assert.equal((await own.send('GET', path, { token: await mint('cobalt', { cnf: own.cnf }) })).status, 200)
+  assertRefused(await own.send('GET', path, { token: await mint('cobalt') }), /^Bearer error="invalid_token"/)
+  const stranger = await createAuthority({ commonName: 'Another authority', now })
+  const issued = await issueTransportCertificate(stranger, { organisation, keyKind: 'ec', now })
+  const foreign = await world.newClient('mtls', issued)
+  assertRefused(await foreign.send('GET', path, { token: await mint('cobalt', { cnf: foreign.cnf }) }), /^Bearer error="invalid_token"/)
+  for (const client of [own, foreign]) client.close()
 })
 
 test('MTLS-05 CERT-11 a certificate in a header is not believed from outside', async () => {

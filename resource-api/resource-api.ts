@@ -48,7 +48,8 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
   const certificateThumbprint = (request: IncomingMessage) => {
     const presented = clientCertificate(request, { trustedProxyAddresses, clientCa, clock })
-    return presented?.trusted ? presented.thumbprint : undefined
+    // A token is bound to a self-signed certificate only by who registered it (RFC 8705 section 2.2).
+    return presented?.trusted || presented?.selfSigned ? presented.thumbprint : undefined
   }
   const trust = { issuer: issuer.url, keys, origin, useProofOnce: useProofOnce(prepared), certificateThumbprint }
   const app = createApp({ database, trust, clock, observe: createObserver(log, options.registry) }, options.audiences)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import { type Credential, createAuthority } from '@bankside/certs/authority'
+import { type Credential, createAuthority, selfSign } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { clientCertificate, thumbprintOf } from '@bankside/service-kit/client-certificate'
 import { demoClients } from './demo-clients.ts'
@@ -59,6 +59,14 @@ test('CERT-02 CERT-03 CERT-05 behind the proxy too, a certificate of another aut
     authority,
   ]
   for (const credential of refused) assert.equal(clientCertificate(requestFrom(proxy, header(credential)), options), undefined)
+})
+
+test('MTLS-02 a certificate that a client signed itself comes through the proxy as what it is, until it expires', async () => {
+  const own = await selfSign({ commonName: 'client', now })
+  const found = clientCertificate(requestFrom(proxy, header(own)), options)
+  assert.deepEqual([found?.trusted, found?.selfSigned], [false, true])
+  const late = { ...options, clock: { now: () => new Date(now.getTime() + 400 * 86_400_000) } }
+  assert.equal(clientCertificate(requestFrom(proxy, header(own)), late), undefined)
 })
 
 test('a certificate that a configured proxy hands over is the client’s, with the thumbprint of RFC 8705', () => {

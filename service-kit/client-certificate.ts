@@ -11,6 +11,8 @@ export type ClientCertificate = {
   readonly thumbprint: string
   /** It chains to the configured authority, is within its dates, is for TLS clients, and neither key nor signature is a weak one. */
   readonly trusted: boolean
+  /** It is as good as that, but signed with its own key only, which says nothing about whose it is: for who registered it. */
+  readonly selfSigned: boolean
 }
 
 export type ClientCertificateOptions = {
@@ -26,24 +28,25 @@ export type ClientCertificateOptions = {
  * client it belongs to.
  *
  * Behind a proxy that terminates TLS it is in the header of RFC 9440, which is read only on connections from a configured
- * address, and only if the certificate is trusted. From anybody else the header is ignored: it could be forged.
+ * address, and only if the certificate is trusted or self-signed. From anybody else the header is ignored: it could be forged.
  */
 export function clientCertificate(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
   const address = request.socket.remoteAddress?.replace(/^::ffff:/, '')
   if (address !== undefined && options.trustedProxyAddresses.includes(address)) return fromHeader(request, options)
-  return fromSocket(request.socket)
+  return fromSocket(request.socket, options)
 }
 
 const ofSocket = new WeakMap<Socket, ClientCertificate | undefined>()
 
 /** Parsing costs more than most requests, and a connection has one certificate for its life: renegotiation is off. */
-function fromSocket(socket: Socket): ClientCertificate | undefined {
+function fromSocket(socket: Socket, { clock = systemClock }: ClientCertificateOptions): ClientCertificate | undefined {
   if (ofSocket.has(socket)) return ofSocket.get(socket)
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
   const found = certificate && {
     certificate,
     thumbprint: thumbprintOf(certificate),
     trusted: (socket as TLSSocket).authorized && isFit(certificate),
+    selfSigned: isSelfSigned(certificate, clock.now()),
   }
   ofSocket.set(socket, found)
   return found
@@ -54,8 +57,14 @@ const clientAuthentication = '1.3.6.1.5.5.7.3.2'
 
 function fromHeader(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
   const certificate = parseClientCert(request.headers['client-cert'])
-  if (certificate === undefined || !isTrusted(certificate, options)) return undefined
-  return { certificate, thumbprint: thumbprintOf(certificate), trusted: true }
+  if (certificate === undefined) return undefined
+  const found = {
+    certificate,
+    thumbprint: thumbprintOf(certificate),
+    trusted: isTrusted(certificate, options),
+    selfSigned: isSelfSigned(certificate, (options.clock ?? systemClock).now()),
+  }
+  return found.trusted || found.selfSigned ? found : undefined
 }
 
 /** RFC 9440 section 2.2: one byte sequence of RFC 8941, `:base64 of the DER:`. A header sent twice is not one. */
@@ -88,15 +97,21 @@ function isFit(certificate: X509Certificate): boolean {
   return isStrong && (signatureHash === undefined ? /^ed25519$/i.test(certificate.signatureAlgorithm ?? '') : hashes.has(signatureHash))
 }
 
+function isSelfSigned(certificate: X509Certificate, now: Date): boolean {
+  const own = certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey)
+  return own && !certificate.ca && isFit(certificate) && isCurrent(certificate, now)
+}
+
+const isCurrent = ({ validFromDate, validToDate }: X509Certificate, now: Date): boolean => validFromDate <= now && now <= validToDate
+
 const intermediatesAtMost = 4
 
 /** Up to a self-signed authority of the file, through others of the file. */
 function chains(certificate: X509Certificate, trusted: readonly X509Certificate[], now: Date, depth = 0): boolean {
-  const isCurrent = certificate.validFromDate <= now && now <= certificate.validToDate
-  if (!isCurrent || depth > intermediatesAtMost) return false
+  if (!isCurrent(certificate, now) || depth > intermediatesAtMost) return false
   const issuer = trusted.find((candidate) => candidate.ca && certificate.checkIssued(candidate) && certificate.verify(candidate.publicKey))
   if (issuer === undefined) return false
-  return issuer.checkIssued(issuer) ? issuer.validFromDate <= now && now <= issuer.validToDate : chains(issuer, trusted, now, depth + 1)
+  return issuer.checkIssued(issuer) ? isCurrent(issuer, now) : chains(issuer, trusted, now, depth + 1)
 }
 
 const parsedAuthorities = new Map<string, readonly X509Certificate[]>()

@@ -1,3 +1,4 @@
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { ClientMetadata } from '../client-policy.ts'
 import type { Profile } from './profiles.ts'
 
@@ -10,7 +11,25 @@ export function keySetProblems(metadata: ClientMetadata, profile: Profile): read
   if (jwks === undefined) return needsKeys(metadata, profile) ? ['jwks is needed'] : []
   const list = jwks?.keys
   if (!Array.isArray(list) || list.length === 0 || list.length > maxKeys) return [`jwks must hold 1 to ${maxKeys} keys`]
-  return list.flatMap((jwk) => keyProblems(jwk, profile))
+  return [...list.flatMap((jwk) => keyProblems(jwk, profile)), ...certificateProblems(metadata, list)]
+}
+
+/** RFC 8705 section 2.2.2: the certificate stands with its key, and it is this key's. */
+function certificateProblems(metadata: ClientMetadata, keys: readonly unknown[]): readonly string[] {
+  const certified = keys.filter((key) => typeof key === 'object' && key !== null && 'x5c' in key)
+  if (metadata['token_endpoint_auth_method'] === 'self_signed_tls_client_auth' && certified.length === 0)
+    return ['a key with its certificate (x5c) is needed']
+  return certified.every(isOfItsCertificate) ? [] : ['x5c must begin with a certificate of the key']
+}
+
+function isOfItsCertificate(jwk: unknown): boolean {
+  try {
+    const { x5c, ...key } = jwk as { x5c: [string] }
+    const { publicKey } = new X509Certificate(Buffer.from(x5c[0], 'base64'))
+    return publicKey.equals(createPublicKey({ key, format: 'jwk' }))
+  } catch {
+    return false
+  }
 }
 
 const needsKeys = (metadata: ClientMetadata, { requestObjects }: Profile): boolean =>

@@ -2,8 +2,9 @@ import 'reflect-metadata' // First: what issues certificates does not load witho
 import { createHash, randomBytes } from 'node:crypto'
 import type { ClientProfile } from '@bankside/bank/clients/client'
 import { registerClient } from '@bankside/bank/clients/register-client'
-import type { Credential } from '@bankside/certs/authority'
+import { type Credential, selfSign } from '@bankside/certs/authority'
 import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
+import { certificateKey } from '@bankside/certs/signing-keys'
 import { transact } from '@bankside/service-kit/postgres'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { type Profile, profiles } from '../client-policy/profiles.ts'
@@ -11,7 +12,7 @@ import { type Answer, exchange, type Request } from './exchange.ts'
 import { organisationOf, type TestServer } from './test-server.ts'
 
 export type ClientKind = {
-  readonly authentication?: 'private_key_jwt' | 'tls_client_auth'
+  readonly authentication?: 'private_key_jwt' | 'tls_client_auth' | 'self_signed_tls_client_auth'
   /** Of everything that it signs. */
   readonly algorithm?: 'ES256' | 'PS256' | 'EdDSA'
   readonly constraint?: 'dpop' | 'mtls'
@@ -63,7 +64,9 @@ export class ThirdParty {
     const [keys, proofKey, credential] = await Promise.all([
       generateKeyPair(algorithm, { extractable: true }),
       generateKeyPair('ES256', { extractable: true }),
-      server.issueCertificate(clientId),
+      authentication === 'self_signed_tls_client_auth'
+        ? selfSign({ commonName: clientId, now: new Date() })
+        : server.issueCertificate(clientId),
     ])
     const jwk: JWK = { ...(await exportJWK(keys.publicKey)), kid: 'first', use: 'sig', alg: algorithm }
     const metadata = {
@@ -71,14 +74,13 @@ export class ThirdParty {
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
       response_types: profiles[profile].responseTypes,
       token_endpoint_auth_method: authentication,
-      ...(authentication === 'private_key_jwt'
-        ? { token_endpoint_auth_signing_alg: algorithm }
-        : { tls_client_auth_subject_dn: subjectDistinguishedName(organisationOf(clientId)) }),
+      ...(authentication === 'private_key_jwt' && { token_endpoint_auth_signing_alg: algorithm }),
+      ...(authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectDistinguishedName(organisationOf(clientId)) }),
       ...(constraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
       require_pushed_authorization_requests: profiles[profile].pushedRequests === 'required',
       require_signed_request_object: profiles[profile].requestObjects === 'required',
       id_token_signed_response_alg: 'ES256',
-      jwks: { keys: [jwk] },
+      jwks: { keys: authentication === 'self_signed_tls_client_auth' ? [jwk, await certificateKey(credential.cert)] : [jwk] },
       scope: firstParty ? firstPartyScopes : 'openid accounts payments',
       ...kind.metadata,
     }
@@ -89,7 +91,11 @@ export class ThirdParty {
   }
 
   get usesCertificate(): boolean {
-    return this.kind.authentication === 'tls_client_auth' || this.kind.constraint === 'mtls'
+    return this.authenticatesByCertificate || this.kind.constraint === 'mtls'
+  }
+
+  get authenticatesByCertificate(): boolean {
+    return this.kind.authentication !== undefined && this.kind.authentication !== 'private_key_jwt'
   }
 
   /** The address of an endpoint as this client is to use it. */
@@ -127,7 +133,7 @@ export class ThirdParty {
 
   /** How it says who it is; merged with, and overruled by, what the test says. */
   async authentication(): Promise<Record<string, string>> {
-    if (this.kind.authentication === 'tls_client_auth') return { client_id: this.clientId }
+    if (this.authenticatesByCertificate) return { client_id: this.clientId }
     return { client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: await this.assertion() }
   }
 

@@ -5,6 +5,7 @@ import { openAccount } from '@bankside/bank/ledger/open-account'
 import { transfer } from '@bankside/bank/ledger/transfer'
 import type { Currency } from '@bankside/bank/money'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import type { Credential } from '@bankside/certs/authority'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
@@ -61,8 +62,11 @@ export async function startTestWorld() {
   const onAnswer = (method: string, path: string, answer: Answer) => void answers.push({ method, path, answer })
   const registry = createMetrics('resource-api')
   const api = await startResourceApi({ ...options, registry })
-  const newClient = async (binding: 'dpop' | 'mtls') =>
-    createTestClient({ port: api.port, ca: issuer.ca, binding, certificate: await issuer.newClientCertificate(), onAnswer })
+  const newClient = async (binding: 'dpop' | 'mtls', certificate?: Credential) =>
+    createTestClient({
+      ...{ port: api.port, ca: issuer.ca, binding, onAnswer },
+      certificate: certificate ?? (await issuer.newClientCertificate()),
+    })
   const clients = { acorn: await newClient('dpop'), cobalt: await newClient('mtls'), app: await newClient('dpop') }
   const clientIds = new Map<TestClient, string>([
     [clients.acorn, 'acorn-money'],
