@@ -311,6 +311,17 @@ test('RW-TOK-02 OIDC-05 an app of the bank, whose refresh tokens end as well, is
   assert.deepEqual(Object.keys(decodeJwt(String(id_token))).sort(), claims)
 })
 
+test('OIDC-03 a claim that `claims` asks for comes without the scope that would have asked for it', async () => {
+  const app = await ThirdParty.register(server, 'bank-app-claims', { firstParty: true })
+  const namesIn = async (claims: string | undefined) => {
+    const customer = new CustomerAtBrowser(server, ada)
+    const request = { scope: 'openid accounts:read', ...(claims !== undefined && { claims }) }
+    const { code } = responseOf(await customer.signIn(await customer.open(app, await pushed(app, request))))
+    return 'name' in decodeJwt(String((await app.redeem(code ?? '')).json['id_token']))
+  }
+  assert.deepEqual([await namesIn('{"id_token":{"name":null}}'), await namesIn(undefined)], [true, false])
+})
+
 test('FAPI2-CR-06 RW-TOK-11 codes and tokens are long enough to guess in vain and short enough for a header', async () => {
   const { code, tokens } = await authorisedTokens(acorn, ada)
   assert.ok(code.length * 6 >= 128 && code.length <= 512)

@@ -28,17 +28,19 @@ export function extraTokenClaims(ctx: KoaContextWithOIDC, token: AccessToken | C
 }
 
 /**
- * ID-token claims. A name is read only for our own apps: their scope `profile` asks for it, a third party's scopes cannot. It
- * never goes through the browser (FAPI1A-08): there an ID token is a signature on the response.
+ * ID-token claims. A name is read only for our own apps, whose scope `profile` or parameter `claims` asks for it: a third party's
+ * scopes cannot, and its grant rejects the claim. It never goes through the browser (FAPI1A-08): there an ID token is a signature
+ * on the response.
  */
 export function createFindAccount(database: Database) {
   return (ctx: KoaContextWithOIDC, customerId: string): Account => ({
     accountId: customerId,
-    async claims(_use, scope) {
+    async claims(_use, scope, claims, rejected) {
       const { Grant, RefreshToken } = ctx.oidc.entities
       const frontChannel = ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume'
+      const asksForName = scope.split(' ').includes('profile') || ('name' in claims && !rejected.includes('name'))
       const names =
-        !frontChannel && scope.split(' ').includes('profile')
+        !frontChannel && asksForName
           ? await protocolErrors(transact(database, (tx) => getProfile(tx, customerId as CustomerId)))
           : undefined
       return {
