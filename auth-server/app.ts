@@ -12,6 +12,7 @@ import { authorizationQuery } from './http/authorization-query.ts'
 import type { Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
 import type { KeyedSignatures } from './http/keyed-signatures.ts'
+import { preparedDocuments } from './http/prepared-documents.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
 import type { Context, Next, State } from './http/request-context.ts'
 import { requestLog } from './http/request-log.ts'
@@ -45,17 +46,19 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
 
   const listen = (listener: Listener, origin: string): Handler => {
     const app = new Koa<State>()
+    const documents = preparedDocuments({ listener, origin, metrics })
     // The library signs its cookies with the app's keys and reads them with its own.
     app.keys = provider.keys as unknown as KeyedSignatures
     app.use(requestLog({ ...dependencies, listener }))
     app.use(securityHeaders)
     app.use(answerErrors(metrics))
     app.use(gate(listener, origin))
+    app.use(documents.remember)
     app.use(exactDiscovery(config.ISSUER))
     app.use(authorizationQuery)
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
     app.use(mount(provider as unknown as Koa))
-    return app.callback()
+    return documents.before(app.callback()) as Handler
   }
   return { issuer: listen('issuer', config.ISSUER), mtls: listen('mtls', config.MTLS_ISSUER) }
 }

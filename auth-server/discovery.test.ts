@@ -72,6 +72,35 @@ test('FAPI2-AS-01 the document is the same on the mTLS listener', async () => {
   assert.deepEqual(answer.json, expected(server))
 })
 
+for (const path of [...paths, '/jwks'])
+  test(`FAPI2-AS-01 ${path} is the same document, with the same headers, the first time and after`, async () => {
+    const ask = (headers: Record<string, string> = {}) => exchange(server.issuer + path, { ca: server.ca, headers })
+    const first = await ask({ origin: 'https://app.example' })
+    const [second, third] = [await ask(), await ask()]
+    const shown = ({ status, headers, text }: typeof second) => [status, { ...headers, date: '', 'x-fapi-interaction-id': '' }, text]
+    assert.deepEqual(shown(third), shown(second))
+    assert.equal(third.text, first.text)
+    for (const header of ['content-security-policy', 'strict-transport-security', 'x-content-type-options'])
+      assert.ok(third.headers[header])
+    const interactionId = '2c1c7f9e-4b57-4c0a-9f0e-7d8a3a5c1b11'
+    assert.equal((await ask({ 'x-fapi-interaction-id': interactionId })).headers['x-fapi-interaction-id'], interactionId)
+    assert.match((await ask({ 'x-fapi-interaction-id': 'evil' })).headers['x-fapi-interaction-id'] ?? '', /^[0-9a-f-]{36}$/)
+    assert.notEqual((await ask()).headers['x-fapi-interaction-id'], third.headers['x-fapi-interaction-id'])
+  })
+
+test('FAPI2-AS-01 a document that is ready is no way around the gate: other methods, other names, queries', async () => {
+  const ask = (path: string, options: Partial<Parameters<typeof exchange>[1]> = {}) =>
+    exchange(server.issuer + path, { ca: server.ca, ...options })
+  for (const path of [...paths, '/jwks']) {
+    await ask(path)
+    assert.equal((await ask(path, { method: 'POST' })).status, 405)
+    assert.equal((await ask(path, { method: 'HEAD' })).text, '')
+    assert.equal((await ask(`${path}?x=1`)).status, 200)
+    assert.equal((await ask(`${path}/`)).status, 404)
+  }
+  assert.equal((await ask('/.well-known/openid-configuration', { headers: { host: 'evil.example' } })).status, 421)
+})
+
 test('FAPI2-AS-01 another host name is answered with nothing', async () => {
   for (const host of ['evil.example', new URL(server.mtlsIssuer).host, 'localhost']) {
     const answer = await exchange(server.issuer + paths[0], { ca: server.ca, headers: { host } })

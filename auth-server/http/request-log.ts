@@ -1,17 +1,14 @@
-import { randomUUID } from 'node:crypto'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { AuthServerMetrics } from '../metrics.ts'
 import { findEndpoint, type Listener } from './endpoints.ts'
+import { interactionIdOf } from './interaction-id.ts'
 import type { Context, Next } from './request-context.ts'
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** One line and one observation per request. Addresses, queries and bodies are never written: they hold codes and request URIs. */
 export function requestLog({ log, clock, metrics, listener }: { log: Log; clock: Clock; metrics: AuthServerMetrics; listener: Listener }) {
   return async (ctx: Context, next: Next): Promise<void> => {
-    const given = ctx.get('x-fapi-interaction-id')
-    ctx.state.requestId = uuid.test(given) ? given : randomUUID()
+    ctx.state.requestId = interactionIdOf(ctx.req)
     ctx.state.endpoint = findEndpoint(ctx.path, listener)
     ctx.state.log = log.child({ request_id: ctx.state.requestId, listener })
     ctx.set('x-fapi-interaction-id', ctx.state.requestId)
