@@ -1,11 +1,9 @@
+import { minorDigits } from './currencies.ts'
 import { refuse } from './refusal.ts'
 
 /** Whole number of the currency's smallest unit (ISO 4217): pence, yen, fils. */
 export type Money = { readonly minor: bigint; readonly currency: Currency }
 export type Currency = keyof typeof minorDigits
-
-/** The same table stands in `ledger.currency`; a test compares the two. */
-export const minorDigits = { GBP: 2, EUR: 2, USD: 2, JPY: 0, KWD: 3 } as const
 
 export const isCurrency = (text: unknown): text is Currency => typeof text === 'string' && Object.hasOwn(minorDigits, text)
 
@@ -23,6 +21,25 @@ export function parseMoney(amount: string, currency: string, path?: string): Mon
   if (whole === undefined || significant.length > digits)
     refuse('amount_invalid', `not an amount of ${currency}`, { path: path && `${path}.Amount` })
   return { minor: BigInt(whole + significant.padEnd(digits, '0')), currency }
+}
+
+/** What a `numeric(38,0)` holds, less one digit: sums of balances stay within it. */
+const digitsAtMost = 37
+
+/**
+ * The same for amounts of any size and currency, 18 decimals and more than 64 bits among them: what {@link formatMoney} writes.
+ * A sign is refused.
+ *
+ * @throws {Refusal} `currency_unsupported`, `amount_invalid`.
+ */
+export function parseAmount(amount: string, currency: string): Money {
+  if (!isCurrency(currency)) refuse('currency_unsupported', 'the currency is not supported')
+  const digits = minorDigits[currency]
+  const [, whole, fraction = ''] = /^(\d{1,37})(?:\.(\d{1,18}))?$/.exec(amount) ?? []
+  if (whole === undefined || fraction.length > digits) refuse('amount_invalid', `not an amount of ${currency}`)
+  const minor = BigInt(whole + fraction.padEnd(digits, '0'))
+  if (minor.toString().length > digitsAtMost) refuse('amount_invalid', 'the amount is too large')
+  return { minor, currency }
 }
 
 /** Decimal text with exactly the digits of the currency, signed when below zero: `-3.50`, `0.00`, `12`. */

@@ -17,7 +17,7 @@ create table audit.record (
   subject text not null,
   interaction_id text,
   details jsonb not null,
-  constraint record_id_is_prefixed CHECK ((record_id ~ '^aud_[0-9a-f]{32}$'::text)),
+  constraint record_id_is_prefixed CHECK ((starts_with(record_id, 'aud_'::text) AND (length(record_id) = 36))),
   constraint record_pkey PRIMARY KEY (record_id)
 );
 
@@ -221,7 +221,7 @@ create table events.event (
   delivered_at timestamp with time zone,
   dead_at timestamp with time zone,
   last_error text,
-  constraint event_id_is_prefixed CHECK ((event_id ~ '^evt_[0-9a-f]{32}$'::text)),
+  constraint event_id_is_prefixed CHECK ((starts_with(event_id, 'evt_'::text) AND (length(event_id) = 36))),
   constraint event_is_not_both_delivered_and_dead CHECK (((delivered_at IS NULL) OR (dead_at IS NULL))),
   constraint event_is_waiting_delivered_or_dead CHECK (((next_attempt_at IS NULL) = ((delivered_at IS NOT NULL) OR (dead_at IS NOT NULL)))),
   constraint event_pkey PRIMARY KEY (event_id)
@@ -255,22 +255,14 @@ create table ledger.account (
   overdraft_minor numeric(38,0) not null,
   posting_count bigint not null,
   opened_at timestamp with time zone not null,
+  last_booked_at timestamp with time zone,
   constraint account_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
   constraint account_currency_is_fixed UNIQUE (account_id, currency),
   constraint account_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
-  constraint account_customer_kind_has_a_customer CHECK (((kind = 'customer'::text) = (customer_id IS NOT NULL))),
   constraint account_held_is_not_negative CHECK ((held_minor >= (0)::numeric)),
   constraint account_iban_is_unique UNIQUE (iban),
-  constraint account_id_is_prefixed CHECK ((account_id ~ '^acc_[0-9a-f]{32}$'::text)),
-  constraint account_kind_is_known CHECK ((kind = ANY (ARRAY['customer'::text, 'settlement'::text, 'equity'::text]))),
-  constraint account_number_is_eight_digits CHECK ((account_number ~ '^[0-9]{8}$'::text)),
   constraint account_number_is_unique UNIQUE (sort_code, account_number),
-  constraint account_overdraft_is_not_negative CHECK ((overdraft_minor >= (0)::numeric)),
   constraint account_pkey PRIMARY KEY (account_id),
-  constraint account_sort_code_and_number_come_together CHECK (((sort_code IS NULL) = (account_number IS NULL))),
-  constraint account_sort_code_is_six_digits CHECK ((sort_code ~ '^[0-9]{6}$'::text)),
-  constraint account_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'frozen'::text, 'closed'::text]))),
-  constraint account_type_code_is_iso_20022 CHECK ((type_code = ANY (ARRAY['CACC'::text, 'SVGS'::text, 'OTHR'::text]))),
   constraint account_within_overdraft CHECK (((kind <> 'customer'::text) OR (((posted_minor - held_minor) + overdraft_minor) >= (0)::numeric)))
 ) with (fillfactor=60);
 
@@ -278,6 +270,7 @@ create table ledger.currency (
   currency text not null,
   minor_digits integer not null,
   constraint currency_code_is_iso_4217 CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+  constraint currency_digits_are_fixed UNIQUE (currency, minor_digits),
   constraint currency_minor_digits_within_range CHECK (((minor_digits >= 0) AND (minor_digits <= 18))),
   constraint currency_pkey PRIMARY KEY (currency)
 );
@@ -285,20 +278,43 @@ create table ledger.currency (
 create table ledger.entry (
   entry_id text not null,
   kind text not null,
-  currency text not null,
+  currency text,
   description text not null,
   reference text not null,
   payment_id text,
   reverses text,
   booked_at timestamp with time zone not null,
   value_date date not null,
-  constraint entry_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
-  constraint entry_id_is_prefixed CHECK ((entry_id ~ '^ent_[0-9a-f]{32}$'::text)),
-  constraint entry_kind_is_known CHECK ((kind = ANY (ARRAY['opening'::text, 'transfer'::text, 'reversal'::text]))),
+  hold_id text,
+  constraint entry_id_is_prefixed CHECK ((starts_with(entry_id, 'ent_'::text) AND (length(entry_id) = 36))),
+  constraint entry_kind_is_known CHECK ((kind = ANY (ARRAY['opening'::text, 'transfer'::text, 'reversal'::text, 'exchange'::text, 'closing'::text]))),
+  constraint entry_of_one_currency_names_it CHECK (((currency IS NOT NULL) OR (kind = ANY (ARRAY['exchange'::text, 'reversal'::text, 'transfer'::text])))),
   constraint entry_pkey PRIMARY KEY (entry_id),
   constraint entry_reversal_names_what_it_reverses CHECK (((kind = 'reversal'::text) = (reverses IS NOT NULL))),
-  constraint entry_reverses_another_once UNIQUE (reverses),
-  constraint entry_reverses_fkey FOREIGN KEY (reverses) REFERENCES ledger.entry(entry_id)
+  constraint entry_value_date_is_not_after_booking CHECK ((value_date <= ((booked_at AT TIME ZONE 'Europe/London'::text))::date))
+);
+
+create table ledger.exchange (
+  entry_id text not null,
+  sold_currency text not null,
+  sold_digits integer not null,
+  sold_minor numeric(38,0) not null,
+  priced_minor numeric(38,0) not null,
+  bought_currency text not null,
+  bought_digits integer not null,
+  bought_minor numeric(38,0) not null,
+  price_units numeric(38,0) not null,
+  price_scale integer not null,
+  source text not null,
+  quoted_at timestamp with time zone not null,
+  constraint exchange_bought_currency_has_these_digits FOREIGN KEY (bought_currency, bought_digits) REFERENCES ledger.currency(currency, minor_digits),
+  constraint exchange_buys_something CHECK ((bought_minor > (0)::numeric)),
+  constraint exchange_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
+  constraint exchange_is_rounded_down CHECK ((bought_minor = ledger.worth(sold_minor, price_units, price_scale, sold_digits, bought_digits))),
+  constraint exchange_pkey PRIMARY KEY (entry_id),
+  constraint exchange_rate_is_on_record FOREIGN KEY (sold_currency, bought_currency, source, quoted_at) REFERENCES ledger.rate(base_currency, quote_currency, source, quoted_at),
+  constraint exchange_residue_is_all_that_buys_nothing CHECK ((((priced_minor >= (1)::numeric) AND (priced_minor <= sold_minor)) AND (ledger.worth(priced_minor, price_units, price_scale, sold_digits, bought_digits) = bought_minor) AND (ledger.worth((priced_minor - (1)::numeric), price_units, price_scale, sold_digits, bought_digits) < bought_minor))),
+  constraint exchange_sold_currency_has_these_digits FOREIGN KEY (sold_currency, sold_digits) REFERENCES ledger.currency(currency, minor_digits)
 );
 
 create table ledger.hold (
@@ -311,14 +327,27 @@ create table ledger.hold (
   expires_at timestamp with time zone not null,
   resolved_at timestamp with time zone,
   entry_id text,
+  captured_minor numeric(38,0) default 0 not null,
+  placed_for text default 'payment'::text not null,
   constraint hold_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint hold_captured_has_an_entry CHECK (((status = 'captured'::text) = (entry_id IS NOT NULL))),
+  constraint hold_captures_at_most_its_amount CHECK (((captured_minor >= (0)::numeric) AND (captured_minor <= amount_minor))),
   constraint hold_currency_matches_account FOREIGN KEY (account_id, currency) REFERENCES ledger.account(account_id, currency),
   constraint hold_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
-  constraint hold_id_is_prefixed CHECK ((hold_id ~ '^hld_[0-9a-f]{32}$'::text)),
+  constraint hold_id_is_prefixed CHECK ((starts_with(hold_id, 'hld_'::text) AND (length(hold_id) = 36))),
+  constraint hold_is_placed_for_something_known CHECK ((placed_for = ANY (ARRAY['payment'::text, 'movement'::text]))),
   constraint hold_pkey PRIMARY KEY (hold_id),
   constraint hold_resolved_has_a_time CHECK (((status = 'active'::text) = (resolved_at IS NULL))),
   constraint hold_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'captured'::text, 'released'::text, 'expired'::text])))
+);
+
+create table ledger.movement (
+  movement_key uuid not null,
+  request_hash bytea not null,
+  made text not null,
+  made_at timestamp with time zone not null,
+  constraint movement_is_made_once PRIMARY KEY (movement_key),
+  constraint movement_request_hash_is_sha_256 CHECK ((length(request_hash) = 32))
 );
 
 create table ledger.posting (
@@ -333,9 +362,22 @@ create table ledger.posting (
   counterparty_identification text,
   booked_at timestamp with time zone not null,
   constraint posting_amount_is_not_zero CHECK ((amount_minor <> (0)::numeric)),
-  constraint posting_currency_matches_account FOREIGN KEY (account_id, currency) REFERENCES ledger.account(account_id, currency),
-  constraint posting_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
-  constraint posting_is_numbered_by_account PRIMARY KEY (account_id, posting_number)
+  constraint posting_is_numbered_by_account PRIMARY KEY (account_id, booked_at, posting_number) INCLUDE (entry_id, currency, amount_minor, balance_minor)
+);
+
+create table ledger.rate (
+  base_currency text not null,
+  quote_currency text not null,
+  source text not null,
+  quoted_at timestamp with time zone not null,
+  price_units numeric(38,0) not null,
+  price_scale integer not null,
+  constraint rate_base_currency_fkey FOREIGN KEY (base_currency) REFERENCES ledger.currency(currency),
+  constraint rate_is_between_two_currencies CHECK ((base_currency <> quote_currency)),
+  constraint rate_is_quoted_once PRIMARY KEY (base_currency, quote_currency, source, quoted_at),
+  constraint rate_price_is_positive CHECK ((price_units > (0)::numeric)),
+  constraint rate_price_scale_within_range CHECK (((price_scale >= 0) AND (price_scale <= 18))),
+  constraint rate_quote_currency_fkey FOREIGN KEY (quote_currency) REFERENCES ledger.currency(currency)
 );
 
 create table oidc.authorization_code (
@@ -499,11 +541,15 @@ CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, acc
 
 CREATE INDEX account_of_settlement ON ledger.account USING btree (currency) WHERE (kind = 'settlement'::text);
 
+CREATE INDEX entry_of_hold ON ledger.entry USING btree (hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX entry_of_reversed ON ledger.entry USING btree (reverses) WHERE (reverses IS NOT NULL);
+
 CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
-CREATE INDEX posting_by_time ON ledger.posting USING btree (account_id, booked_at DESC, posting_number DESC);
+CREATE INDEX movement_age ON ledger.movement USING brin (made_at);
 
 CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
 
@@ -738,6 +784,32 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.account_is_well_formed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wrong text := case
+    when new.account_id !~ '^acc_[0-9a-f]{32}$' then 'account_id_is_prefixed'
+    when new.kind not in ('customer', 'internal', 'settlement', 'fee', 'suspense', 'position', 'equity') then 'account_kind_is_known'
+    when new.status not in ('open', 'frozen', 'closed') then 'account_status_is_known'
+    when (new.kind = 'customer') <> (new.customer_id is not null) then 'account_customer_kind_has_a_customer'
+    when new.type_code not in ('CACC', 'SVGS', 'OTHR') then 'account_type_code_is_iso_20022'
+    when (new.sort_code is null) <> (new.account_number is null) then 'account_sort_code_and_number_come_together'
+    when new.sort_code !~ '^[0-9]{6}$' then 'account_sort_code_is_six_digits'
+    when new.account_number !~ '^[0-9]{8}$' then 'account_number_is_eight_digits'
+    when new.overdraft_minor < 0 then 'account_overdraft_is_not_negative'
+  end;
+begin
+  if wrong is not null then
+    raise exception 'account % is not well formed', new.account_id
+      using errcode = '23514', constraint = wrong, schema = 'ledger', table = 'account';
+  end if;
+  return new;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.booking_is_immutable()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -767,19 +839,17 @@ declare
     from jsonb_to_recordset(p_captures) c (
       hold_id text, entry_id text, creditor_account_id text, payment_id text, description text, reference text,
       creditor_name text, creditor_scheme_name text, creditor_identification text));
+  asked_count integer := cardinality(asked);
   wrong record;
 begin
-  -- What is read here of a hold never changes; its status is read again once everything is locked.
-  perform from ledger.account a where a.account_id in (
-    select end_account_id from unnest(asked) c join ledger.hold h using (hold_id), unnest(array[h.account_id, c.creditor_account_id]) end_account_id)
-  order by a.account_id for no key update;
-  perform from ledger.hold h where h.hold_id in (select c.hold_id from unnest(asked) c) order by h.hold_id for update;
-
-  select h.hold_id, problem into wrong
-  from unnest(asked) c join ledger.hold h using (hold_id)
+  if asked_count = 0 then return; end if;
+  -- None of what is compared here ever changes.
+  select c.hold_id, problem into wrong
+  from unnest(asked) c left join ledger.hold h using (hold_id)
     left join ledger.account creditor on creditor.account_id = c.creditor_account_id and creditor.currency = h.currency
     left join payments.payment p on p.payment_id = c.payment_id,
     lateral (select case
+      when h.hold_id is null then null
       when h.account_id = c.creditor_account_id then 'transfer_is_between_two_accounts'
       when creditor.account_id is null then 'posting_currency_matches_account'
       when (c.payment_id is not null and (p.hold_id, p.debtor_account_id, p.creditor_account_id, p.amount_minor, p.currency)
@@ -795,52 +865,19 @@ begin
   end if;
 
   return query
-  with judged as materialized (
-    select c.position, c.hold_id, c.entry_id, c.payment_id, c.description, c.reference, h.currency, h.amount_minor,
-      h.account_id as debtor_id, creditor.account_id as creditor_id, ledger.party_of(debtor) as payer, ledger.party_or(c.told, creditor) as payee,
-      case
-        when h.status is distinct from 'active' then 'hold_not_active'
-        when h.expires_at <= p_now then 'hold_expired'
-        when debtor.status <> 'open' or creditor.status = 'closed' then 'account_not_usable'
-        else 'captured' end as outcome
+  select c.hold_id, case word when 'done' then 'captured' else word end
+  from (
+    select (ledger.write(
+      p_now, '-infinity', array_fill(null::uuid, array[asked_count]), array_fill(null::bytea, array[asked_count]), array_fill(null::text, array[asked_count]),
+      array_agg(position::integer order by position), array_fill('capture'::text, array[asked_count]), array_agg(entry_id order by position),
+      array_agg(c.hold_id order by position), array_agg(creditor_account_id order by position), array_fill(null::numeric, array[asked_count]),
+      array_fill(null::text, array[asked_count]), array_agg((told).name order by position), array_agg((told).scheme_name order by position),
+      array_agg((told).identification order by position), array_agg(description order by position), array_agg(reference order by position),
+      array_agg(payment_id order by position), array_fill(null::date, array[asked_count]), array_fill(null::timestamptz, array[asked_count]),
+      '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')).outcome as words
     from unnest(asked) with ordinality c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position)
-      left join ledger.hold h using (hold_id)
-      left join ledger.account debtor on debtor.account_id = h.account_id
-      left join ledger.account creditor on creditor.account_id = c.creditor_account_id
-  ), entered as (
-    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
-    select entry_id, 'transfer', currency, description, reference, payment_id, p_now, (p_now at time zone 'Europe/London')::date
-    from judged where outcome = 'captured' order by position
-  ), leg as materialized (
-    select j.position, entry_id, currency, account_id, amount, released, counterparty
-    from judged j, lateral (
-      values (j.debtor_id, -j.amount_minor, j.amount_minor, j.payee), (j.creditor_id, j.amount_minor, 0, j.payer)
-    ) ends (account_id, amount, released, counterparty)
-    where outcome = 'captured'
-  ), posted as (
-    insert into ledger.posting (
-      account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
-      counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-    select
-      leg.account_id, a.posting_count + nth, leg.entry_id, leg.currency, amount, a.posted_minor + added,
-      (counterparty).name, (counterparty).scheme_name, (counterparty).identification, greatest(p_now, before.booked_at)
-    from (
-      select leg.*, row_number() over so_far as nth, sum(amount) over so_far as added
-      from leg window so_far as (partition by account_id order by position rows unbounded preceding)
-    ) leg
-      join ledger.account a using (account_id)
-      left join ledger.posting before on (before.account_id, before.posting_number) = (a.account_id, a.posting_count)
-    order by leg.account_id, nth
-  ), balanced as (
-    update ledger.account a
-    set posted_minor = a.posted_minor + moved.amount, held_minor = a.held_minor - moved.released, posting_count = a.posting_count + moved.postings
-    from (select account_id, sum(amount) as amount, sum(released) as released, count(*) as postings from leg group by account_id) moved
-    where a.account_id = moved.account_id
-  ), spent as (
-    update ledger.hold h set status = 'captured', entry_id = j.entry_id, resolved_at = p_now
-    from judged j where j.outcome = 'captured' and h.hold_id = j.hold_id
-  )
-  select j.hold_id, j.outcome from judged j;
+  ) written, unnest(words) with ordinality w (word, position) join unnest(asked) with ordinality
+    c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position) using (position);
 end $function$
 ;
 
@@ -858,31 +895,95 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.entry_balances()
- RETURNS trigger
+CREATE OR REPLACE FUNCTION ledger.decide_in_order(p_words text[], p_legs ledger.leg[])
+ RETURNS text[]
  LANGUAGE plpgsql
- SECURITY DEFINER
+ STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  words text[] := p_words;
+  -- By place: what can still be spent on an account. Null where there is no end to it.
+  available numeric[];
+  before numeric[];
+  spent integer[] := '{}';
+  place integer;
+  step record;
 begin
-  if exists (select from ledger.posting where entry_id = new.entry_id group by currency having sum(amount_minor) <> 0) then
-    raise exception 'the postings of entry % do not sum to zero', new.entry_id
-      using errcode = '23514', constraint = 'entry_balances', schema = 'ledger', table = 'entry';
-  end if;
-  return null;
+  available := array(
+    select case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end
+    from (select distinct account_id from unnest(p_legs) where account_id is not null) named left join ledger.account a using (account_id)
+    order by account_id);
+  before := available;
+  for step in
+    select l.movement, l.problem, l.effect, l.place,
+      lag(l.movement) over in_order is distinct from l.movement as begins_movement,
+      lead(l.movement) over in_order is distinct from l.movement or lead(l.operation) over in_order is distinct from l.operation as ends_operation
+    from (
+      select leg.movement, leg.operation, position, leg.amount_minor - leg.held_minor as effect, ledger.problem_of(leg, a) as problem,
+        dense_rank() over (order by leg.account_id)::integer as place
+      from unnest(p_legs) with ordinality as u (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, told_name,
+          told_scheme_name, told_identification, problem, position)
+        cross join lateral (select u.movement, u.operation, u.entry_id, u.account_id, u.currency, u.amount_minor, u.held_minor, u.other_id, u.told_name,
+          u.told_scheme_name, u.told_identification, u.problem) leg
+        left join ledger.account a on a.account_id = u.account_id
+    ) l window in_order as (order by l.movement, l.operation, l.position)
+    order by l.movement, l.operation, l.position
+  loop
+    if step.begins_movement then
+      before := available;
+      spent := '{}';
+    end if;
+    continue when words[step.movement] is not null;
+    if step.problem is not null then
+      words[step.movement] := step.problem;
+    else
+      available[step.place] := available[step.place] + step.effect;
+      if step.effect < 0 then spent := spent || step.place; end if;
+      if step.ends_operation then
+        foreach place in array spent loop
+          if available[place] < 0 then words[step.movement] := 'insufficient_funds'; end if;
+        end loop;
+        spent := '{}';
+      end if;
+    end if;
+    if words[step.movement] is not null then available := before; end if;
+  end loop;
+  return words;
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.entry_has_two_postings()
+CREATE OR REPLACE FUNCTION ledger.entry_is_sound()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  wrong record;
 begin
-  if (select count(*) from ledger.posting where entry_id = new.entry_id) < 2 then
-    raise exception 'entry % has fewer than two postings', new.entry_id
+  select n.entry_id into wrong from new_entry n
+  where (select count(*) from (select from ledger.posting p where p.entry_id = n.entry_id limit 2) postings) < 2 limit 1;
+  if found then
+    raise exception 'entry % has fewer than two postings', wrong.entry_id
       using errcode = '23514', constraint = 'entry_has_two_postings', schema = 'ledger', table = 'entry';
+  end if;
+  -- All that was ever taken back of an entry, account by account, is at most what it booked, and the other way round.
+  if exists (select from new_entry where reverses is not null) then
+    perform from ledger.entry e where e.entry_id in (select reverses from new_entry) order by e.entry_id for no key update;
+    select n.reverses as entry_id into wrong
+    from (select distinct reverses from new_entry where reverses is not null) n
+      left join ledger.entry e on e.entry_id = n.reverses
+      join lateral (
+        select p.account_id, sum(p.amount_minor) as remaining, coalesce(sum(p.amount_minor) filter (where p.entry_id = n.reverses), 0) as booked
+        from (select n.reverses union all select back.entry_id from ledger.entry back where back.reverses = n.reverses) part (entry_id)
+          join ledger.posting p on p.entry_id = part.entry_id
+        group by p.account_id) left_over on true
+    where e.entry_id is null or e.kind = 'reversal' or remaining * booked < 0 or abs(remaining) > abs(booked) limit 1;
+    if found then
+      raise exception 'entry % is reversed more than once over', wrong.entry_id
+        using errcode = '23514', constraint = 'entry_is_reversed_once_over', schema = 'ledger', table = 'entry';
+    end if;
   end if;
   return null;
 end $function$
@@ -894,7 +995,7 @@ CREATE OR REPLACE FUNCTION ledger.hold_moves_forward()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if old.status <> 'active' or new.status = 'active'
+  if old.status <> 'active' or new.captured_minor < old.captured_minor or (new.status = 'active' and new.captured_minor = old.captured_minor)
     or (old.hold_id, old.account_id, old.currency, old.amount_minor, old.created_at, old.expires_at)
       is distinct from (new.hold_id, new.account_id, new.currency, new.amount_minor, new.created_at, new.expires_at) then
     raise exception 'hold % cannot change from % to %', old.hold_id, old.status, new.status
@@ -902,6 +1003,83 @@ begin
   end if;
   return new;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[])
+ RETURNS SETOF ledger.leg
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with taken as materialized (
+    select o.*, h.account_id as debtor_id, h.currency, h.amount_minor - h.captured_minor as remaining,
+      coalesce(o.asked, h.amount_minor - h.captured_minor) as amount,
+      case
+        when h.status is distinct from 'active' then 'hold_not_active'
+        when o.kind = 'expire' and h.expires_at > p_now then 'hold_not_expired'
+        when o.kind in ('release', 'expire') then null
+        when h.expires_at <= p_now then 'hold_expired'
+        when o.asked > h.amount_minor - h.captured_minor then 'hold_exceeded'
+        when h.account_id = o.account_id then 'account_not_usable'
+      end as problem
+    from unnest(p_movement, p_kind, p_id, p_target, p_account_id, p_amount_minor, p_name, p_scheme_name, p_identification)
+        with ordinality o (movement, kind, id, target, account_id, asked, name, scheme_name, identification, operation)
+      left join ledger.hold h on h.hold_id = o.target
+    where o.kind in ('capture', 'capture_part', 'release', 'expire')
+  )
+  select movement, operation::integer, id, debtor_id, currency, case when kind in ('release', 'expire') then 0 else -amount end,
+    case when kind = 'capture_part' then -amount else -remaining end, account_id, name, scheme_name, identification, problem
+  from taken
+  union all
+  select movement, operation::integer, id, account_id, currency, amount, 0, debtor_id, null, null, null, problem
+  from taken where kind in ('capture', 'capture_part')
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[])
+ RETURNS SETOF ledger.leg
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with reversal as materialized (
+    select o.movement, o.operation::integer, o.id, o.target, o.asked, o.operation::integer = any (p_leg_operation) as has_legs,
+      coalesce(e.kind in ('opening', 'transfer', 'exchange'), false) as reversible
+    from unnest(p_movement, p_kind, p_id, p_target, p_amount_minor) with ordinality o (movement, kind, id, target, asked, operation)
+      left join ledger.entry e on e.entry_id = o.target
+    where o.kind = 'reversal'
+  ), booked as materialized (
+    select r.operation, p.account_id, min(p.currency) as currency, sum(p.amount_minor) as remaining,
+      sum(p.amount_minor) filter (where p.entry_id = r.target) as original,
+      min(p.counterparty_name) filter (where p.entry_id = r.target) as name,
+      min(p.counterparty_scheme_name) filter (where p.entry_id = r.target) as scheme_name,
+      min(p.counterparty_identification) filter (where p.entry_id = r.target) as identification,
+      count(*) over (partition by r.operation) as accounts
+    from reversal r
+      join lateral (select r.target union all select e.entry_id from ledger.entry e where e.reverses = r.target) part (entry_id) on true
+      join ledger.posting p on p.entry_id = part.entry_id
+    where r.reversible group by r.operation, r.target, p.account_id
+  ), judged as materialized (
+    select r.*, case
+        when not reversible then 'entry_not_reversible'
+        when not exists (select from booked b where b.operation = r.operation and b.remaining <> 0) then 'entry_reversed'
+        when has_legs and exists (
+          select from unnest(p_leg_operation, p_leg_account_id, p_leg_amount_minor) l (operation, account_id, amount_minor)
+            left join booked b on b.operation = l.operation and b.account_id = l.account_id
+          where l.operation = r.operation and (sign(l.amount_minor) <> -sign(b.remaining) or abs(l.amount_minor) > abs(b.remaining)) is not false)
+          then 'reversal_exceeded'
+        when not has_legs and asked is not null and exists (select from booked b where b.operation = r.operation and accounts <> 2)
+          then 'entry_not_reversible'
+        when not has_legs and exists (select from booked b where b.operation = r.operation and asked > abs(remaining)) then 'reversal_exceeded'
+      end as problem
+    from reversal r
+  )
+  select j.movement, j.operation, j.id, b.account_id, b.currency, case when asked is null then -b.remaining else -sign(b.original) * asked end, 0,
+    null, b.name, b.scheme_name, b.identification, null
+  from judged j join booked b on b.operation = j.operation where j.problem is null and not has_legs and b.remaining <> 0
+  union all
+  select movement, operation, id, null, null, 0, 0, null, null, null, null, problem from judged where problem is not null
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.lock_account(p_account_id text, p_currency text)
@@ -989,24 +1167,54 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.post(p_entry_id text, p_account ledger.account, p_amount_minor numeric, p_released_minor numeric, p_counterparty ledger.party, p_now timestamp with time zone)
- RETURNS void
+CREATE OR REPLACE FUNCTION ledger.posting_is_sound()
+ RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  wrong record;
+  unbalanced record;
 begin
-  update ledger.account
-  set posted_minor = posted_minor + p_amount_minor, held_minor = held_minor - p_released_minor, posting_count = posting_count + 1
-  where account_id = p_account.account_id;
-
-  insert into ledger.posting (
-    account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
-    counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-  values (
-    p_account.account_id, p_account.posting_count + 1, p_entry_id, p_account.currency, p_amount_minor, p_account.posted_minor + p_amount_minor,
-    p_counterparty.name, p_counterparty.scheme_name, p_counterparty.identification,
-    greatest(p_now, (select booked_at from ledger.posting where account_id = p_account.account_id and posting_number = p_account.posting_count)));
+  wrong := row(null::text, null::text);
+  select n.entry_id, case
+      when a.account_id is null then 'posting_currency_matches_account'
+      when e.entry_id is null then 'posting_belongs_to_an_entry'
+      else 'posting_agrees_with_its_account' end as problem
+  into wrong
+  from new_posting n
+    left join ledger.account a on a.account_id = n.account_id and a.currency = n.currency
+    left join ledger.entry e on e.entry_id = n.entry_id
+  where a.account_id is null or e.entry_id is null or n.posting_number > a.posting_count
+    or (n.posting_number = a.posting_count and n.balance_minor <> a.posted_minor)
+    or n.posting_number <= a.posting_count - (select count(*) from new_posting)
+  order by a.account_id is not null limit 1;
+  if not found or wrong.problem = 'posting_agrees_with_its_account' then
+    select entry_id, 'entry_balances' as problem into unbalanced from new_posting group by entry_id, currency having sum(amount_minor) <> 0 limit 1;
+    if found then wrong := unbalanced; end if;
+  end if;
+  if wrong.problem is not null then
+    raise exception 'a posting of entry % is not sound', wrong.entry_id
+      using errcode = '23514', constraint = wrong.problem, schema = 'ledger', table = 'posting';
+  end if;
+  return null;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.problem_of(leg ledger.leg, account ledger.account)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case
+    when leg.problem is not null then leg.problem
+    when account.account_id is null then 'account_not_found'
+    when account.currency <> leg.currency then 'currency_mismatch'
+    when account.status <> 'open' and (leg.amount_minor < 0 or leg.held_minor > 0) then 'account_not_usable'
+    when account.status = 'closed' and leg.amount_minor > 0 then 'account_not_usable'
+  end
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone)
@@ -1016,24 +1224,28 @@ CREATE OR REPLACE FUNCTION ledger.release_hold(p_hold_id text, p_status text, p_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  held ledger.hold;
+  word text;
 begin
   if (p_status in ('released', 'expired')) is not true then
     raise exception 'a hold is not released as %', p_status
       using errcode = '23514', constraint = 'hold_is_released_or_expired', schema = 'ledger', table = 'hold';
   end if;
-  select * into held from ledger.hold where hold_id = p_hold_id;
-  if not found then return 'hold_not_active'; end if;
-  perform ledger.lock_account(held.account_id, held.currency);
-  select * into held from ledger.hold where hold_id = p_hold_id for update;
-
-  if held.status <> 'active' then return 'hold_not_active'; end if;
-  if p_status = 'expired' and held.expires_at > p_now then return 'hold_not_expired'; end if;
-
-  update ledger.account set held_minor = held_minor - held.amount_minor where account_id = held.account_id;
-  update ledger.hold set status = p_status, resolved_at = p_now where hold_id = p_hold_id;
-  return p_status;
+  select outcome[1] into word from ledger.write(
+    p_now, '-infinity', array[null::uuid], array[null::bytea], array[null::text],
+    array[1], array[case p_status when 'expired' then 'expire' else 'release' end], array[null::text], array[p_hold_id], array[null::text],
+    array[null::numeric], array[null::text], array[null::text], array[null::text], array[null::text], array[null::text], array[null::text],
+    array[null::text], array[null::date], array[null::timestamptz], '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+  return case word when 'done' then p_status else word end;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.ten_to_the(exponent integer)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE STRICT
+AS $function$
+  select rpad('1', exponent + 1, '0')::numeric
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.transfer(p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_debtor ledger.party, p_creditor ledger.party, p_now timestamp with time zone)
@@ -1043,31 +1255,234 @@ CREATE OR REPLACE FUNCTION ledger.transfer(p_entry_id text, p_kind text, p_from 
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  debtor ledger.account;
-  creditor ledger.account;
+  word text;
 begin
   perform ledger.check_amount(p_amount_minor);
-  if p_from < p_to then
-    debtor := ledger.lock_account(p_from, p_currency);
-    creditor := ledger.lock_account(p_to, p_currency);
-  elsif p_from > p_to then
-    creditor := ledger.lock_account(p_to, p_currency);
-    debtor := ledger.lock_account(p_from, p_currency);
-  else
+  if p_from = p_to then
     raise exception 'from and to are one account'
       using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
   end if;
+  select outcome[1] into word from ledger.write(
+    p_now, '-infinity', array[null::uuid], array[null::bytea], array[null::text],
+    array[1], array[p_kind], array[p_entry_id], array[null::text], array[null::text], array[null::numeric], array[p_currency],
+    array[null::text], array[null::text], array[null::text], array[p_description], array[p_reference], array[null::text], array[null::date],
+    array[null::timestamptz],
+    array[1, 1], array[1, 1], array[p_entry_id, p_entry_id], array[p_from, p_to], array[p_currency, p_currency], array[-p_amount_minor, p_amount_minor], array[0, 0]::numeric[],
+    array[p_to, p_from], array[p_creditor.name, p_debtor.name], array[p_creditor.scheme_name, p_debtor.scheme_name],
+    array[p_creditor.identification, p_debtor.identification]);
+  if word in ('account_not_found', 'currency_mismatch') then
+    raise exception 'no account % and % in %', p_from, p_to, p_currency
+      using errcode = '23503', constraint = 'posting_currency_matches_account', schema = 'ledger', table = 'posting';
+  end if;
+  return case word when 'done' then 'posted' else word end;
+end $function$
+;
 
-  if debtor.status <> 'open' or creditor.status = 'closed' then return 'account_not_usable'; end if;
-  if debtor.kind = 'customer' and debtor.posted_minor - debtor.held_minor + debtor.overdraft_minor < p_amount_minor then
-    return 'insufficient_funds';
+CREATE OR REPLACE FUNCTION ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE STRICT
+AS $function$
+  select div(amount_minor * price_units * ledger.ten_to_the(quote_digits), ledger.ten_to_the(price_scale + base_digits))
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_key uuid[], p_request_hash bytea[], p_made text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_leg_movement integer[], p_leg_operation integer[], p_leg_entry_id text[], p_leg_account_id text[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_other_id text[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb DEFAULT NULL::jsonb, p_event_movement integer[] DEFAULT NULL::integer[], p_event_id text[] DEFAULT NULL::text[], p_event_type text[] DEFAULT NULL::text[], p_event_subject text[] DEFAULT NULL::text[], p_event_client_id text[] DEFAULT NULL::text[], p_event_customer_id text[] DEFAULT NULL::text[], p_event_payload text[] DEFAULT NULL::text[], p_record_movement integer[] DEFAULT NULL::integer[], p_record_id text[] DEFAULT NULL::text[], p_record_actor text[] DEFAULT NULL::text[], p_record_action text[] DEFAULT NULL::text[], p_record_subject text[] DEFAULT NULL::text[], p_record_interaction_id text[] DEFAULT NULL::text[], p_record_details text[] DEFAULT NULL::text[], OUT outcome text[], OUT replayed text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  has_targets boolean := array_remove(p_operation_target, null) <> '{}';
+  has_holds boolean := has_targets or 'hold' = any (p_operation_kind);
+  problem text[];
+  words text[];
+  all_can boolean;
+  -- For each movement; null when all of them are accepted.
+  accepted boolean[];
+  today date := (p_now at time zone 'Europe/London')::date;
+  keys integer;
+  keyed integer;
+begin
+  if has_targets then
+    if (select count(target) <> count(distinct target) from unnest(p_operation_target) target) then
+      raise exception 'a hold or an entry is taken up twice in one call'
+        using errcode = '23514', constraint = 'target_is_named_once', schema = 'ledger', table = 'movement';
+    end if;
+    perform from ledger.account a where a.account_id in (
+      select unnest(p_leg_account_id) union all select unnest(p_operation_account_id)
+      union all select h.account_id from ledger.hold h where h.hold_id = any (p_operation_target)
+      union all select p.account_id from ledger.posting p where p.entry_id = any (p_operation_target))
+    order by a.account_id for no key update;
+    perform from ledger.hold h where h.hold_id = any (p_operation_target) order by h.hold_id for update;
+    select p_leg_movement || array_agg(l.movement), p_leg_operation || array_agg(l.operation), p_leg_entry_id || array_agg(l.entry_id), p_leg_account_id || array_agg(l.account_id),
+      p_leg_currency || array_agg(l.currency), p_leg_amount_minor || array_agg(l.amount_minor), p_leg_held_minor || array_agg(l.held_minor),
+      p_leg_other_id || array_agg(l.other_id), p_leg_name || array_agg(l.told_name), p_leg_scheme_name || array_agg(l.told_scheme_name),
+      p_leg_identification || array_agg(l.told_identification), array_fill(null::text, array[cardinality(p_leg_movement)]) || array_agg(l.problem)
+    into p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, p_leg_other_id, p_leg_name,
+      p_leg_scheme_name, p_leg_identification, problem
+    from (
+      select * from ledger.legs_of_holds(p_now, p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
+        p_operation_amount_minor, p_operation_name, p_operation_scheme_name, p_operation_identification)
+      union all
+      select * from ledger.legs_of_reversals(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_amount_minor,
+        p_leg_operation, p_leg_account_id, p_leg_amount_minor)
+    ) l;
+    p_operation_currency := array(
+      select coalesce(asked.currency, found.currency)
+      from unnest(p_operation_currency) with ordinality asked (currency, operation)
+        left join (
+          select operation, case when min(currency) = max(currency) then min(currency) end as currency
+          from unnest(p_leg_operation, p_leg_currency) l (operation, currency) group by operation) found using (operation)
+      order by operation);
+  else
+    perform from ledger.account a where a.account_id = any (p_leg_account_id) order by a.account_id for no key update;
   end if;
 
-  insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date)
-  values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, (p_now at time zone 'Europe/London')::date);
-  perform ledger.post(p_entry_id, debtor, -p_amount_minor, 0, ledger.party_or(p_creditor, creditor), p_now);
-  perform ledger.post(p_entry_id, creditor, p_amount_minor, 0, ledger.party_or(p_debtor, debtor), p_now);
-  return 'posted';
+  -- Asked when the accounts are locked: whoever made the same movement meanwhile is seen.
+  if exists (select from ledger.movement m where m.movement_key = any (p_key) and m.made_at > p_forget_before) then
+    select array_agg(m.made order by asked.position),
+      array_agg(case when m.request_hash = asked.request_hash then 'replayed' when m.movement_key is not null then 'key_reused' end order by asked.position)
+    into replayed, words
+    from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
+      left join ledger.movement m on m.movement_key = asked.movement_key and m.made_at > p_forget_before;
+    all_can := false;
+  else
+    -- All at once, as if all were accepted: then the first that cannot be is found at its place.
+    select bool_and(stands) into all_can
+    from (
+      select ledger.problem_of(row(l.movement, l.operation, null, l.account_id, l.currency, l.amount_minor, l.held_minor, null, null, null, null, l.problem)::ledger.leg, a) is null
+        and (a.kind <> 'customer' or l.amount_minor >= l.held_minor
+          or a.posted_minor - a.held_minor + a.overdraft_minor
+            + sum(l.amount_minor - l.held_minor) over (partition by l.account_id order by l.movement, l.operation) >= 0) as stands
+      from unnest(p_leg_movement, p_leg_operation, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, problem)
+          l (movement, operation, account_id, currency, amount_minor, held_minor, problem)
+        left join ledger.account a on a.account_id = l.account_id
+    ) judged;
+  end if;
+  if all_can is not true then
+    words := ledger.decide_in_order(coalesce(words, array_fill(null::text, array[cardinality(p_key)])), array(
+      select row(l.*)::ledger.leg
+      from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
+        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, problem) l));
+    accepted := array(select word is null from unnest(words) with ordinality w (word, position) order by position);
+    outcome := array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position);
+    if true <> all (accepted) then return; end if;
+  else
+    outcome := array_fill('done'::text, array[cardinality(p_key)]);
+  end if;
+
+  with leg as materialized (
+    select l.*, a.last_booked_at, sum(l.amount_minor) over so_far + a.posted_minor as balance_minor,
+      count(*) filter (where l.amount_minor <> 0) over so_far + a.posting_count as posting_number
+    from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
+        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification)
+        with ordinality l (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, name, scheme_name, identification, position)
+      join ledger.account a on a.account_id = l.account_id
+    where accepted is null or accepted[l.movement]
+    window so_far as (partition by l.account_id order by l.movement, l.operation, l.position rows unbounded preceding)
+  ), entered as (
+    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date)
+    select o.id, case when o.kind in ('capture', 'capture_part') then 'transfer' else o.kind end, o.currency, o.description, o.reference, o.payment_id,
+      case when o.kind = 'reversal' then o.target end, case when o.kind in ('capture', 'capture_part') then o.target end, p_now,
+      coalesce(o.value_date, today)
+    from unnest(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_currency, p_operation_description,
+        p_operation_reference, p_operation_payment_id, p_operation_value_date)
+        o (movement, kind, id, target, currency, description, reference, payment_id, value_date)
+    where o.kind not in ('hold', 'release', 'expire') and (accepted is null or accepted[o.movement])
+  ), posted as (
+    insert into ledger.posting (
+      account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
+      counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
+    select l.account_id, l.posting_number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, coalesce(l.name, other.holder_name, ''),
+      case when l.identification is not null then l.scheme_name else (ledger.party_of(other)).scheme_name end,
+      coalesce(l.identification, (ledger.party_of(other)).identification), greatest(p_now, l.last_booked_at)
+    from leg l left join ledger.account other on other.account_id = l.other_id
+    where l.amount_minor <> 0
+  ), balanced as (
+    update ledger.account a
+    set posted_minor = a.posted_minor + moved.amount_minor, held_minor = a.held_minor + moved.held_minor, posting_count = a.posting_count + moved.postings,
+      last_booked_at = case when moved.postings > 0 then greatest(p_now, a.last_booked_at) else a.last_booked_at end
+    from (
+      select account_id, sum(amount_minor) as amount_minor, sum(held_minor) as held_minor, count(*) filter (where amount_minor <> 0) as postings
+      from leg group by account_id) moved
+    where a.account_id = moved.account_id
+  ), told as (
+    insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
+    select id, type, subject, client_id, customer_id, payload::jsonb, p_now, 0, p_now
+    from unnest(p_event_movement, p_event_id, p_event_type, p_event_subject, p_event_client_id, p_event_customer_id, p_event_payload)
+      e (movement, id, type, subject, client_id, customer_id, payload)
+    where accepted is null or accepted[movement]
+  ), recorded as (
+    insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
+    select id, p_now, actor, action, subject, interaction_id, details::jsonb
+    from unnest(p_record_movement, p_record_id, p_record_actor, p_record_action, p_record_subject, p_record_interaction_id, p_record_details)
+      r (movement, id, actor, action, subject, interaction_id, details)
+    where accepted is null or accepted[movement]
+  ), made as (
+    insert into ledger.movement as m (movement_key, request_hash, made, made_at)
+    select movement_key, request_hash, made, p_now
+    from unnest(p_key, p_request_hash, p_made) with ordinality asked (movement_key, request_hash, made, position)
+    where movement_key is not null and (accepted is null or accepted[position]) order by movement_key
+    on conflict on constraint movement_is_made_once do update set request_hash = excluded.request_hash, made = excluded.made, made_at = excluded.made_at
+      where m.made_at <= p_forget_before
+    returning movement_key
+  )
+  select (select count(*) from made), count(movement_key) into keyed, keys
+  from unnest(p_key) with ordinality asked (movement_key, position) where accepted is null or accepted[position];
+  -- Another process made one of these under its key while this call waited for it. Asked again, this is seen.
+  if keyed <> keys then
+    raise exception 'a movement was made meanwhile under one of these keys' using errcode = '40001', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
+  end if;
+
+  if has_holds then
+    perform ledger.write_holds(p_now, accepted, p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
+      p_operation_amount_minor, p_operation_currency, p_operation_expires_at);
+  end if;
+  if p_exchanges is not null then
+    insert into ledger.exchange (
+      entry_id, sold_currency, sold_digits, sold_minor, priced_minor, bought_currency, bought_digits, bought_minor, price_units, price_scale, source, quoted_at)
+    select entry_id, sold_currency, sold_digits, sold_minor, priced_minor, bought_currency, bought_digits, bought_minor, price_units, price_scale, source, quoted_at
+    from jsonb_to_recordset(p_exchanges) x (
+      movement integer, entry_id text, sold_currency text, sold_digits integer, sold_minor numeric, priced_minor numeric, bought_currency text,
+      bought_digits integer, bought_minor numeric, price_units numeric, price_scale integer, source text, quoted_at timestamptz)
+    where accepted is null or accepted[movement];
+  end if;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.write_holds(p_now timestamp with time zone, p_accepted boolean[], p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_expires_at timestamp with time zone[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Whoever may hold funds cannot put them out of reach for long: by the caller's clock and by ours, which nobody else sets.
+  if exists (
+    select from unnest(p_kind, p_expires_at) o (kind, expires_at)
+    where kind = 'hold' and expires_at > least(p_now, clock_timestamp()) + interval '7 days') then
+    raise exception 'funds cannot be held for so long'
+      using errcode = '23514', constraint = 'hold_ends_within_seven_days', table = 'hold', schema = 'ledger';
+  end if;
+  insert into ledger.hold (hold_id, account_id, currency, amount_minor, status, created_at, expires_at, placed_for)
+  select id, account_id, currency, amount_minor, 'active', p_now, expires_at, 'movement'
+  from unnest(p_movement, p_kind, p_id, p_account_id, p_currency, p_amount_minor, p_expires_at)
+    o (movement, kind, id, account_id, currency, amount_minor, expires_at)
+  where kind = 'hold' and (p_accepted is null or p_accepted[movement]);
+
+  update ledger.hold h set
+    captured_minor = h.captured_minor + taken.amount, entry_id = case when taken.ends and taken.kind like 'capture%' then taken.id end,
+    status = case when not taken.ends then 'active' when taken.kind like 'capture%' then 'captured' when taken.kind = 'expire' then 'expired' else 'released' end,
+    resolved_at = case when taken.ends then p_now end
+  from (
+    select o.*, case when o.kind like 'capture%' then coalesce(o.asked, h.amount_minor - h.captured_minor) else 0 end as amount,
+      o.kind <> 'capture_part' or coalesce(o.asked, h.amount_minor - h.captured_minor) = h.amount_minor - h.captured_minor as ends
+    from unnest(p_movement, p_kind, p_id, p_target, p_amount_minor) o (movement, kind, id, target, asked)
+      join ledger.hold h on h.hold_id = o.target
+    where o.kind in ('capture', 'capture_part', 'release', 'expire') and (p_accepted is null or p_accepted[o.movement])
+  ) taken where h.hold_id = taken.target and taken.target = any (p_target);
 end $function$
 ;
 
@@ -1157,15 +1572,21 @@ CREATE TRIGGER consent_pays_whom_it_shows AFTER INSERT ON consents.consent FOR E
 
 CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
 
-CREATE CONSTRAINT TRIGGER entry_has_two_postings AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.entry_has_two_postings();
+CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
+CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.entry_is_sound();
+
+CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
+
 CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXECUTE FUNCTION ledger.hold_moves_forward();
 
-CREATE CONSTRAINT TRIGGER entry_balances AFTER INSERT ON ledger.posting DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.entry_balances();
-
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
+
+CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.posting_is_sound();
+
+CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
 CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_is_as_consented();
 
@@ -1209,6 +1630,7 @@ grant delete, insert, select, update on oidc.refresh_token to bankside_auth_serv
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, insert, select, update on oidc.used_identifier to bankside_auth_server;
 grant delete, select on customers.totp_step_used to bankside_worker;
+grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
@@ -1221,9 +1643,13 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
+grant execute on function ledger.account_is_well_formed() to public;
 grant execute on function ledger.capture_holds(p_captures jsonb, p_now timestamp with time zone) to bankside_worker;
+grant execute on function ledger.open_account(p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text, p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamp with time zone) to bankside_ledger;
 grant execute on function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
+grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_ledger;
+grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_key uuid[], p_request_hash bytea[], p_made text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_leg_movement integer[], p_leg_operation integer[], p_leg_entry_id text[], p_leg_account_id text[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_other_id text[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_event_movement integer[], p_event_id text[], p_event_type text[], p_event_subject text[], p_event_client_id text[], p_event_customer_id text[], p_event_payload text[], p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant insert on audit.record to bankside_auth_server;
 grant insert on audit.record to bankside_resource_api;
@@ -1238,6 +1664,7 @@ grant insert, select on customers.sca_challenge to bankside_auth_server;
 grant insert, select on customers.totp_step_used to bankside_auth_server;
 grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
+grant insert, select on ledger.rate to bankside_ledger;
 grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on payments.idempotent_request to bankside_resource_api;
@@ -1275,16 +1702,27 @@ grant select on customers.sign_in_attempt (column locked_until) to bankside_work
 grant select on customers.sign_in_attempt (column updated_at) to bankside_worker;
 grant select on customers.sign_in_attempt (column username_hash) to bankside_worker;
 grant select on events.notification to bankside_auth_server;
+grant select on ledger.account to bankside_ledger;
 grant select on ledger.account to bankside_resource_api;
 grant select on ledger.account to bankside_worker;
+grant select on ledger.currency to bankside_ledger;
 grant select on ledger.currency to bankside_resource_api;
 grant select on ledger.currency to bankside_worker;
+grant select on ledger.entry to bankside_ledger;
 grant select on ledger.entry to bankside_resource_api;
 grant select on ledger.entry to bankside_worker;
+grant select on ledger.exchange to bankside_ledger;
+grant select on ledger.exchange to bankside_resource_api;
+grant select on ledger.exchange to bankside_worker;
+grant select on ledger.hold to bankside_ledger;
 grant select on ledger.hold to bankside_resource_api;
 grant select on ledger.hold to bankside_worker;
+grant select on ledger.movement to bankside_ledger;
+grant select on ledger.posting to bankside_ledger;
 grant select on ledger.posting to bankside_resource_api;
 grant select on ledger.posting to bankside_worker;
+grant select on ledger.rate to bankside_resource_api;
+grant select on ledger.rate to bankside_worker;
 grant select on oidc."grant" (column client_id) to bankside_resource_api;
 grant select on oidc."grant" (column created_at) to bankside_resource_api;
 grant select on oidc."grant" (column customer_id) to bankside_resource_api;
@@ -1353,6 +1791,7 @@ grant usage on schema customers to bankside_worker;
 grant usage on schema events to bankside_auth_server;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
+grant usage on schema ledger to bankside_ledger;
 grant usage on schema ledger to bankside_resource_api;
 grant usage on schema ledger to bankside_worker;
 grant usage on schema oidc to bankside_auth_server;

@@ -3,6 +3,9 @@ import type { AccessDecision } from '../access/decide-access.ts'
 import { type AccountId, type EntryId, isAccountId, type PaymentId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 
+const entryKinds = ['opening', 'transfer', 'reversal', 'exchange', 'closing'] as const
+export type EntryKind = (typeof entryKinds)[number]
+
 /** One leg of an entry, as far as a decision opens it. What it does not open is undefined. */
 export type Transaction = {
   /** Never changes; distinct for the two legs of one entry. */
@@ -11,7 +14,7 @@ export type Transaction = {
   readonly entryId: EntryId
   /** The payment that was booked by this, if there was one. */
   readonly paymentId: PaymentId | undefined
-  readonly kind: 'opening' | 'transfer' | 'reversal'
+  readonly kind: EntryKind
   /** Below zero when money left the account. */
   readonly amount: Money
   readonly reference: string
@@ -29,7 +32,7 @@ export const transactionRow = z.object({
   posting_number: z.bigint(),
   entry_id: z.templateLiteral(['ent_', z.string()]),
   payment_id: z.templateLiteral(['pay_', z.string()]).nullable(),
-  kind: z.enum(['opening', 'transfer', 'reversal']),
+  kind: z.enum(entryKinds),
   currency: z.custom<Currency>(isCurrency),
   amount_minor: z.bigint(),
   balance_minor: z.bigint(),

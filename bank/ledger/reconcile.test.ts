@@ -82,6 +82,49 @@ const faults: Record<DiscrepancyName, () => Promise<string>> = {
       [await bank.newAccount(), 1, -4],
     ]),
   'entry has fewer than two postings': () => newEntry([]),
+  'posting is of another currency than its account': async () => {
+    const entryId = await newEntry([
+      [await bank.newAccount(), 1, 5],
+      [await bank.newAccount({ currency: 'EUR' }), 1, -5],
+    ])
+    return entryId
+  },
+  'posting without an entry': async () => {
+    const account = await bank.newAccount({ funds: 100n })
+    const entryId = newEntryId()
+    await breaking(sql.unsafe`update ledger.posting set entry_id = ${entryId} where account_id = ${account}`)
+    return entryId
+  },
+  'entry is reversed more than once over': async () => {
+    const [from, to] = [await bank.newAccount(), await bank.newAccount()]
+    const entryId = await newEntry([
+      [from, 1, -5],
+      [to, 1, 5],
+    ])
+    const reversal = await newEntry([
+      [from, 2, 6],
+      [to, 2, -6],
+    ])
+    await breaking(sql.unsafe`update ledger.entry set kind = 'reversal', reverses = ${entryId} where entry_id = ${reversal}`)
+    return entryId
+  },
+  'captured amount of a hold differs from its entries': async () => {
+    const { id } = takePosted()
+    const holdId = String(await bank.owner.oneFirst(sql.unsafe`select hold_id from payments.payment where payment_id = ${id}`))
+    await breaking(sql.unsafe`update ledger.hold set captured_minor = captured_minor - 1 where hold_id = ${holdId}`)
+    return holdId
+  },
+  'exchange differs from its entry': async () => {
+    const entryId = await newEntry([])
+    await breaking(sql.unsafe`
+      insert into ledger.exchange values (${entryId}, 'GBP', 2, 100, 100, 'EUR', 2, 115, 115, 2, 'test', ${time})`)
+    return entryId
+  },
+  'movement that made nothing': async () => {
+    const key = '00000000-0000-4000-8000-000000000001'
+    await breaking(sql.unsafe`insert into ledger.movement values (${key}, sha256('x'), ${newEntryId()}, ${time})`)
+    return key
+  },
   'currency does not sum to zero': async () => 'GBP',
   'account is beyond its overdraft': async () => {
     const account = await bank.newAccount()
@@ -145,7 +188,7 @@ function takePosted(): Payment {
 }
 
 test('every kind of disagreement is found and named', async () => {
-  posted.push(await payment('posted'), await payment('posted'))
+  posted.push(await payment('posted'), await payment('posted'), await payment('posted'))
   const expected: [string, string][] = []
   for (const [name, breakIt] of Object.entries(faults) as [DiscrepancyName, () => Promise<string>][]) {
     const subject = await breakIt()

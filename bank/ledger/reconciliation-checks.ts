@@ -10,9 +10,9 @@ export const ledgerChecks = {
     group by a.account_id having a.posted_minor <> coalesce(sum(p.amount_minor), 0)`,
 
   'held amount differs from the sum of active holds': sql.fragment`
-    select a.account_id, format('kept %s, added up %s', a.held_minor, coalesce(sum(h.amount_minor), 0))
+    select a.account_id, format('kept %s, added up %s', a.held_minor, coalesce(sum(h.amount_minor - h.captured_minor), 0))
     from ledger.account a left join ledger.hold h on h.account_id = a.account_id and h.status = 'active'
-    group by a.account_id having a.held_minor <> coalesce(sum(h.amount_minor), 0)`,
+    group by a.account_id having a.held_minor <> coalesce(sum(h.amount_minor - h.captured_minor), 0)`,
 
   'postings of an account are not numbered without a gap': sql.fragment`
     select a.account_id, format('%s counted, %s there, the last is %s', a.posting_count, count(p.*), coalesce(max(p.posting_number), 0))
@@ -42,6 +42,45 @@ export const ledgerChecks = {
     select e.entry_id, format('%s postings', count(p.*))
     from ledger.entry e left join ledger.posting p using (entry_id) group by e.entry_id having count(p.*) < 2`,
 
+  'posting is of another currency than its account': sql.fragment`
+    select p.entry_id, format('%s in %s', p.account_id, p.currency)
+    from ledger.posting p left join ledger.account a using (account_id) where a.currency is distinct from p.currency`,
+
+  'posting without an entry': sql.fragment`
+    select p.entry_id, format('posting %s of %s', p.posting_number, p.account_id)
+    from ledger.posting p where not exists (select from ledger.entry e where e.entry_id = p.entry_id)`,
+
+  'entry is reversed more than once over': sql.fragment`
+    select entry_id, format('%s: %s booked, %s left', account_id, booked, remaining)
+    from (
+      select e.reverses as entry_id, p.account_id, sum(p.amount_minor) as taken_back
+      from ledger.entry e join ledger.posting p using (entry_id) where e.reverses is not null group by e.reverses, p.account_id
+    ) reversed left join lateral (
+      select coalesce(sum(p.amount_minor), 0) as booked, coalesce(sum(p.amount_minor), 0) + taken_back as remaining
+      from ledger.posting p where p.entry_id = reversed.entry_id and p.account_id = reversed.account_id
+    ) of_it on true
+    where booked * remaining < 0 or abs(remaining) > abs(booked)`,
+
+  'captured amount of a hold differs from its entries': sql.fragment`
+    select h.hold_id, format('kept %s, added up %s', h.captured_minor, coalesce(-sum(p.amount_minor), 0))
+    from ledger.hold h
+      left join ledger.entry e on e.hold_id = h.hold_id
+      left join ledger.posting p on p.entry_id = e.entry_id and p.account_id = h.account_id
+    group by h.hold_id having h.captured_minor <> coalesce(-sum(p.amount_minor), 0)`,
+
+  'exchange differs from its entry': sql.fragment`
+    select x.entry_id, format('%s %s for %s %s', x.sold_minor, x.sold_currency, x.bought_minor, x.bought_currency)
+    from ledger.exchange x left join ledger.entry e on e.entry_id = x.entry_id and e.kind = 'exchange'
+    where e.entry_id is null
+      or not exists (select from ledger.posting p where (p.entry_id, p.currency, p.amount_minor) = (x.entry_id, x.sold_currency, -x.sold_minor))
+      or not exists (select from ledger.posting p where (p.entry_id, p.currency, p.amount_minor) = (x.entry_id, x.bought_currency, x.bought_minor))`,
+
+  'movement that made nothing': sql.fragment`
+    select m.movement_key::text, m.made
+    from ledger.movement m, unnest(string_to_array(m.made, ' ')) made_id
+    where made_id like 'ent%' and not exists (select from ledger.entry e where e.entry_id = made_id)
+      or made_id like 'hld%' and not exists (select from ledger.hold h where h.hold_id = made_id)`,
+
   'currency does not sum to zero': sql.fragment`
     select currency, format('%s', sum(posted_minor)) from ledger.account group by currency having sum(posted_minor) <> 0`,
 
@@ -61,7 +100,8 @@ export const paymentChecks = {
   'active hold without a held payment': sql.fragment`
     select h.hold_id, format('%s %s on %s', h.amount_minor, h.currency, h.account_id)
     from ledger.hold h
-    where h.status = 'active' and not exists (select from payments.payment p where p.hold_id = h.hold_id and p.status = 'held')`,
+    where h.status = 'active' and h.placed_for = 'payment'
+      and not exists (select from payments.payment p where p.hold_id = h.hold_id and p.status = 'held')`,
 
   'posted payment differs from its entry': sql.fragment`
     select p.payment_id, format('entry %s', p.entry_id)

@@ -60,7 +60,11 @@ const everyone = [
   'insert into consents.transition values ($$transfer$$, $$COND$$, $$AUTH$$)',
   `select ledger.open_account('acc_${'0'.repeat(32)}', null, 'equity', 'GBP', 'n', 'h', 'OTHR', null, null, null, 0, now())`,
   `select ledger.transfer('${newEntryId()}', 'transfer', 'a', 'b', 1, 'GBP', 'd', 'r', null, null, now())`,
-  `select ledger.post('${newEntryId()}', a, 5, 0, null, now()) from ledger.account a`,
+  'insert into ledger.movement select * from ledger.movement',
+  'insert into ledger.rate values ($$GBP$$, $$EUR$$, $$me$$, now(), 1, 0)',
+  'insert into ledger.exchange select * from ledger.exchange',
+  `select ledger.write(now(), now(), array[null::uuid], array[null::bytea], array[null::text], ${Array(26).fill('null').join(', ')})`,
+  `select ledger.write_holds(now(), null, null, null, null, null, null, null, null, null)`,
 ]
 const hold = `select ledger.place_hold('${newHoldId()}', 'a', 1, 'GBP', now(), now())`
 const capture = `select ledger.capture_holds('[]', now())`

@@ -1,4 +1,5 @@
-import { type Money, minorDigits } from '../money.ts'
+import { minorDigits } from '../currencies.ts'
+import type { Money } from '../money.ts'
 import { refuse } from '../refusal.ts'
 
 /** The most that one payment may move, in whole units of its currency. Published; checked when the consent is lodged (PIS-06). */
