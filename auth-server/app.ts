@@ -4,6 +4,7 @@ import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import Koa from 'koa'
 import mount from 'koa-mount'
+import { slowDown } from './backchannel/slow-down.ts'
 import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
@@ -57,6 +58,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(exactDiscovery(config.ISSUER))
     app.use(authorizationQuery)
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
+    app.use(slowDown(dependencies))
     app.use(mount(provider as unknown as Koa))
     return documents.before(app.callback()) as Handler
   }

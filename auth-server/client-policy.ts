@@ -101,6 +101,7 @@ function backchannel(metadata: ClientMetadata, { backchannelDelivery, signingAlg
   return [
     ...oneOf(metadata, 'backchannel_token_delivery_mode', backchannelDelivery),
     ...oneOf(metadata, 'backchannel_authentication_request_signing_alg', signingAlgorithms),
+    ...(metadata['backchannel_user_code_parameter'] === true ? ['backchannel_user_code_parameter must not be true'] : []),
     ...(metadata['backchannel_token_delivery_mode'] === 'ping' && !isHttps(notified)
       ? ['backchannel_client_notification_endpoint must be an https URI']
       : []),

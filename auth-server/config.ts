@@ -1,5 +1,15 @@
 import { systemClock } from '@bankside/service-kit/clock'
-import { addressList, ConfigError, databaseUrl, httpsOrigin, httpsUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import {
+  addressList,
+  ConfigError,
+  databaseUrl,
+  httpsOrigin,
+  httpsUrl,
+  logLevel,
+  port,
+  readConfig,
+  sealingKeys,
+} from '@bankside/service-kit/config'
 import { z } from 'zod'
 import { type ActiveKeys, keySettings, keysAt } from './keys/key-material.ts'
 
@@ -20,6 +30,8 @@ const schema = z.object({
   TLS_EC_CERT: z.string(),
   CLIENT_CA: z.string(),
   ...keySettings,
+  /** Seal what third parties are called with, until the worker calls them. */
+  NOTIFICATION_KEYS: sealingKeys,
   TRUSTED_PROXY_ADDRESSES: addressList,
   /** Whom to trust when third parties' addresses are asked, instead of the authorities that come with Node. */
   OUTBOUND_CA: z.string().optional(),

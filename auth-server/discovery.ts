@@ -6,6 +6,7 @@ export const routes = {
   token: '/token',
   pushed_authorization_request: '/par',
   revocation: '/revocation',
+  backchannel_authentication: '/backchannel',
   jwks: '/jwks',
 } as const
 
@@ -17,6 +18,7 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
     token_endpoint: mtlsIssuer + routes.token,
     pushed_authorization_request_endpoint: mtlsIssuer + routes.pushed_authorization_request,
     revocation_endpoint: mtlsIssuer + routes.revocation,
+    backchannel_authentication_endpoint: mtlsIssuer + routes.backchannel_authentication,
   },
   revocation_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
   revocation_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
@@ -41,10 +43,14 @@ export function exactDiscovery(issuer: string) {
         grant_types_supported: (document['grant_types_supported'] as string[]).filter((type) => type !== 'implicit'),
         response_modes_supported: allOfProfiles(({ responseModes }) => responseModes),
         claims_supported: claimsSupported,
+        ...corrected,
       }
     ctx.set('Cache-Control', 'public, max-age=300')
   }
 }
+
+/** The library says yes to user codes whether or not anybody looks at them (UKDCR-11). */
+const corrected = { backchannel_user_code_parameter_supported: false }
 
 const claimsSupported = [
   'sub',

@@ -5,6 +5,12 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { type Configuration, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
+import { backchannelRequestStorage } from './backchannel/backchannel-request-storage.ts'
+import { ciba } from './backchannel/ciba.ts'
+import { findHintedAccount } from './backchannel/hints.ts'
+import { namePairwise } from './backchannel/name-pairwise.ts'
+import { keepingBackchannelRequest } from './backchannel/request-object.ts'
+import { requestSeconds } from './backchannel/request-seconds.ts'
 import { acceptAssertionAudiences } from './client-authentication/assertion-audience.ts'
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { isSubjectOf } from './client-authentication/distinguished-name.ts'
@@ -23,7 +29,7 @@ import { isElsewhere } from './keys/key-material.ts'
 import { protocolErrors } from './protocol-errors.ts'
 import { createAssertRequestObject } from './requests/request-object.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
-import { createAdapter } from './storage/adapter.ts'
+import { createAdapter, type OwnStorage } from './storage/adapter.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { identifierUse } from './storage/use-identifier.ts'
@@ -53,6 +59,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   writeSessionsSeldom(provider, clock)
+  namePairwise(provider)
   return provider
 }
 
@@ -69,7 +76,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
   const { SECRETS: secrets } = config
   const signedWith = responseAlgorithmsOf(config.SIGNING_KEYS)
   return {
-    adapter: createAdapter(prepared, clock, log),
+    adapter: createAdapter(prepared, clock, log, ownStorage({ config, database, prepared, clock })),
     jwks: config.SIGNING_KEYS,
     routes,
     responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],
@@ -110,16 +117,8 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
       long: { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
       short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
     },
-    ttl: {
-      AccessToken: lifetimes.accessTokenSeconds,
-      ClientCredentials: lifetimes.accessTokenSeconds,
-      AuthorizationCode: lifetimes.authorizationCodeSeconds,
-      IdToken: lifetimes.idTokenSeconds,
-      Session: (_ctx, session) => lifetimes.sessionSeconds(session.loginTs, clock.now().getTime() / 1000),
-      Interaction: lifetimes.longestJourneySeconds,
-      RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
-    },
-    findAccount: createFindAccount(database),
+    ttl: ttl(clock),
+    findAccount: findHintedAccount(createFindAccount(database), { database, salt: secrets.pairwise_salt }),
     extraTokenClaims,
     formats: { customizers: { jwt: leaveOutAccounts } },
     issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
@@ -132,11 +131,35 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     },
     interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     renderError,
-    features: features({ config, clock }),
+    features: features({ config, database, clock }),
   }
 }
 
-function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'clock'>): NonNullable<Configuration['features']> {
+const ttl = (clock: Clock): NonNullable<Configuration['ttl']> => ({
+  AccessToken: lifetimes.accessTokenSeconds,
+  ClientCredentials: lifetimes.accessTokenSeconds,
+  AuthorizationCode: lifetimes.authorizationCodeSeconds,
+  IdToken: lifetimes.idTokenSeconds,
+  Session: (_ctx, session) => lifetimes.sessionSeconds(session.loginTs, clock.now().getTime() / 1000),
+  Interaction: lifetimes.longestJourneySeconds,
+  BackchannelAuthenticationRequest: requestSeconds,
+  RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
+})
+
+const ownStorage = ({ config, database, prepared, clock }: Omit<ProviderDependencies, 'log' | 'renderError'>): OwnStorage => ({
+  BackchannelAuthenticationRequest: backchannelRequestStorage({
+    prepared,
+    database,
+    clock,
+    notificationKey: config.NOTIFICATION_KEYS[0] as Buffer,
+  }),
+})
+
+function features({
+  config,
+  database,
+  clock,
+}: Pick<ProviderDependencies, 'config' | 'database' | 'clock'>): NonNullable<Configuration['features']> {
   const certificateOf = (ctx: KoaContextWithOIDC) =>
     clientCertificate(ctx.req, { trustedProxyAddresses: config.TRUSTED_PROXY_ADDRESSES, clientCa: config.CLIENT_CA, clock })
   return {
@@ -147,9 +170,14 @@ function features({ config, clock }: Pick<ProviderDependencies, 'config' | 'cloc
     fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },
     // Whether a client must push its requests, and sign them, is in the row of its profile.
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },
-    requestObjects: { enabled: true, requireSignedRequestObject: false, assertJwtClaimsAndHeader: createAssertRequestObject(clock) },
+    requestObjects: {
+      enabled: true,
+      requireSignedRequestObject: false,
+      assertJwtClaimsAndHeader: keepingBackchannelRequest(createAssertRequestObject(clock)),
+    },
     jwtResponseModes: { enabled: true },
     clientCredentials: { enabled: true },
+    ciba: ciba({ database, clock, salt: config.SECRETS.pairwise_salt }),
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     claimsParameter: { enabled: true, assertClaimsParameter },
     resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config)) },

@@ -5,6 +5,7 @@ type Id<Prefix extends string> = `${Prefix}_${string}`
 
 export type AccountId = Id<'acc'>
 export type AuditRecordId = Id<'aud'>
+export type BackchannelRequestId = Id<'bar'>
 export type BeneficiaryId = Id<'ben'>
 export type ChallengeId = Id<'sca'>
 export type ConsentId = Id<'con'>
@@ -27,6 +28,7 @@ const recognise = <Prefix extends string>(prefix: Prefix) => {
 
 export const newAccountId = mint('acc')
 export const newAuditRecordId = mint('aud')
+export const newBackchannelRequestId = mint('bar')
 export const newBeneficiaryId = mint('ben')
 export const newChallengeId = mint('sca')
 export const newConsentId = mint('con')

@@ -389,6 +389,49 @@ create table oidc.authorization_code (
   constraint authorization_code_pkey PRIMARY KEY (id_hash)
 );
 
+create table oidc.backchannel_authentication_request (
+  id_hash bytea not null,
+  request_id text not null,
+  client_id text not null,
+  customer_id text not null,
+  consent_id text,
+  binding_message text,
+  payload text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  interval_seconds integer not null,
+  polled_at timestamp with time zone,
+  outcome text,
+  decided_at timestamp with time zone,
+  grant_id text,
+  answer text,
+  consumed_at timestamp with time zone,
+  constraint backchannel_answer_is_of_a_decision CHECK (((answer IS NULL) = ((outcome IS NULL) OR (outcome = 'expired'::text)))),
+  constraint backchannel_approval_has_a_grant CHECK (((NOT (outcome IS DISTINCT FROM 'approved'::text)) = (grant_id IS NOT NULL))),
+  constraint backchannel_authentication_request_pkey PRIMARY KEY (id_hash),
+  constraint backchannel_only_an_approval_is_consumed CHECK (((consumed_at IS NULL) OR (outcome = 'approved'::text))),
+  constraint backchannel_outcome_has_a_time CHECK (((outcome IS NULL) = (decided_at IS NULL))),
+  constraint backchannel_outcome_is_known CHECK ((outcome = ANY (ARRAY['approved'::text, 'denied'::text, 'expired'::text]))),
+  constraint backchannel_request_id_is_prefixed CHECK ((request_id ~ '^bar_[0-9a-f]{32}$'::text)),
+  constraint backchannel_request_id_is_unique UNIQUE (request_id)
+);
+
+create table oidc.backchannel_notification (
+  request_id text not null,
+  client_id text not null,
+  endpoint text not null,
+  secrets_sealed bytea not null,
+  expires_at timestamp with time zone not null,
+  attempts integer not null,
+  next_attempt_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  given_up_at timestamp with time zone,
+  last_error text,
+  constraint backchannel_notification_pkey PRIMARY KEY (request_id),
+  constraint notification_is_not_both_delivered_and_given_up CHECK (((delivered_at IS NULL) OR (given_up_at IS NULL))),
+  constraint notification_that_is_over_is_not_due CHECK (((next_attempt_at IS NULL) OR ((delivered_at IS NULL) AND (given_up_at IS NULL))))
+);
+
 create table oidc."grant" (
   grant_id text not null,
   client_id text not null,
@@ -413,6 +456,12 @@ create table oidc.journey (
   state jsonb not null,
   expires_at timestamp with time zone not null,
   constraint journey_pkey PRIMARY KEY (journey_hash)
+);
+
+create table oidc.prompted_customer (
+  customer_id text not null,
+  prompted_at timestamp with time zone not null,
+  constraint prompted_customer_pkey PRIMARY KEY (customer_id)
 );
 
 create table oidc.pushed_authorization_request (
@@ -521,6 +570,8 @@ CREATE INDEX consent_of_customer ON consents.consent USING btree (customer_id, a
 
 CREATE INDEX consent_of_grant ON consents.consent USING btree (grant_id) WHERE (grant_id IS NOT NULL);
 
+CREATE INDEX customer_by_email ON customers.customer USING btree (lower(email));
+
 CREATE INDEX sca_challenge_expiry ON customers.sca_challenge USING btree (expires_at);
 
 CREATE INDEX session_expiry ON customers.session USING btree (expires_at);
@@ -557,6 +608,18 @@ CREATE INDEX authorization_code_expiry ON oidc.authorization_code USING btree (e
 
 CREATE INDEX authorization_code_of_grant ON oidc.authorization_code USING btree (grant_id);
 
+CREATE INDEX backchannel_notification_due ON oidc.backchannel_notification USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+CREATE INDEX backchannel_notification_expiry ON oidc.backchannel_notification USING btree (expires_at);
+
+CREATE INDEX backchannel_request_expiry ON oidc.backchannel_authentication_request USING btree (expires_at);
+
+CREATE UNIQUE INDEX backchannel_request_is_the_open_one_of_its_consent ON oidc.backchannel_authentication_request USING btree (consent_id) WHERE (outcome IS NULL);
+
+CREATE INDEX backchannel_request_of_customer ON oidc.backchannel_authentication_request USING btree (customer_id, created_at);
+
+CREATE INDEX backchannel_request_of_grant ON oidc.backchannel_authentication_request USING btree (grant_id) WHERE (grant_id IS NOT NULL);
+
 CREATE INDEX grant_expiry ON oidc."grant" USING btree (expires_at);
 
 CREATE INDEX grant_of_client ON oidc."grant" USING btree (client_id) WHERE (revoked_at IS NULL);
@@ -564,6 +627,8 @@ CREATE INDEX grant_of_client ON oidc."grant" USING btree (client_id) WHERE (revo
 CREATE INDEX interaction_expiry ON oidc.interaction USING btree (expires_at);
 
 CREATE INDEX journey_expiry ON oidc.journey USING btree (expires_at);
+
+CREATE INDEX prompted_customer_age ON oidc.prompted_customer USING btree (prompted_at);
 
 CREATE INDEX pushed_authorization_request_expiry ON oidc.pushed_authorization_request USING btree (expires_at);
 
@@ -1611,8 +1676,10 @@ grant delete on customers.session to bankside_worker;
 grant delete on customers.sign_in_attempt to bankside_worker;
 grant delete on oidc."grant" to bankside_worker;
 grant delete on oidc.authorization_code to bankside_worker;
+grant delete on oidc.backchannel_authentication_request to bankside_worker;
 grant delete on oidc.interaction to bankside_worker;
 grant delete on oidc.journey to bankside_worker;
+grant delete on oidc.prompted_customer to bankside_worker;
 grant delete on oidc.pushed_authorization_request to bankside_worker;
 grant delete on oidc.refresh_token to bankside_worker;
 grant delete on oidc.revoked_token to bankside_worker;
@@ -1623,14 +1690,17 @@ grant delete, insert, select, update on customers.session to bankside_auth_serve
 grant delete, insert, select, update on customers.sign_in_attempt to bankside_auth_server;
 grant delete, insert, select, update on oidc."grant" to bankside_auth_server;
 grant delete, insert, select, update on oidc.authorization_code to bankside_auth_server;
+grant delete, insert, select, update on oidc.backchannel_authentication_request to bankside_auth_server;
 grant delete, insert, select, update on oidc.interaction to bankside_auth_server;
 grant delete, insert, select, update on oidc.journey to bankside_auth_server;
+grant delete, insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant delete, insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant delete, insert, select, update on oidc.refresh_token to bankside_auth_server;
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, insert, select, update on oidc.used_identifier to bankside_auth_server;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on ledger.movement to bankside_worker;
+grant delete, select on oidc.backchannel_notification to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
@@ -1656,6 +1726,7 @@ grant insert on audit.record to bankside_resource_api;
 grant insert on audit.record to bankside_worker;
 grant insert on events.event to bankside_auth_server;
 grant insert on events.event to bankside_resource_api;
+grant insert on oidc.backchannel_notification to bankside_auth_server;
 grant insert, select on clients.registration to bankside_auth_server;
 grant insert, select on clients.remote_document to bankside_auth_server;
 grant insert, select on consents.consent to bankside_resource_api;
@@ -1671,11 +1742,13 @@ grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
 grant insert, select, update on consents.consent to bankside_auth_server;
 grant select on clients.client (column client_id) to bankside_resource_api;
+grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
 grant select on clients.client (column first_party) to bankside_resource_api;
 grant select on clients.client (column name) to bankside_resource_api;
 grant select on clients.client (column profile) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_resource_api;
+grant select on clients.client (column status) to bankside_worker;
 grant select on clients.client (column updated_at) to bankside_resource_api;
 grant select on clients.client to bankside_auth_server;
 grant select on clients.remote_document to bankside_resource_api;
@@ -1733,10 +1806,15 @@ grant select on oidc."grant" (column grant_id) to bankside_worker;
 grant select on oidc."grant" (column revoked_at) to bankside_resource_api;
 grant select on oidc.authorization_code (column expires_at) to bankside_worker;
 grant select on oidc.authorization_code (column id_hash) to bankside_worker;
+grant select on oidc.backchannel_authentication_request (column expires_at) to bankside_worker;
+grant select on oidc.backchannel_authentication_request (column id_hash) to bankside_worker;
+grant select on oidc.backchannel_notification (column request_id) to bankside_auth_server;
 grant select on oidc.interaction (column expires_at) to bankside_worker;
 grant select on oidc.interaction (column id_hash) to bankside_worker;
 grant select on oidc.journey (column expires_at) to bankside_worker;
 grant select on oidc.journey (column journey_hash) to bankside_worker;
+grant select on oidc.prompted_customer (column customer_id) to bankside_worker;
+grant select on oidc.prompted_customer (column prompted_at) to bankside_worker;
 grant select on oidc.pushed_authorization_request (column expires_at) to bankside_worker;
 grant select on oidc.pushed_authorization_request (column id_hash) to bankside_worker;
 grant select on oidc.refresh_token (column expires_at) to bankside_worker;
@@ -1749,6 +1827,7 @@ grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
 grant select on payments.payment to bankside_worker;
+grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
 grant update on clients.registration (column request) to bankside_auth_server;
 grant update on clients.registration (column updated_at) to bankside_auth_server;
 grant update on clients.remote_document (column body) to bankside_auth_server;
@@ -1769,6 +1848,12 @@ grant update on events.event (column dead_at) to bankside_worker;
 grant update on events.event (column delivered_at) to bankside_worker;
 grant update on events.event (column last_error) to bankside_worker;
 grant update on events.event (column next_attempt_at) to bankside_worker;
+grant update on oidc.backchannel_notification (column attempts) to bankside_worker;
+grant update on oidc.backchannel_notification (column delivered_at) to bankside_worker;
+grant update on oidc.backchannel_notification (column given_up_at) to bankside_worker;
+grant update on oidc.backchannel_notification (column last_error) to bankside_worker;
+grant update on oidc.backchannel_notification (column next_attempt_at) to bankside_auth_server;
+grant update on oidc.backchannel_notification (column next_attempt_at) to bankside_worker;
 grant update on payments.idempotent_request (column created_at) to bankside_resource_api;
 grant update on payments.idempotent_request (column request_hash) to bankside_resource_api;
 grant update on payments.idempotent_request (column resource_id) to bankside_resource_api;

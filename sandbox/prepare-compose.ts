@@ -6,7 +6,7 @@ import { ensureSandboxFiles } from '@bankside/certs/sandbox-files'
 import { systemClock } from '@bankside/service-kit/clock'
 import { demoClients } from './demo-clients.ts'
 import { explain } from './problem.ts'
-import { ensureSecrets } from './secrets.ts'
+import { ensureSecrets, newSecret } from './secrets.ts'
 import { readSettings } from './settings.ts'
 
 if (import.meta.main) {
@@ -34,6 +34,7 @@ export async function prepareCompose(folder: string): Promise<void> {
     const own = secret(`${name}_password`, password)
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
+  secret('notification_keys', newSecret)
   secret('redis_conf', () => `requirepass ${password()}\nsave ""\nappendonly no\n`)
   const keys = join(folder, 'keys')
   mkdirSync(keys, { recursive: true, mode: 0o700 })

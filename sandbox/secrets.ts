@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { writePrivateFile } from './private-file.ts'
 
 export const newSecret = () => randomBytes(32).toString('base64url')
@@ -11,6 +11,11 @@ const lastingSecrets = ['pairwise_salt', 'customer_data_key'] as const
 
 /** Names of an earlier version, which had one of each. */
 const renamed: Readonly<Record<string, string>> = { form_key: 'form_keys', dpop_nonce_secret: 'dpop_nonce_secrets' }
+
+/** What third parties are called with is sealed with it: for the authorization server and the worker alone. Made where it is missing. */
+export function ensureNotificationKey(path: string): void {
+  if (!existsSync(path)) writeFileSync(path, newSecret(), { mode: 0o600 })
+}
 
 /** What the authorization server keeps to itself: made where it is missing, and kept. @returns the key that seals customers' data. */
 export function ensureSecrets(path: string): Buffer {

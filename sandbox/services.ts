@@ -36,6 +36,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       DATABASE_URL: urlAs(ownerUrl, 'bankside_auth_server'),
       SIGNING_KEYS_FILE: files.signingKeysFile,
       SECRETS_FILE: placesIn(home).secrets,
+      NOTIFICATION_KEYS_FILE: placesIn(home).notificationKey,
     }),
     service('resource-api', {
       ...all,
@@ -52,6 +53,9 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
     service('worker', {
       ...all,
       OPERATIONS_PORT: String(ports.workerOperations),
+      NOTIFICATION_KEYS_FILE: placesIn(home).notificationKey,
+      OUTBOUND_CA_FILE: files.caFile,
+      OUTBOUND_PRIVATE_HOSTS: 'localhost',
       DATABASE_URL: urlAs(ownerUrl, 'bankside_worker'),
     }),
   ]

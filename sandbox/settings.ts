@@ -93,6 +93,7 @@ export function placesIn(home: string) {
     processes: join(home, 'processes.json'),
     sandboxFile: join(home, 'sandbox.json'),
     secrets: join(home, 'secrets.json'),
+    notificationKey: join(home, 'notification-key'),
     certificates: join(home, 'certs'),
     signingKeys: join(home, 'certs', 'signing-keys.json'),
     postgres: join(home, 'postgres'),

@@ -15,7 +15,7 @@ import { readGivenClients } from './given-clients.ts'
 import { rotateOnSchedule } from './key-rotation.ts'
 import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
-import { ensureSecrets } from './secrets.ts'
+import { ensureNotificationKey, ensureSecrets } from './secrets.ts'
 import { servicesOf } from './services.ts'
 import { originsOf, placesIn, readSettings, type Settings } from './settings.ts'
 import { startPage } from './start-page.ts'
@@ -72,6 +72,7 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   if (isNew) say(`Setting up a sandbox in ${settings.home}.`)
 
   const dataKey = ensureSecrets(places.secrets)
+  ensureNotificationKey(places.notificationKey)
   const given = readGivenClients(settings.clientsFile)
   const toEquip = [...demoClients, ...equipmentOf(given)]
   const certificates = ensureSandboxFiles({ folder: places.certificates, clients: toEquip, now: systemClock.now() })

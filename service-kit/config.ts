@@ -85,4 +85,13 @@ export const addressList = z
       .filter((address) => address !== ''),
   )
 
+/**
+ * Keys of AES-256 as base64url, with commas between: the first one seals, all of them open. So the next key is first given to
+ * whoever opens, then put first, and the old one left out when nothing is left that it sealed.
+ */
+export const sealingKeys = z
+  .string()
+  .transform((text) => text.split(',').map((key) => Buffer.from(key.trim(), 'base64url')))
+  .refine((keys) => keys.every(({ length }) => length === 32), 'must be keys of 32 bytes as base64url')
+
 export const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info')

@@ -1,10 +1,16 @@
-import { databaseUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import { addressList, databaseUrl, logLevel, port, readConfig, sealingKeys } from '@bankside/service-kit/config'
 import { z } from '@bankside/service-kit/postgres'
 
 export const workerSettings = z.object({
   DATABASE_URL: databaseUrl,
   OPERATIONS_PORT: port,
   OPERATIONS_ADDRESS: z.string().default('127.0.0.1'),
+  /** As the authorization server has them: what third parties are called with is sealed until then. */
+  NOTIFICATION_KEYS: sealingKeys,
+  /** Whom to trust when third parties are called, instead of the authorities that come with Node. */
+  OUTBOUND_CA: z.string().optional(),
+  /** `host` or `host:port`: may be called although they are inside the bank's network. */
+  OUTBOUND_PRIVATE_HOSTS: addressList,
   LOG_LEVEL: logLevel,
 })
 export type WorkerConfig = z.infer<typeof workerSettings>

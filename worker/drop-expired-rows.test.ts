@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type CustomerId, newChallengeId } from '@bankside/bank/ids'
+import { type CustomerId, newBackchannelRequestId, newChallengeId } from '@bankside/bank/ids'
 import { later, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
 import { sql } from '@bankside/service-kit/postgres'
 import { dropExpiredRows } from './drop-expired-rows.ts'
@@ -29,6 +29,12 @@ const rows: Record<string, (name: string, ms: number) => ReturnType<typeof sql.u
   'oidc.used_identifier': (name, ms) => sql.unsafe`insert into oidc.used_identifier values (${bytes(name)}, ${at(ms)})`,
   'oidc.revoked_token': (name, ms) => sql.unsafe`insert into oidc.revoked_token values (${bytes(name)}, ${at(ms)})`,
   'oidc.journey': (name, ms) => sql.unsafe`insert into oidc.journey values (${bytes(name)}, 1, '{}', ${at(ms)})`,
+  'oidc.backchannel_authentication_request': (name, ms) => sql.unsafe`
+    insert into oidc.backchannel_authentication_request (id_hash, request_id, client_id, customer_id, payload, created_at, expires_at, interval_seconds)
+    values (${bytes(name)}, ${newBackchannelRequestId()}, 'c', ${customer}, '{}', ${at(0)}, ${at(ms)}, 5)`,
+  'oidc.prompted_customer': (name, ms) => sql.unsafe`insert into oidc.prompted_customer values (${name}, ${at(ms)})`,
+  'oidc.backchannel_notification': (name, ms) =>
+    sql.unsafe`insert into oidc.backchannel_notification values (${name}, 'c', 'https://c.test', ''::bytea, ${at(ms)}, 0)`,
   'customers.session': (name, ms) =>
     sql.unsafe`insert into customers.session values (${bytes(name)}, ${customer}, ${at(0)}, ${at(0)}, ${at(ms)})`,
   'customers.sca_challenge': (_name, ms) =>

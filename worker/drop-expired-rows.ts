@@ -15,8 +15,12 @@ const expiring: readonly Expiring[] = [
     ['used_identifier', 'id_hash'],
     ['grant', 'grant_id'],
     ['journey', 'journey_hash'],
+    ['backchannel_notification', 'request_id'],
   ].map(([table = '', key = '']) => ({ table: ['oidc', table], key, time: 'expires_at', keptMs: hourMs })),
   { table: ['oidc', 'revoked_token'], key: 'token_hash', time: 'expires_at', keptMs: hourMs },
+  // Prompts of the last hour are counted, answered or not.
+  { table: ['oidc', 'backchannel_authentication_request'], key: 'id_hash', time: 'expires_at', keptMs: 2 * hourMs },
+  { table: ['oidc', 'prompted_customer'], key: 'customer_id', time: 'prompted_at', keptMs: hourMs },
   { table: ['customers', 'session'], key: 'session_hash', time: 'expires_at', keptMs: hourMs },
   { table: ['customers', 'sca_challenge'], key: 'challenge_id', time: 'expires_at', keptMs: dayMs },
   // Longer than any lock: forgetting a count is no way around it.

@@ -5,6 +5,7 @@ import { type Discrepancy, reconcile } from '@bankside/bank/ledger/reconcile'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
+import { deliverNotifications, type NotificationNeeds } from './deliver-notifications.ts'
 import { dropExpiredRows } from './drop-expired-rows.ts'
 import type { Loop } from './run-loop.ts'
 import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
@@ -12,14 +13,20 @@ import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
 /** What one round does at most, so that a stop never waits long. */
 const paymentsPerRound = 50
 const eventsPerRound = 100
+const notificationsPerRound = 20
 const holdsPerRound = 100
 const consentsPerRound = 100
 const rowsPerRound = 1_000
 
-export type LoopNeeds = { readonly database: Database; readonly log: Log; readonly metrics: WorkerMetrics }
+export type LoopNeeds = {
+  readonly database: Database
+  readonly log: Log
+  readonly metrics: WorkerMetrics
+  readonly notifications: Pick<NotificationNeeds, 'keys' | 'call'>
+}
 
 /** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
-export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[] {
+export function bankLoops({ database, log, metrics, notifications }: LoopNeeds): readonly Loop[] {
   const fault = (loop: string, facts: object) => (error: unknown) => {
     metrics.faults.inc({ loop })
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
@@ -45,6 +52,17 @@ export function bankLoops({ database, log, metrics }: LoopNeeds): readonly Loop[
           now,
           limit: eventsPerRound,
           onFault: (error, { id, type, attempts }, outcome) => fault('deliver events', { eventId: id, type, attempts, outcome })(error),
+        }),
+    },
+    {
+      name: 'deliver notifications',
+      idleMs: 500,
+      work: (now) =>
+        deliverNotifications(database, {
+          ...notifications,
+          now,
+          limit: notificationsPerRound,
+          onFailure: (notification, outcome, why) => log.warn({ ...notification, outcome, why }, 'a client could not be called'),
         }),
     },
     { name: 'expire holds', idleMs: 30_000, work: (now) => expireHolds(database, { now, limit: holdsPerRound }) },

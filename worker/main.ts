@@ -1,4 +1,5 @@
 import { systemClock } from '@bankside/service-kit/clock'
+import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
@@ -14,7 +15,8 @@ const log = createLog({ level: config.LOG_LEVEL, name: 'worker' })
 const registry = createMetrics('worker')
 const metrics = createWorkerMetrics(registry)
 const database = await openDatabase(config.DATABASE_URL)
-const loops = bankLoops({ database, log, metrics })
+const call = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS })
+const loops = bankLoops({ database, log, metrics, notifications: { keys: config.NOTIFICATION_KEYS, call } })
 
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,

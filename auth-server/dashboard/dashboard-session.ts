@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSession, openSession, touchSession } from '@bankside/bank/customers/session'
+import { closeSession, type OpenSession, openSession, touchSession } from '@bankside/bank/customers/session'
 import type { CustomerId } from '@bankside/bank/ids'
 import { type Database, transact } from '@bankside/service-kit/postgres'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
@@ -11,14 +11,14 @@ const signInCookie = '__Host-bankside_sign_in'
 /** Not sent with any request that another site begins. */
 const options = { httpOnly: true, secure: true, sameSite: 'strict', path: '/', signed: false, overwrite: true } as const
 
-export type DashboardSession = { readonly customerId: CustomerId; readonly secret: string }
+export type DashboardSession = OpenSession & { readonly secret: string }
 
 /** Who is signed in to the dashboard in this browser; being asked keeps the session from idling. */
 export async function findSession(ctx: Context, database: Database, now: Date): Promise<DashboardSession | undefined> {
   const secret = ctx.cookies.get(sessionCookie, { signed: false })
   if (secret === undefined) return undefined
-  const customerId = await transact(database, (tx) => touchSession(tx, { secret, now }))
-  return customerId && { customerId, secret }
+  const session = await transact(database, (tx) => touchSession(tx, { secret, now }))
+  return session && { ...session, secret }
 }
 
 export async function beginSession(ctx: Context, database: Database, customerId: CustomerId, now: Date): Promise<void> {

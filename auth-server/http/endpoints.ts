@@ -30,6 +30,7 @@ export const endpoints: readonly Endpoint[] = [
   { name: 'par', path: /^\/par$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'token', path: /^\/token$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'revocation', path: /^\/revocation$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'backchannel', path: /^\/backchannel$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'authorization', path: /^\/auth$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },

@@ -66,6 +66,7 @@ export function refineAnswers(provider: Provider, metrics: AuthServerMetrics): v
   provider.on('grant.error', answer)
   provider.on('pushed_authorization_request.error', answer)
   provider.on('revocation.error', answer)
+  provider.on('backchannel_authentication.error', answer)
   provider.on('authorization.error', (ctx: KoaContextWithOIDC, error: ProtocolError) => {
     keepErrorInProfile(ctx)
     record(ctx as unknown as Context, error, metrics)

@@ -3,6 +3,7 @@ import { findIntent } from '@bankside/bank/consents/find-intent'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { assertBackchannelRequest, assertRecognisable } from '../backchannel/assert-backchannel-request.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { assertRequestRules } from '../requests/request-rules.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
@@ -16,11 +17,14 @@ import { assertReachableAcr } from './requested-claims.ts'
  */
 export function createAssertAuthorizationRequest(database: Database, clock: Clock) {
   return async (ctx: KoaContextWithOIDC, _scope: string | undefined, client: Client): Promise<void> => {
+    const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
+    if (isBackchannel) await assertBackchannelRequest(ctx, client)
+    else assertRequestRules(ctx, client)
     const params = ctx.oidc.params ?? {}
-    assertRequestRules(ctx, client)
     assertScopes(ctx, client)
     assertReachableAcr(params)
     const intent = intentOf(params)
+    if (isBackchannel) assertRecognisable(ctx, intent)
     if (isFirstParty(client)) return assertFirstParty(intent, ctx.oidc.requestParamScopes)
     if (intent === undefined) throw new errors.InvalidRequest('a consent must be named by openbanking_intent_id or authorization_details')
     if (intent.type !== 'openbanking_consent') return assertScopeFits(kindOfDetail[intent.type], ctx.oidc.requestParamScopes)

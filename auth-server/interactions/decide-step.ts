@@ -25,7 +25,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
   const customerId = signedIn(state)
   const accountIds = form.all('account')
   const order = {
-    interaction,
+    params: interaction.params,
     clientId: client.clientId,
     customerId,
     consent,
@@ -53,9 +53,12 @@ export async function submitDecision({ provider, database, config }: Deciding, v
   }
 }
 
-async function authorise(
+/** What a decision is made with, by whichever door the customer came. */
+export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId' | 'userAgent' | 'now'>
+
+export async function authorise(
   tx: Transaction,
-  { consent, client, journey, requestId, userAgent, now }: Visit,
+  { consent, client, journey, requestId, userAgent, now }: Decider,
   { customerId, accountIds, grantId }: { customerId: CustomerId; accountIds: readonly string[]; grantId: string },
 ): Promise<'authorised' | 'rejected'> {
   if (consent === undefined) return refuse('consent_not_found', 'the consent is not open any more')

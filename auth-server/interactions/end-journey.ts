@@ -1,6 +1,7 @@
 import { rejectConsent } from '@bankside/bank/consents/reject-consent'
 import { pageVersion } from '@bankside/consent-ui/page-version'
-import { type Database, transact } from '@bankside/service-kit/postgres'
+import { type Database, type Transaction, transact } from '@bankside/service-kit/postgres'
+import type { Decider } from './decide-step.ts'
 import { type EndReason, endings } from './endings.ts'
 import type { JourneyState } from './journey.ts'
 import type { Visit } from './visit.ts'
@@ -18,14 +19,21 @@ const rejections = {
   locked: { reasonCode: 'U037', description: 'The customer could not be authenticated' },
   wrong_debtor: { reasonCode: 'AC01', description: 'The account to pay from cannot be used for this payment' },
 } as const
+export type Rejection = keyof typeof rejections
 
-export async function rejectIntent(database: Database, visit: Visit, why: keyof typeof rejections): Promise<void> {
-  const { consent, client, requestId, now, userAgent } = visit
+export async function rejectIntent(database: Database, visit: Decider, why: Rejection): Promise<void> {
+  if (visit.consent !== undefined) await transact(database, (tx) => rejectWithin(tx, visit, why))
+}
+
+/** The same, together with whatever else ends. */
+export async function rejectWithin(
+  tx: Transaction,
+  { consent, client, journey, requestId, now, userAgent }: Decider,
+  why: Rejection,
+): Promise<void> {
   if (consent === undefined) return
-  const evidence = { page: visit.journey.state.step, pages: pageVersion, answered: why, locale: 'en-GB', device: userAgent }
-  await transact(database, (tx) =>
-    rejectConsent(tx, { consentId: consent.id, clientId: client.clientId, ...rejections[why], interactionId: requestId, evidence, now }),
-  )
+  const evidence = { page: journey.state.step, pages: pageVersion, answered: why, locale: 'en-GB', device: userAgent }
+  await rejectConsent(tx, { consentId: consent.id, clientId: client.clientId, ...rejections[why], interactionId: requestId, evidence, now })
 }
 
 /** The customer says no to the whole (CX-07). */

@@ -18,6 +18,8 @@ const notPossible: Ending = { situation: 'contact_bank', error: 'invalid_request
 const endingsHere = {
   cancelled: gone,
   locked: { situation: 'locked', error: 'access_denied' },
+  answered_elsewhere: gone,
+  ran_out: tooLate,
   wrong_debtor: { situation: 'no_eligible_account', error: 'access_denied' },
 } as const satisfies Record<string, Ending>
 

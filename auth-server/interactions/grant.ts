@@ -1,11 +1,12 @@
 import type { Consent } from '@bankside/bank/consents/consent'
-import type { ClaimsParameter, Grant, Interaction, Provider } from 'oidc-provider'
-import { intentOf } from '../intents/intent.ts'
+import type { ClaimsParameter, Grant, Provider } from 'oidc-provider'
+import { intentOf, type RequestParameters } from '../intents/intent.ts'
 import { grantSeconds } from '../tokens/lifetimes.ts'
 import type { Audiences } from '../tokens/resource-servers.ts'
 
 export type GrantOrder = {
-  readonly interaction: Interaction
+  /** What was asked, as the library has parsed it. */
+  readonly params: RequestParameters
   readonly clientId: string
   readonly customerId: string
   readonly consent: Consent | undefined
@@ -17,12 +18,12 @@ export type GrantOrder = {
 
 /** What the customer agreed to, for the library: everything that was asked, which was checked to be no more than the consent. */
 export async function saveGrant(provider: Provider, audiences: Audiences, order: GrantOrder): Promise<Grant> {
-  const { interaction, clientId, customerId, consent, firstParty, now } = order
+  const { params, clientId, customerId, consent, firstParty, now } = order
   const grant = new provider.Grant({ accountId: customerId, clientId })
-  const scope = String(interaction.params['scope'] ?? '')
+  const scope = String(params['scope'] ?? '')
   grant.addOIDCScope(scope)
   grant.addResourceScope(firstParty ? audiences.bankApi : audiences.ukOpenBanking, scope)
-  const [granted, rejected] = claimsOf(interaction, firstParty)
+  const [granted, rejected] = claimsOf(params, firstParty)
   grant.addOIDCClaims(granted)
   grant.rejectOIDCClaims(rejected)
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
@@ -32,8 +33,8 @@ export async function saveGrant(provider: Provider, audiences: Audiences, order:
 }
 
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
-function claimsOf({ params }: Interaction, firstParty: boolean): [granted: string[], rejected: string[]] {
-  const { id_token = {} } = (typeof params['claims'] === 'string' ? JSON.parse(params['claims']) : {}) as ClaimsParameter
+function claimsOf(params: RequestParameters, firstParty: boolean): [granted: string[], rejected: string[]] {
+  const { id_token = {} } = (typeof params.claims === 'string' ? JSON.parse(params.claims) : {}) as ClaimsParameter
   const mayHave = (claim: string) => firstParty || claim !== 'name'
   const asked = Object.keys(id_token)
   return [asked.filter(mayHave), asked.filter((claim) => !mayHave(claim))]
@@ -43,8 +44,8 @@ function claimsOf({ params }: Interaction, firstParty: boolean): [granted: strin
  * RAR-03: what was asked, with what became of it. A third party is told which accounts it may see, not which one pays: that is
  * the customer's to share (PIS-08).
  */
-function detailOf({ interaction, accountIds, firstParty }: GrantOrder, { id }: Consent) {
-  const intent = intentOf(interaction.params)
+function detailOf({ params, accountIds, firstParty }: GrantOrder, { id }: Consent) {
+  const intent = intentOf(params)
   if (intent === undefined || intent.type === 'openbanking_consent') return { type: 'openbanking_consent', consent_id: id }
   if (intent.type === 'account_information')
     return { ...intent.detail, consent_id: id, accounts: [...new Set(accountIds)].map((account_id) => ({ account_id })) }

@@ -54,13 +54,15 @@ function contextOf({ consent, kind }: Visit): SignInContext {
   return { kind: kind === 'first_party' ? 'first_party' : 'account_access' }
 }
 
-function paymentOf(consent: Consent | undefined) {
+export function paymentOf(consent: Consent | undefined) {
   if (consent === undefined || consent.kind === 'account_access') return undefined
   const { creditor, amount, reference } = consent
   return { payee: creditor.name, payeeIdentification: formatPayeeAccount(creditor), amount: formatAmount(amount), reference }
 }
 
-async function chooseAccounts(tx: Transaction, { consent, journey }: Visit, page: FormPage): Promise<Html> {
+type Shown = Pick<Visit, 'consent' | 'journey'>
+
+export async function chooseAccounts(tx: Transaction, { consent, journey }: Shown, page: FormPage): Promise<Html> {
   if (consent?.kind !== 'account_access') throw new Error('accounts are chosen for an account access')
   const accounts = await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })
   const asksTransactions = consent.permissions.some((permission) => permission.startsWith('ReadTransactions'))
@@ -82,7 +84,7 @@ async function chooseAccounts(tx: Transaction, { consent, journey }: Visit, page
   })
 }
 
-async function confirmPayment(tx: Transaction, { consent, journey }: Visit, page: FormPage): Promise<Html> {
+export async function confirmPayment(tx: Transaction, { consent, journey }: Shown, page: FormPage): Promise<Html> {
   if (consent === undefined || consent.kind === 'account_access') throw new Error('a payment is confirmed for a payment')
   const accounts = (await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })).filter(
     ({ ineligible }) => ineligible === undefined,

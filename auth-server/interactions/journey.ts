@@ -5,7 +5,7 @@ import { handleHash } from '../storage/handle-hash.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
 import { type EndReason, isEndReason } from './endings.ts'
 
-export type Step = 'sign_in' | 'second_factor' | 'choose_accounts' | 'confirm_payment' | 'finished' | 'ended'
+export type Step = 'sign_in' | 'second_factor' | 'choose_accounts' | 'confirm_payment' | 'confirm_request' | 'finished' | 'ended'
 
 /** How far one customer is on the way through the pages of one authorization request. */
 export type Journey = {
@@ -20,7 +20,7 @@ const customerId = z.custom<CustomerId>((id) => typeof id === 'string' && id.sta
 const endReason = z.custom<EndReason>((reason) => typeof reason === 'string' && isEndReason(reason))
 
 const journeyState = z.object({
-  step: z.enum(['sign_in', 'second_factor', 'choose_accounts', 'confirm_payment', 'finished', 'ended']),
+  step: z.enum(['sign_in', 'second_factor', 'choose_accounts', 'confirm_payment', 'confirm_request', 'finished', 'ended']),
   /** Known once the password was right, or from a session. Signed in only when `authenticatedAt` is there. */
   customerId: customerId.optional(),
   /** Seconds since the epoch, when both factors had been given. */

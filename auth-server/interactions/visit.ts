@@ -1,8 +1,5 @@
-import { lodgeAccountInformation } from '@bankside/bank/consents/account-information-detail'
 import type { Consent } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
-import { lodgeTransferConsent } from '@bankside/bank/consents/lodge-transfer-consent'
-import { lodgePaymentInitiation } from '@bankside/bank/consents/payment-detail'
 import type { ConsentId, CustomerId } from '@bankside/bank/ids'
 import { refusalOf } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
@@ -10,8 +7,8 @@ import { type Database, outsideTransaction, type Transaction, transact } from '@
 import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
 import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
+import { consentOfIntent } from '../intents/consent-of-intent.ts'
 import { intentOf } from '../intents/intent.ts'
-import { isFirstParty } from '../storage/client-storage.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
 import { endedBy } from './end-journey.ts'
 import { isEndReason } from './endings.ts'
@@ -157,10 +154,5 @@ async function firstState(
  * pushed, so that what nobody comes to decide on leaves nothing behind, and pushing stays as cheap as it is often repeated.
  */
 async function nameConsent(tx: Transaction, { interaction, client, requestId, now }: Arrival): Promise<ConsentId | undefined> {
-  const intent = intentOf(interaction.params)
-  if (intent === undefined) return undefined
-  if (intent.type === 'openbanking_consent') return intent.consentId
-  const order = { clientId: client.clientId, detail: intent.detail, interactionId: requestId, now }
-  if (intent.type === 'account_information') return (await lodgeAccountInformation(tx, order)).id
-  return (await (isFirstParty(client) ? lodgeTransferConsent(tx, order) : lodgePaymentInitiation(tx, order))).id
+  return consentOfIntent(tx, intentOf(interaction.params), { client, interactionId: requestId, now })
 }

@@ -50,10 +50,13 @@ const artifacts: Readonly<Record<string, Artifact>> = {
  * What oidc-provider keeps, in PostgreSQL. Handles are stored as SHA-256 and cut out of the payload. What may be used once
  * is used up by one statement that succeeds once, however many ask at the same time.
  */
-export function createAdapter(prepared: Prepared, clock: Clock, log: Log): AdapterFactory {
+export function createAdapter(prepared: Prepared, clock: Clock, log: Log, own: OwnStorage = {}): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
-  return (model) => ({ ...nothingStored(model), ...storageOf(model, answering, clock, log) })
+  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, answering, clock, log)) })
 }
+
+/** Models that are stored in a way of their own. */
+export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 

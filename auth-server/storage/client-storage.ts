@@ -65,7 +65,7 @@ const ofOurs = (row: Row, metadata: ClientMetadata, profile: ClientProfile) => (
   client_name: row.name,
   profile: row.profile,
   first_party: row.first_party,
-  subject_type: row.first_party ? 'public' : 'pairwise',
+  subject_type: row.first_party || row.profile === 'fapi_ciba' ? 'public' : 'pairwise',
   authorization_details_types: detailTypesOf({ firstParty: row.first_party, metadata }),
 })
 

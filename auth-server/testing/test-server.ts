@@ -28,12 +28,15 @@ export type TestServer = {
   stop(): Promise<void>
 }
 
+/** What a worker beside the server works with. */
+export type ForWorker = { readonly notificationKey: Buffer; readonly workerUrl: string }
+
 /** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
 export async function startTestServer({
   reach = (url) => url,
 }: {
   reach?: (databaseUrl: string) => string | Promise<string>
-} = {}): Promise<TestServer> {
+} = {}): Promise<TestServer & ForWorker> {
   const now = new Date()
   const [authority, other, testDatabase] = await Promise.all([
     createAuthority({ commonName: 'Test authority', now }),
@@ -57,12 +60,13 @@ export async function startTestServer({
   )
   const issuer = `https://localhost:${issuerPort}`
   const mtlsIssuer = `https://localhost:${mtlsPort}`
-  const dataKey = randomBytes(32)
+  const [dataKey, notificationKey] = [randomBytes(32), randomBytes(32)]
   const config = readAuthServerConfig({
     ...testSettings({ issuer, mtlsIssuer, rsa, ec, clientCa: authority.cert }),
     DATABASE_URL: await reach(testDatabase.authServerUrl),
     SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
     SECRETS: JSON.stringify(testSecrets(dataKey)),
+    NOTIFICATION_KEYS: notificationKey.toString('base64url'),
   })
   const database = await openDatabase(config.DATABASE_URL)
   const prepared = openPrepared(config.DATABASE_URL)
@@ -88,6 +92,8 @@ export async function startTestServer({
     owner,
     logged,
     dataKey,
+    notificationKey,
+    workerUrl: testDatabase.workerUrl,
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
     async stop() {
@@ -125,6 +131,7 @@ export const testSettings = ({ issuer, mtlsIssuer, rsa, ec, clientCa }: Listener
   CLIENT_CA: clientCa,
   OUTBOUND_CA: clientCa,
   OUTBOUND_PRIVATE_HOSTS: 'localhost',
+  NOTIFICATION_KEYS: secret(),
 })
 
 const secret = () => randomBytes(32).toString('base64url')

@@ -11,6 +11,8 @@ import { type Profile, profiles } from '../client-policy/profiles.ts'
 import { type Answer, exchange, type Request } from './exchange.ts'
 import { organisationOf, type TestServer } from './test-server.ts'
 
+export type EndpointPath = '/token' | '/par' | '/revocation' | '/backchannel'
+
 export type ClientKind = {
   readonly authentication?: 'private_key_jwt' | 'tls_client_auth' | 'self_signed_tls_client_auth'
   /** Of everything that it signs. */
@@ -99,7 +101,7 @@ export class ThirdParty {
   }
 
   /** The address of an endpoint as this client is to use it. */
-  endpoint(path: '/token' | '/par' | '/revocation'): string {
+  endpoint(path: EndpointPath): string {
     return (this.usesCertificate ? this.server.mtlsIssuer : this.server.issuer) + path
   }
 
@@ -137,11 +139,7 @@ export class ThirdParty {
     return { client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: await this.assertion() }
   }
 
-  async post(
-    path: '/token' | '/par' | '/revocation',
-    form: Record<string, string | undefined>,
-    options: Partial<Request> = {},
-  ): Promise<Answer> {
+  async post(path: EndpointPath, form: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
     return exchange(this.endpoint(path), {
       ca: this.server.ca,
       ...(this.usesCertificate && { credential: this.credential }),

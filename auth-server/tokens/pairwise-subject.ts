@@ -1,10 +1,32 @@
-import { createHmac } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import type { CustomerId } from '@bankside/bank/ids'
+
+const prefix = 'psu:'
+const customerPrefix = 'cus_'
+const blockBytes = 16
 
 /**
  * A customer's name towards one third party (OIDC-08): two of them cannot find out that they have the same customer. By
  * client, not by sector: two brands of one company are two clients here. The colon keeps it apart from every client id (FAPI2-AS-15).
+ *
+ * The 128 random bits of the customer id are one block of AES under a key of the client's own, so that we, and nobody else,
+ * can tell whom a third party means by it.
  */
-export const pairwiseSubject = (salt: string, customerId: string, clientId: string): string =>
-  `psu:${createHmac('sha256', salt)
-    .update(JSON.stringify([clientId, customerId]))
-    .digest('base64url')}`
+export function pairwiseSubject(salt: string, customerId: string, clientId: string): string {
+  const cipher = createCipheriv('aes-256-ecb', keyOf(salt, clientId), null).setAutoPadding(false)
+  const block = Buffer.from(customerId.slice(customerPrefix.length), 'hex')
+  return prefix + Buffer.concat([cipher.update(block), cipher.final()]).toString('base64url')
+}
+
+/** Whom this client knows by that name. Whether there is such a customer is not checked: any text of the right length names somebody. */
+export function customerOfSubject(salt: string, subject: string, clientId: string): CustomerId | undefined {
+  const block = Buffer.from(subject.slice(prefix.length), 'base64url')
+  if (block.length !== blockBytes || subject !== prefix + block.toString('base64url')) return undefined
+  const decipher = createDecipheriv('aes-256-ecb', keyOf(salt, clientId), null).setAutoPadding(false)
+  return `${customerPrefix}${Buffer.concat([decipher.update(block), decipher.final()]).toString('hex')}` as CustomerId
+}
+
+const keyOf = (salt: string, clientId: string): Buffer =>
+  createHmac('sha256', salt)
+    .update(JSON.stringify(['pairwise subject 2', clientId]))
+    .digest()

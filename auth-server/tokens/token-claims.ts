@@ -16,8 +16,8 @@ export function consentIdOf(grant: Grant | undefined): ConsentId | undefined {
 /** Beside the claims of RFC 9068: the grant and the consent, which the resource API reads with every call, and how sure we were of whom. */
 export function extraTokenClaims(ctx: KoaContextWithOIDC, token: AccessToken | ClientCredentials): Record<string, unknown> {
   if (token.kind !== 'AccessToken') return {}
-  const { AuthorizationCode, RefreshToken, Grant } = ctx.oidc.entities
-  const source = AuthorizationCode ?? RefreshToken
+  const { AuthorizationCode, BackchannelAuthenticationRequest, RefreshToken, Grant } = ctx.oidc.entities
+  const source = AuthorizationCode ?? BackchannelAuthenticationRequest ?? RefreshToken
   const consentId = consentIdOf(Grant)
   return {
     grant_id: (token as AccessToken).grantId,

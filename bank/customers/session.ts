@@ -24,17 +24,19 @@ export async function openSession(
   return secret
 }
 
+export type OpenSession = { readonly customerId: CustomerId; readonly openedAt: Date }
+
 /** Whose session it is, if it has not ended; it is not idle from now on. */
 export async function touchSession(
   tx: Transaction,
   { secret, now }: { readonly secret: string; readonly now: Date },
-): Promise<CustomerId | undefined> {
-  const row = await tx.maybeOne(sql.type(z.object({ customer_id: z.templateLiteral(['cus_', z.string()]) }))`
+): Promise<OpenSession | undefined> {
+  const row = await tx.maybeOne(sql.type(z.object({ customer_id: z.templateLiteral(['cus_', z.string()]), created_at: z.date() }))`
     update customers.session set last_seen_at = greatest(last_seen_at, ${sql.timestamp(now)})
     where session_hash = ${hashOf(secret)} and expires_at > ${sql.timestamp(now)}
       and last_seen_at > ${sql.timestamp(new Date(now.getTime() - sessionIdleMs))}
-    returning customer_id`)
-  return row?.customer_id
+    returning customer_id, created_at`)
+  return row === null ? undefined : { customerId: row.customer_id, openedAt: row.created_at }
 }
 
 export async function closeSession(tx: Transaction, { secret }: { readonly secret: string }): Promise<void> {
