@@ -16,6 +16,7 @@ import type { KeyedSignatures } from './http/keyed-signatures.ts'
 import { preparedDocuments } from './http/prepared-documents.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
 import type { Context, Next, State } from './http/request-context.ts'
+import { limitAddresses, type RequestLimits } from './http/request-limits.ts'
 import { requestLog } from './http/request-log.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import { serveAssets } from './http/serve-assets.ts'
@@ -30,6 +31,7 @@ export type AuthServerDependencies = {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AuthServerMetrics
+  readonly limits: RequestLimits
 }
 
 type Handler = ReturnType<Koa['callback']>
@@ -53,6 +55,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(requestLog({ ...dependencies, listener }))
     app.use(securityHeaders)
     app.use(answerErrors(metrics))
+    app.use(limitAddresses(dependencies))
     app.use(gate(listener, origin))
     app.use(documents.remember)
     app.use(exactDiscovery(config.ISSUER))

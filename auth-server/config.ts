@@ -8,6 +8,7 @@ import {
   logLevel,
   port,
   readConfig,
+  requestsPerSecond,
   sealingKeys,
 } from '@bankside/service-kit/config'
 import { z } from 'zod'
@@ -37,6 +38,10 @@ const schema = z.object({
   OUTBOUND_CA: z.string().optional(),
   /** `host` or `host:port`: may be asked although they are inside the bank's network. */
   OUTBOUND_PRIVATE_HOSTS: addressList,
+  RATE_LIMIT_ADDRESS: requestsPerSecond(300),
+  RATE_LIMIT_CLIENT: requestsPerSecond(100),
+  /** What hashes passwords and makes clients, from one address. */
+  RATE_LIMIT_SIGN_IN: requestsPerSecond(10),
   LOG_LEVEL: logLevel,
 })
 

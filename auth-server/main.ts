@@ -16,6 +16,7 @@ const jose = useRememberedJose()
 const { createAuthServer } = await import('./app.ts')
 const { readAuthServerConfig } = await import('./config.ts')
 const { followKeys } = await import('./keys/follow-keys.ts')
+const { requestLimits } = await import('./http/request-limits.ts')
 const { keysFromSettings } = await import('./keys/key-source.ts')
 jose.assertInPlace()
 
@@ -25,7 +26,15 @@ const registry = createMetrics('auth-server')
 const database = await openDatabase(config.DATABASE_URL)
 const prepared = openPrepared(config.DATABASE_URL)
 
-const dependencies = { config, database, prepared, clock: systemClock, log, metrics: createAuthServerMetrics(registry) }
+const dependencies = {
+  config,
+  database,
+  prepared,
+  clock: systemClock,
+  log,
+  metrics: createAuthServerMetrics(registry),
+  limits: requestLimits(config),
+}
 const { handlers, ...keys } = followKeys(createAuthServer, dependencies, keysFromSettings())
 const certificates = [
   { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },

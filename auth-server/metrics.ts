@@ -6,6 +6,7 @@ export type AuthServerMetrics = {
   readonly protocolErrors: Counter<'route' | 'error'>
   readonly faults: Counter<'route'>
   readonly keyFaults: Counter
+  readonly rateLimited: Counter<'limit' | 'route'>
 }
 
 export function createAuthServerMetrics(registry: Registry): AuthServerMetrics {
@@ -31,6 +32,12 @@ export function createAuthServerMetrics(registry: Registry): AuthServerMetrics {
       registers,
     }),
     faults: new Counter({ name: 'faults_total', help: 'Errors of ours, answered with a reference', labelNames: ['route'], registers }),
+    rateLimited: new Counter({
+      name: 'rate_limited_total',
+      help: 'Requests answered with 429, by what was used up',
+      labelNames: ['limit', 'route'],
+      registers,
+    }),
     keyFaults: new Counter({ name: 'key_faults_total', help: 'Times that keys or secrets could not be read', registers }),
   }
 }

@@ -20,12 +20,14 @@ import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
 import { cookieNames } from './http/cookie-names.ts'
 import { keyedSignatures } from './http/keyed-signatures.ts'
+import { limitClient, type RequestLimits } from './http/request-limits.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
 import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './intents/granted-details.ts'
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
 import { isElsewhere } from './keys/key-material.ts'
+import type { AuthServerMetrics } from './metrics.ts'
 import { protocolErrors } from './protocol-errors.ts'
 import { createAssertRequestObject } from './requests/request-object.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
@@ -44,6 +46,8 @@ export type ProviderDependencies = {
   readonly prepared: Prepared
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: AuthServerMetrics
+  readonly limits: RequestLimits
   readonly renderError: NonNullable<Configuration['renderError']>
 }
 
@@ -72,8 +76,10 @@ function allowLocalRedirects({ Client }: Provider): void {
   }
 }
 
-function configuration({ config, database, prepared, clock, log, renderError }: ProviderDependencies): Configuration {
+function configuration(dependencies: ProviderDependencies): Configuration {
+  const { config, database, prepared, clock, log, renderError } = dependencies
   const { SECRETS: secrets } = config
+  const limit = limitClient(dependencies)
   const signedWith = responseAlgorithmsOf(config.SIGNING_KEYS)
   return {
     adapter: createAdapter(prepared, clock, log, ownStorage({ config, database, prepared, clock })),
@@ -86,7 +92,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     claims: { openid: ['sub', 'acr', 'amr', 'auth_time', refreshTokenExpiresAt], profile: ['name'], openbanking_intent_id: null },
     acrValues: [acrOfSca],
     clientAuthMethods: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
-    assertJwtClientAuthClaimsAndHeader: createAssertClientAssertion(clock),
+    assertJwtClientAuthClaimsAndHeader: createAssertClientAssertion(clock, limit),
     // JARM-02: the library's own would be RS256.
     clientDefaults: {
       id_token_signed_response_alg: 'ES256',
@@ -131,7 +137,7 @@ function configuration({ config, database, prepared, clock, log, renderError }: 
     },
     interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     renderError,
-    features: features({ config, database, clock }),
+    features: features({ limit, config, database, clock }),
   }
 }
 
@@ -146,7 +152,12 @@ const ttl = (clock: Clock): NonNullable<Configuration['ttl']> => ({
   RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
 })
 
-const ownStorage = ({ config, database, prepared, clock }: Omit<ProviderDependencies, 'log' | 'renderError'>): OwnStorage => ({
+const ownStorage = ({
+  config,
+  database,
+  prepared,
+  clock,
+}: Pick<ProviderDependencies, 'config' | 'database' | 'prepared' | 'clock'>): OwnStorage => ({
   BackchannelAuthenticationRequest: backchannelRequestStorage({
     prepared,
     database,
@@ -155,11 +166,11 @@ const ownStorage = ({ config, database, prepared, clock }: Omit<ProviderDependen
   }),
 })
 
-function features({
-  config,
-  database,
-  clock,
-}: Pick<ProviderDependencies, 'config' | 'database' | 'clock'>): NonNullable<Configuration['features']> {
+type FeatureDependencies = Pick<ProviderDependencies, 'config' | 'database' | 'clock'> & {
+  readonly limit: (ctx: KoaContextWithOIDC) => void
+}
+
+function features({ config, database, clock, limit }: FeatureDependencies): NonNullable<Configuration['features']> {
   const certificateOf = (ctx: KoaContextWithOIDC) =>
     clientCertificate(ctx.req, { trustedProxyAddresses: config.TRUSTED_PROXY_ADDRESSES, clientCa: config.CLIENT_CA, clock })
   return {
@@ -204,7 +215,9 @@ function features({
       certificateAuthorized: (ctx) => certificateOf(ctx)?.trusted === true,
       certificateSubjectMatches: (ctx, property, registered) => {
         const found = certificateOf(ctx)
-        return found !== undefined && property === 'tls_client_auth_subject_dn' && isSubjectOf(found.certificate, registered)
+        const matches = found !== undefined && property === 'tls_client_auth_subject_dn' && isSubjectOf(found.certificate, registered)
+        if (matches) limit(ctx)
+        return matches
       },
     },
   }

@@ -9,9 +9,15 @@ export type Service = { readonly name: string; readonly file: string; readonly e
 const listenAddress = '127.0.0.1'
 
 export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxFiles): readonly Service[] {
-  const { ports, logLevel, home } = settings
+  const { ports, logLevel, home, rateLimit } = settings
   const origins = originsOf(ports)
-  const all = { LOG_LEVEL: logLevel, NODE_ENV: 'production' }
+  const limits = {
+    RATE_LIMIT_ADDRESS: rateLimit,
+    RATE_LIMIT_CLIENT: rateLimit,
+    RATE_LIMIT_SIGN_IN: rateLimit,
+    RATE_LIMIT_WRITES: rateLimit,
+  }
+  const all = { LOG_LEVEL: logLevel, NODE_ENV: 'production', ...(rateLimit !== undefined && (limits as Record<string, string>)) }
   const audiences = { ISSUER: origins.issuer, UK_AUDIENCE: origins.ukAudience, BANK_AUDIENCE: origins.bankAudience }
   const tls = {
     TLS_RSA_KEY_FILE: files.serverRsa.keyFile,

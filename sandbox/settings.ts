@@ -19,6 +19,11 @@ const schema = z.object({
     .default(0),
   BANKSIDE_SANDBOX_CLIENTS: z.string().optional(),
   BANKSIDE_LOG_LEVEL: logLevel,
+  /** Requests per second, instead of each limit that the servers have by themselves: for measuring. */
+  BANKSIDE_RATE_LIMIT: z
+    .string()
+    .regex(/^[1-9][0-9]{0,6}$/, 'must be a number of requests per second')
+    .optional(),
   DATABASE_URL: databaseUrl.optional(),
 })
 
@@ -31,6 +36,7 @@ export type Settings = {
   /** Of more clients. */
   readonly clientsFile: string | undefined
   readonly logLevel: string
+  readonly rateLimit: string | undefined
 }
 
 export type Ports = ReturnType<typeof portsFrom>
@@ -46,6 +52,7 @@ export function readSettings(): Settings {
       generatedCustomers: given.BANKSIDE_SANDBOX_CUSTOMERS,
       clientsFile: given.BANKSIDE_SANDBOX_CLIENTS && resolve(given.BANKSIDE_SANDBOX_CLIENTS),
       logLevel: given.BANKSIDE_LOG_LEVEL,
+      rateLimit: given.BANKSIDE_RATE_LIMIT,
     }
   } catch (error) {
     throw error instanceof ConfigError ? new Problem(error.message) : error

@@ -94,4 +94,13 @@ export const sealingKeys = z
   .transform((text) => text.split(',').map((key) => Buffer.from(key.trim(), 'base64url')))
   .refine((keys) => keys.every(({ length }) => length === 32), 'must be keys of 32 bytes as base64url')
 
+/** How often, for ever: of one address, of one client… */
+export const requestsPerSecond = (otherwise: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,7}$/, 'must be a whole number of requests per second')
+    .transform(Number)
+    .refine((number) => number > 0, 'must be at least 1')
+    .default(otherwise)
+
 export const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info')

@@ -16,10 +16,13 @@ type Claims = Readonly<Record<string, unknown>>
  *
  * @throws {InvalidClientAuth} the client is told `invalid_client`, the log is told why.
  */
-export const createAssertClientAssertion = (clock: Clock) => (_ctx: KoaContextWithOIDC, claims: Claims, header: Claims, client: Client) => {
-  const refusal = problem(profileOf(client), claims, header, clock.now().getTime() / 1000)
-  if (refusal !== undefined) throw new errors.InvalidClientAuth(refusal)
-}
+export const createAssertClientAssertion =
+  (clock: Clock, limit: (ctx: KoaContextWithOIDC) => void) => (ctx: KoaContextWithOIDC, claims: Claims, header: Claims, client: Client) => {
+    const refusal = problem(profileOf(client), claims, header, clock.now().getTime() / 1000)
+    if (refusal !== undefined) throw new errors.InvalidClientAuth(refusal)
+    // Before its identifier is used up: the same assertion may come again when there is room.
+    limit(ctx)
+  }
 
 function problem(profile: Profile, { aud, iat, exp }: Claims, { typ, alg }: Claims, now: number): string | undefined {
   if (profile.assertionAudience === 'issuer' && typeof aud !== 'string') return 'aud must be the issuer, as a string'

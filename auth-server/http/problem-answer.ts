@@ -61,6 +61,12 @@ export const problems = {
     whatHappened: 'Your browser sent more than this page takes.',
     whatToDo: startAgain,
   },
+  tooManyRequests: {
+    status: 429,
+    title: 'Please wait a moment',
+    whatHappened: 'Too many requests came from your network at once.',
+    whatToDo: 'Wait a few seconds, then try again.',
+  },
   foreignForm: {
     status: 403,
     title: 'We did not accept this',

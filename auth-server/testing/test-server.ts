@@ -12,6 +12,7 @@ import { createTestDatabase } from '@bankside/service-kit/test-database'
 import { createTlsServer, listen } from '@bankside/service-kit/tls-server'
 import { createAuthServer } from '../app.ts'
 import { readAuthServerConfig } from '../config.ts'
+import { requestLimits } from '../http/request-limits.ts'
 import { createAuthServerMetrics } from '../metrics.ts'
 
 export type TestServer = {
@@ -34,8 +35,10 @@ export type ForWorker = { readonly notificationKey: Buffer; readonly workerUrl: 
 /** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
 export async function startTestServer({
   reach = (url) => url,
+  settings = {},
 }: {
   reach?: (databaseUrl: string) => string | Promise<string>
+  settings?: Readonly<Record<string, string>>
 } = {}): Promise<TestServer & ForWorker> {
   const now = new Date()
   const [authority, other, testDatabase] = await Promise.all([
@@ -67,6 +70,7 @@ export async function startTestServer({
     SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
     SECRETS: JSON.stringify(testSecrets(dataKey)),
     NOTIFICATION_KEYS: notificationKey.toString('base64url'),
+    ...settings,
   })
   const database = await openDatabase(config.DATABASE_URL)
   const prepared = openPrepared(config.DATABASE_URL)
@@ -82,6 +86,7 @@ export async function startTestServer({
       clock: systemClock,
       log,
       metrics: createAuthServerMetrics(createMetrics('auth-server')),
+      limits: requestLimits(config),
     }),
   )
   return {

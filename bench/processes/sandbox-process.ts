@@ -53,6 +53,8 @@ export async function startSandbox(customers: number, stopping: Stopping): Promi
       BANKSIDE_HOME: home,
       BANKSIDE_PORT_BASE: String(portBase),
       BANKSIDE_SANDBOX_CUSTOMERS: String(customers),
+      // All load comes from one address and a few clients.
+      BANKSIDE_RATE_LIMIT: '1000000',
     }),
     // The channel tells the launcher when the bench is gone, however it went.
     stdio: ['ignore', log, log, 'ipc'],
