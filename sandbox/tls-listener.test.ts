@@ -62,7 +62,7 @@ test('FAPI2-NET-02 a handshake with TLS 1.0 or 1.1 fails', async () => {
   }
 })
 
-test('FAPI2-NET-03 FAPI2-NET-06 FAPI2-NET-09 suites without forward secrecy or with CBC are refused on TLS 1.2', async () => {
+test('FAPI2-NET-03 FAPI2-NET-06 FAPI2-NET-09 FAPI1A-11 on TLS 1.2 suites without forward secrecy, with CBC, or that FAPI 1.0 does not name are refused', async () => {
   const refused = [
     'AES128-GCM-SHA256',
     'AES256-SHA',
@@ -70,6 +70,9 @@ test('FAPI2-NET-03 FAPI2-NET-06 FAPI2-NET-09 suites without forward secrecy or w
     'ECDHE-RSA-AES128-SHA256',
     'ECDHE-ECDSA-AES256-SHA384',
     'DHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-CHACHA20-POLY1305',
   ]
   for (const suite of refused) {
     const code = await refusal({ maxVersion: 'TLSv1.2', ciphers: daring(suite) })
@@ -84,17 +87,18 @@ test('FAPI2-NET-03 renegotiation is refused', async () => {
   socket.destroy()
 })
 
-test('FAPI2-NET-02 FAPI2-NET-06 TLS 1.2 with ECDHE and AES-GCM connects, for clients of RSA and of elliptic curves, and so does TLS 1.3', async () => {
+test('FAPI2-NET-02 FAPI2-NET-06 TLS 1.2 with ECDHE and AES-GCM connects, and so does TLS 1.3, for clients of RSA and of elliptic curves', async () => {
   const accepted = [
     [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }, 'TLSv1.2', 'RSA'],
-    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' }, 'TLSv1.2', 'EC'],
-    [{ minVersion: 'TLSv1.3', sigalgs: 'rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256' }, 'TLSv1.3', undefined],
+    [{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES256-GCM-SHA384' }, 'TLSv1.2', 'RSA'],
+    [{ minVersion: 'TLSv1.3', sigalgs: 'ecdsa_secp256r1_sha256' }, 'TLSv1.3', 'EC'],
+    [{ minVersion: 'TLSv1.3', sigalgs: 'rsa_pss_rsae_sha256' }, 'TLSv1.3', 'RSA'],
   ] as const
   for (const [options, protocol, keyKind] of accepted) {
     const socket = await handshake(options)
     assert.equal(socket.getProtocol(), protocol)
     const { bits, nistCurve } = socket.getPeerCertificate() as { bits?: number; nistCurve?: string }
-    if (keyKind !== undefined) assert.deepEqual([bits, nistCurve], keyKind === 'RSA' ? [2048, undefined] : [256, 'P-256'])
+    assert.deepEqual([bits, nistCurve], keyKind === 'RSA' ? [2048, undefined] : [256, 'P-256'])
     assert.ok(socket.authorized)
     socket.destroy()
   }

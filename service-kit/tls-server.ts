@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type ServerCertificate = { readonly key: string; readonly cert: string }
 
 export type TlsServerOptions = {
-  /** One for each kind of key, in PEM: an RSA one for every client there is, an elliptic one for speed. */
+  /** One for each kind of key, in PEM: an RSA one for every client there is, an elliptic one for speed with TLS 1.3. */
   readonly certificates: readonly ServerCertificate[]
   /** PEM. Client certificates that do not chain to it still connect, and are told apart by `socket.authorized`. */
   readonly clientCa?: string
@@ -15,10 +15,13 @@ export type TlsServerOptions = {
   readonly requestClientCertificate: boolean
 }
 
-/** RFC 9325 section 4.2: forward secrecy and authenticated encryption only. */
+/**
+ * RFC 9325 section 4.2: forward secrecy and authenticated encryption only. For TLS 1.2, of those the two that FAPI 1.0
+ * section 8.5 permits as well, so that one listener serves clients of every profile: the elliptic certificate is for TLS 1.3.
+ */
 const cipherSuites = [
   ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'],
-  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES256-GCM-SHA384'],
 ].join(':')
 
 /** No SHA-1, nothing below 128 bits of strength; also what client certificates may be signed with. */
