@@ -29,6 +29,7 @@ test('FAPI2-NET-01 an issuer is an https origin, and keys and secrets are what t
       cookie_keys: ['short-secret'],
       pairwise_salt: 's',
       form_keys: ['f'],
+      seal_keys: ['AAAA'],
       dpop_nonce_secrets: ['AAAA'],
       customer_data_key: 'AAAA',
     }),

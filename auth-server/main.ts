@@ -6,8 +6,11 @@ import { openDatabase, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
+import type { Config } from './config.ts'
 import { createAuthServerMetrics } from './metrics.ts'
 import { useRememberedJose } from './signatures/use-remembered-jose.ts'
+import { resealStored } from './storage/reseal.ts'
+import { storedSeals } from './storage/stored-seals.ts'
 
 const drainMs = 10_000
 
@@ -35,7 +38,8 @@ const dependencies = {
   metrics: createAuthServerMetrics(registry),
   limits: requestLimits(config),
 }
-const { handlers, ...keys } = followKeys(createAuthServer, dependencies, keysFromSettings())
+const { handlers, ...keys } = followKeys(createAuthServer, dependencies, { source: keysFromSettings(), onChange: reseal })
+reseal(config)
 const certificates = [
   { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },
   { key: config.TLS_RSA_KEY, cert: config.TLS_RSA_CERT },
@@ -50,6 +54,11 @@ const operations = await startOperations({
   registry,
 })
 await Promise.all([listen(issuer, { port: config.ISSUER_PORT, address }), listen(mtls, { port: config.MTLS_PORT, address })])
+
+/** Beside everything else, and again at the next start when it was cut short. */
+function reseal({ SECRETS }: Config): void {
+  resealStored(prepared, storedSeals(SECRETS.seal_keys), log).catch((error) => log.warn({ err: error }, 'sealing anew was cut short'))
+}
 
 runUntilStopped({
   log,

@@ -34,6 +34,7 @@ import { isPkceRequired } from './requests/request-rules.ts'
 import { createAdapter, type OwnStorage } from './storage/adapter.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
+import { storedSeals } from './storage/stored-seals.ts'
 import { identifierUse } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
@@ -82,7 +83,13 @@ function configuration(dependencies: ProviderDependencies): Configuration {
   const limit = limitClient(dependencies)
   const signedWith = responseAlgorithmsOf(config.SIGNING_KEYS)
   return {
-    adapter: createAdapter(prepared, clock, log, ownStorage({ config, database, prepared, clock })),
+    adapter: createAdapter({
+      prepared,
+      clock,
+      log,
+      seals: storedSeals(secrets.seal_keys),
+      own: ownStorage({ config, database, prepared, clock }),
+    }),
     jwks: config.SIGNING_KEYS,
     routes,
     responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],

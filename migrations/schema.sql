@@ -455,6 +455,7 @@ create table oidc.journey (
   page_number integer not null,
   state jsonb not null,
   expires_at timestamp with time zone not null,
+  seal text not null,
   constraint journey_pkey PRIMARY KEY (journey_hash)
 );
 
@@ -1551,6 +1552,34 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION oidc.revoked_stays_revoked()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.revoked_at is distinct from old.revoked_at then
+    raise exception 'grant % is revoked', old.grant_id
+      using errcode = '23514', constraint = 'revoked_stays_revoked', table = 'grant', schema = 'oidc';
+  end if;
+  return new;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION oidc.used_stays_used()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.consumed_at is distinct from old.consumed_at then
+    raise exception 'what was used stays used'
+      using errcode = '23514', constraint = 'used_stays_used', table = tg_table_name, schema = 'oidc';
+  end if;
+  return new;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text)
  RETURNS record
  LANGUAGE plpgsql
@@ -1653,6 +1682,14 @@ CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW T
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
+CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.authorization_code FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
+
+CREATE TRIGGER revoked_stays_revoked BEFORE UPDATE ON oidc."grant" FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION oidc.revoked_stays_revoked();
+
+CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.pushed_authorization_request FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
+
+CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.refresh_token FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
+
 CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_is_as_consented();
 
 CREATE TRIGGER payment_moves_forward BEFORE INSERT OR UPDATE ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
@@ -1688,16 +1725,12 @@ grant delete on oidc.used_identifier to bankside_worker;
 grant delete, insert, select on consents.consent_account to bankside_auth_server;
 grant delete, insert, select, update on customers.session to bankside_auth_server;
 grant delete, insert, select, update on customers.sign_in_attempt to bankside_auth_server;
-grant delete, insert, select, update on oidc."grant" to bankside_auth_server;
-grant delete, insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant delete, insert, select, update on oidc.backchannel_authentication_request to bankside_auth_server;
 grant delete, insert, select, update on oidc.interaction to bankside_auth_server;
 grant delete, insert, select, update on oidc.journey to bankside_auth_server;
 grant delete, insert, select, update on oidc.prompted_customer to bankside_auth_server;
-grant delete, insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant delete, insert, select, update on oidc.refresh_token to bankside_auth_server;
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
-grant delete, insert, select, update on oidc.used_identifier to bankside_auth_server;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
@@ -1736,11 +1769,15 @@ grant insert, select on customers.totp_step_used to bankside_auth_server;
 grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
 grant insert, select on ledger.rate to bankside_ledger;
+grant insert, select on oidc."grant" to bankside_auth_server;
 grant insert, select on oidc.revoked_token to bankside_auth_server;
+grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
 grant insert, select, update on consents.consent to bankside_auth_server;
+grant insert, select, update on oidc.authorization_code to bankside_auth_server;
+grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
@@ -1848,6 +1885,9 @@ grant update on events.event (column dead_at) to bankside_worker;
 grant update on events.event (column delivered_at) to bankside_worker;
 grant update on events.event (column last_error) to bankside_worker;
 grant update on events.event (column next_attempt_at) to bankside_worker;
+grant update on oidc."grant" (column expires_at) to bankside_auth_server;
+grant update on oidc."grant" (column payload) to bankside_auth_server;
+grant update on oidc."grant" (column revoked_at) to bankside_auth_server;
 grant update on oidc.backchannel_notification (column attempts) to bankside_worker;
 grant update on oidc.backchannel_notification (column delivered_at) to bankside_worker;
 grant update on oidc.backchannel_notification (column given_up_at) to bankside_worker;

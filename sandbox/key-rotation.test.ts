@@ -54,6 +54,8 @@ test('FAPI2-CR-09 the next key is published first, then signs, then the old one 
       [[old, next], [next, old], [next]],
     )
   }
+  assert.equal(over.SECRETS.seal_keys.length, 2, 'what lasts is sealed anew meanwhile')
+  assert.equal((await activeAt(aheadSeconds + 30 * 86_400 + 1)).SECRETS.seal_keys.length, 1)
   assert.deepEqual(published.SECRETS.dpop_nonce_secret, before.SECRETS.dpop_nonce_secret)
   assert.notDeepEqual(signing.SECRETS.dpop_nonce_secret, before.SECRETS.dpop_nonce_secret)
 })

@@ -41,7 +41,7 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
     const rotated = await Promise.all(sets.map((set, index) => withSuccessor(set, () => newKey(algorithms[index]), schedule)))
     const secrets = readJson(files.secrets) as Record<string, (string | Secret)[]>
     const rings = rotatingSecrets.map(
-      async (name) => [name, await withSuccessor(secretsOf(secrets, name), newTimedSecret, schedule)] as const,
+      async (name) => [name, await withSuccessor(secretsOf(secrets, name), newTimedSecret, scheduleFor(name, times))] as const,
     )
     // Secrets first: whoever dies in between leaves the signing keys due, and the next run finds the secrets' successors waiting.
     writePrivateFile(files.secrets, { ...secrets, ...Object.fromEntries(await Promise.all(rings)) })
@@ -64,6 +64,11 @@ export function rotateOnSchedule(files: KeyFiles, { clock, say }: { clock: Clock
   timer.unref()
   return () => clearInterval(timer)
 }
+
+/** Grants last longer than any key: they are sealed anew, by processes that may not be running now. */
+const sealsKeptSeconds = 30 * 86_400
+const scheduleFor = (name: string, times: RotationTimes): Schedule =>
+  scheduleOf(name === 'seal_keys' ? { ...times, keptSeconds: Math.max(times.keptSeconds, sealsKeptSeconds) } : times)
 
 type Schedule = { readonly nowSeconds: number; readonly signFrom: number; readonly goneFrom: number }
 

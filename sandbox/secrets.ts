@@ -5,7 +5,7 @@ import { writePrivateFile } from './private-file.ts'
 export const newSecret = () => randomBytes(32).toString('base64url')
 
 /** Secrets that are replaced from time to time (`npm run rotate-keys`). */
-export const rotatingSecrets = ['cookie_keys', 'form_keys', 'dpop_nonce_secrets'] as const
+export const rotatingSecrets = ['cookie_keys', 'form_keys', 'seal_keys', 'dpop_nonce_secrets'] as const
 /** What stays for ever: subjects of third parties follow from the one, with the other customers' data are sealed. */
 const lastingSecrets = ['pairwise_salt', 'customer_data_key'] as const
 

@@ -28,7 +28,7 @@ const rows: Record<string, (name: string, ms: number) => ReturnType<typeof sql.u
   'oidc.grant': (name, ms) => sql.unsafe`insert into oidc.grant values (${name}, 'c', ${customer}, '{}', ${at(0)}, null, ${at(ms)})`,
   'oidc.used_identifier': (name, ms) => sql.unsafe`insert into oidc.used_identifier values (${bytes(name)}, ${at(ms)})`,
   'oidc.revoked_token': (name, ms) => sql.unsafe`insert into oidc.revoked_token values (${bytes(name)}, ${at(ms)})`,
-  'oidc.journey': (name, ms) => sql.unsafe`insert into oidc.journey values (${bytes(name)}, 1, '{}', ${at(ms)})`,
+  'oidc.journey': (name, ms) => sql.unsafe`insert into oidc.journey values (${bytes(name)}, 1, '{}', ${at(ms)}, '')`,
   'oidc.backchannel_authentication_request': (name, ms) => sql.unsafe`
     insert into oidc.backchannel_authentication_request (id_hash, request_id, client_id, customer_id, payload, created_at, expires_at, interval_seconds)
     values (${bytes(name)}, ${newBackchannelRequestId()}, 'c', ${customer}, '{}', ${at(0)}, ${at(ms)}, 5)`,

@@ -4,6 +4,7 @@ import type { CustomerId } from '@bankside/bank/ids'
 import { type Database, transact } from '@bankside/service-kit/postgres'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
 import type { Context } from '../http/request-context.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
 
 const sessionCookie = '__Host-bankside_dashboard'
 const signInCookie = '__Host-bankside_sign_in'
@@ -11,19 +12,21 @@ const signInCookie = '__Host-bankside_sign_in'
 /** Not sent with any request that another site begins. */
 const options = { httpOnly: true, secure: true, sameSite: 'strict', path: '/', signed: false, overwrite: true } as const
 
+type Sealing = { readonly database: Database; readonly seals: StoredSeals }
 export type DashboardSession = OpenSession & { readonly secret: string }
 
 /** Who is signed in to the dashboard in this browser; being asked keeps the session from idling. */
-export async function findSession(ctx: Context, database: Database, now: Date): Promise<DashboardSession | undefined> {
-  const secret = ctx.cookies.get(sessionCookie, { signed: false })
-  if (secret === undefined) return undefined
+export async function findSession(ctx: Context, { database, seals }: Sealing, now: Date): Promise<DashboardSession | undefined> {
+  const [secret, seal] = ctx.cookies.get(sessionCookie, { signed: false })?.split('.') ?? []
+  if (secret === undefined || seal === undefined) return undefined
   const session = await transact(database, (tx) => touchSession(tx, { secret, now }))
-  return session && { ...session, secret }
+  // Whose it is stands in the database, where somebody may have written who has no keys.
+  return session && seals.isSigned(['dashboard session', secret], session.customerId, seal) ? { ...session, secret } : undefined
 }
 
-export async function beginSession(ctx: Context, database: Database, customerId: CustomerId, now: Date): Promise<void> {
+export async function beginSession(ctx: Context, { database, seals }: Sealing, customerId: CustomerId, now: Date): Promise<void> {
   const secret = await transact(database, (tx) => openSession(tx, { customerId, now }))
-  ctx.cookies.set(sessionCookie, secret, options)
+  ctx.cookies.set(sessionCookie, `${secret}.${seals.sign(['dashboard session', secret], customerId)}`, options)
   ctx.cookies.set(signInCookie, null, options)
 }
 

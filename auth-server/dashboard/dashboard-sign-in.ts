@@ -8,6 +8,7 @@ import type { Context } from '../http/request-context.ts'
 import { beginJourney, claimPage, type Journey, keepJourney, pageNumberOf, pageToken, touchJourney } from '../interactions/journey.ts'
 import { submitSecondFactor, submitSignIn } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { beginSession, signInId } from './dashboard-session.ts'
 
 const signInPath = '/connected-accounts/sign-in'
@@ -15,6 +16,7 @@ const signInPath = '/connected-accounts/sign-in'
 /** The same two pages as on the way to a third party, with the same limits; at the end there is a session of the dashboard's own. */
 export function dashboardSignIn({ config, database, clock, metrics }: AuthServerDependencies) {
   const { form_keys: formKeys, customer_data_key: dataKey } = config.SECRETS
+  const seals = storedSeals(config.SECRETS.seal_keys)
   const journeyOf = (id: string) => `dashboard ${id}`
 
   /** A way through sign-in leads to a session once: whoever comes back to one that did, or knows its cookie, begins anew. */
@@ -23,8 +25,8 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
     const journey = await outsideTransaction(
       database,
       async (tx) =>
-        (await touchJourney(tx, { interactionUid: uid, now })) ??
-        (await beginJourney(tx, { interactionUid: uid, state: { step: 'sign_in' }, now })),
+        (await touchJourney(tx, { interactionUid: uid, seals, now })) ??
+        (await beginJourney(tx, { interactionUid: uid, seals, state: { step: 'sign_in' }, now })),
     )
     return journey.state.step === 'finished' ? open(ctx, now, 'anew') : { uid, ...journey }
   }
@@ -45,7 +47,8 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
     const uid = journeyOf(signInId(ctx, { begin: 'never' }) ?? '')
     const now = clock.now()
     const pageNumber = pageNumberOf(formKeys, uid, form.one('page_token'))
-    const journey = pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now })))
+    const journey =
+      pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, seals, pageNumber, now })))
     if (!journey || journey.state.step === 'finished' || journey.state.step === 'ended')
       return answerProblem(ctx, problems.oldPage, { backHref: signInPath })
     const signingIn = { journey, consent: undefined, requestId: ctx.state.requestId, now }
@@ -53,8 +56,8 @@ export function dashboardSignIn({ config, database, clock, metrics }: AuthServer
       journey.state.step === 'second_factor'
         ? await submitSecondFactor(database, signingIn, form, { dataKey, next: 'finished' })
         : await submitSignIn(database, signingIn, form)
-    await outsideTransaction(database, (tx) => keepJourney(tx, { interactionUid: uid, pageNumber: journey.pageNumber, state: next }))
-    if (next.step === 'finished' && next.customerId !== undefined) await beginSession(ctx, database, next.customerId, now)
+    await outsideTransaction(database, (tx) => keepJourney(tx, { interactionUid: uid, seals, pageNumber: journey.pageNumber, state: next }))
+    if (next.step === 'finished' && next.customerId !== undefined) await beginSession(ctx, { database, seals }, next.customerId, now)
     if (next.step === 'finished' || next.step === 'ended')
       metrics.journeys.inc({ kind: 'dashboard', outcome: next.ended?.reason ?? 'signed_in' })
     ctx.status = 303

@@ -5,6 +5,7 @@ import type { AuthServerDependencies } from '../app.ts'
 import { readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { type DashboardVisit, dashboardPages, overviewHref, purposes, signInHref } from './dashboard-pages.ts'
 import { endSession, findSession, isActionToken } from './dashboard-session.ts'
 import { dashboardSignIn } from './dashboard-sign-in.ts'
@@ -45,7 +46,7 @@ async function serve(ctx: Context, route: string, dependencies: AuthServerDepend
   const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
   if (ctx.method === 'POST' && form === undefined) return
   const now = clock.now()
-  const session = await findSession(ctx, database, now)
+  const session = await findSession(ctx, { database, seals: storedSeals(config.SECRETS.seal_keys) }, now)
   if (session === undefined) return redirect(ctx, signInHref)
   const [, , consentId = ''] = ctx.path.split('/')
   const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKeys: config.SECRETS.form_keys, now }

@@ -1,10 +1,12 @@
 import { donePage } from '@bankside/consent-ui/done'
 import { refusedPage } from '@bankside/consent-ui/refused'
 import { answeredTexts } from '@bankside/consent-ui/situations'
-import { type Database, reading } from '@bankside/service-kit/postgres'
+import { reading } from '@bankside/service-kit/postgres'
+import type { AuthServerDependencies } from '../app.ts'
 import { answerPage } from '../http/problem-answer.ts'
 import type { Context } from '../http/request-context.ts'
 import { commonOf } from '../page-frame.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { findJourney } from './journey.ts'
 
 /**
@@ -13,9 +15,12 @@ import { findJourney } from './journey.ts'
  *
  * @returns false when there was no such journey, or it ran out before it was answered.
  */
-export async function showAnswered(ctx: Context, database: Database): Promise<boolean> {
+export async function showAnswered(
+  ctx: Context,
+  { database, config }: Pick<AuthServerDependencies, 'database' | 'config'>,
+): Promise<boolean> {
   const interactionUid = ctx.path.split('/')[2] ?? ''
-  const state = await reading(findJourney(database, interactionUid))
+  const state = await reading(findJourney(database, { interactionUid, seals: storedSeals(config.SECRETS.seal_keys) }))
   if (state?.step !== 'finished') return false
   const common = commonOf()
   const agreed = state.ended === undefined

@@ -41,7 +41,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
       const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId })
       const reached: JourneyState = outcome === 'authorised' ? { ...state, step: 'finished', grantId } : endedBy(state, 'wrong_debtor')
       // Whoever answered the page once more while this ran, with a no say, has the last word.
-      if (!(await keepJourney(tx, { interactionUid: interaction.uid, pageNumber: journey.pageNumber, state: reached })))
+      if (!(await keepJourney(tx, { ...visit.journeyKey, pageNumber: journey.pageNumber, state: reached })))
         refuse('consent_already_used', 'the page was answered again meanwhile')
       return reached
     })

@@ -28,7 +28,7 @@ export function interactionPages(provider: Provider, dependencies: AuthServerDep
     try {
       await act(ctx, all)
     } catch (error) {
-      if (!(error instanceof errors.SessionNotFound) || !(await showAnswered(ctx, all.database))) throw error
+      if (!(error instanceof errors.SessionNotFound) || !(await showAnswered(ctx, all))) throw error
     }
   }
 }
@@ -58,7 +58,7 @@ async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<
   const { uid } = arrival.interaction
   const pageNumber = pageNumberOf(config.SECRETS.form_keys, uid, form.one('page_token'))
   const journey =
-    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid: uid, pageNumber, now: arrival.now })))
+    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { ...arrival.journeyKey, pageNumber, now: arrival.now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
   const visit = await visitOn(database, arrival, journey)
@@ -115,8 +115,8 @@ async function decided(dependencies: JourneyDependencies, visit: Visit): Promise
   return submitDecision(dependencies, visit, noForm)
 }
 
-const keep = (tx: Transaction, { interaction, journey }: Visit, state: JourneyState): Promise<boolean> =>
-  keepJourney(tx, { interactionUid: interaction.uid, pageNumber: journey.pageNumber, state })
+const keep = (tx: Transaction, { journeyKey, journey }: Visit, state: JourneyState): Promise<boolean> =>
+  keepJourney(tx, { ...journeyKey, pageNumber: journey.pageNumber, state })
 
 /** The consent was there when the journey began, and is not open any more: withdrawn, run out, or answered elsewhere. */
 const isGone = ({ journey: { state }, consent }: Visit): boolean =>

@@ -1,7 +1,10 @@
+import { canonicalJson } from '@bankside/bank/idempotency/canonical-json'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
 import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { errors } from 'oidc-provider'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { handleHash } from '../storage/handle-hash.ts'
+import type { Place, StoredSeals } from '../storage/stored-seals.ts'
 import { idleSeconds } from '../tokens/lifetimes.ts'
 import { type EndReason, isEndReason } from './endings.ts'
 
@@ -37,69 +40,79 @@ const journeyState = z.object({
 })
 export type JourneyState = z.infer<typeof journeyState>
 
-const journeyRow = z.object({ page_number: z.number(), state: journeyState })
+const journeyRow = z.object({ page_number: z.number(), state: z.unknown(), seal: z.string() })
+
+/** Which journey, and what its state is sealed with: whoever can write the table only, makes no journey that is signed in. */
+export type JourneyKey = { readonly interactionUid: string; readonly seals: StoredSeals }
 
 const expiry = (now: Date) => sql.timestamp(new Date(now.getTime() + idleSeconds * 1000))
+const hashOf = ({ interactionUid }: JourneyKey) => sql.binary(handleHash(interactionUid))
 
 /** The journey of an interaction, unless it has not begun or was idle for too long. Looking at a page keeps it from idling. */
-export async function touchJourney(
-  tx: Transaction,
-  { interactionUid, now }: { interactionUid: string; now: Date },
-): Promise<Journey | undefined> {
+export async function touchJourney(tx: Transaction, { now, ...key }: JourneyKey & { now: Date }): Promise<Journey | undefined> {
   const open = await tx.maybeOne(sql.type(journeyRow)`
     update oidc.journey set expires_at = case when state->>'step' = 'ended' then expires_at else ${expiry(now)} end
-    where journey_hash = ${sql.binary(handleHash(interactionUid))} and expires_at > ${sql.timestamp(now)}
-    returning page_number, state`)
-  return open === null ? undefined : toJourney(open)
+    where journey_hash = ${hashOf(key)} and expires_at > ${sql.timestamp(now)}
+    returning page_number, state, seal`)
+  return open === null ? undefined : toJourney(open, key)
 }
 
 /** Begins a journey, anew if there was one that ran out. Of two that begin the same at once, both get the one that was first. */
 export async function beginJourney(
   tx: Transaction,
-  { interactionUid, state, now }: { interactionUid: string; state: JourneyState; now: Date },
+  { state, now, ...key }: JourneyKey & { state: JourneyState; now: Date },
 ): Promise<Journey> {
   const row = await tx.one(sql.type(journeyRow)`
-    insert into oidc.journey as journey (journey_hash, page_number, state, expires_at)
-    values (${sql.binary(handleHash(interactionUid))}, 1, ${JSON.stringify(state)}::jsonb, ${expiry(now)})
+    insert into oidc.journey as journey (journey_hash, page_number, state, seal, expires_at)
+    values (${hashOf(key)}, 1, ${JSON.stringify(state)}::jsonb, ${sealOf(state, key)}, ${expiry(now)})
     on conflict (journey_hash) do update set
       page_number = journey.page_number + case when journey.expires_at > ${sql.timestamp(now)} then 0 else 1 end,
       state = case when journey.expires_at > ${sql.timestamp(now)} then journey.state else excluded.state end,
+      seal = case when journey.expires_at > ${sql.timestamp(now)} then journey.seal else excluded.seal end,
       expires_at = excluded.expires_at
-    returning page_number, state`)
-  return toJourney(row)
+    returning page_number, state, seal`)
+  return toJourney(row, key)
 }
 
 /** What is left of a journey, also when it has run out. It may be dropped any time after that. */
-export async function findJourney(database: Database, interactionUid: string): Promise<JourneyState | undefined> {
-  const hash = sql.binary(handleHash(interactionUid))
-  const row = await database.maybeOne(sql.type(journeyRow)`select page_number, state from oidc.journey where journey_hash = ${hash}`)
-  return row?.state
+export async function findJourney(database: Database, key: JourneyKey): Promise<JourneyState | undefined> {
+  const row = await database.maybeOne(sql.type(journeyRow)`
+    select page_number, state, seal from oidc.journey where journey_hash = ${hashOf(key)}`)
+  return row === null ? undefined : toJourney(row, key).state
 }
 
 /** Takes the answer to a page, once: undefined for one that was answered before, was replaced, or has run out. */
 export async function claimPage(
   tx: Transaction,
-  { interactionUid, pageNumber, now }: { interactionUid: string; pageNumber: number; now: Date },
+  { pageNumber, now, ...key }: JourneyKey & { pageNumber: number; now: Date },
 ): Promise<Journey | undefined> {
   const row = await tx.maybeOne(sql.type(journeyRow)`
     update oidc.journey set page_number = page_number + 1, expires_at = ${expiry(now)}
-    where journey_hash = ${sql.binary(handleHash(interactionUid))} and page_number = ${pageNumber} and expires_at > ${sql.timestamp(now)}
-    returning page_number, state`)
-  return row === null ? undefined : toJourney(row)
+    where journey_hash = ${hashOf(key)} and page_number = ${pageNumber} and expires_at > ${sql.timestamp(now)}
+    returning page_number, state, seal`)
+  return row === null ? undefined : toJourney(row, key)
 }
 
 /** What a page was answered with leads here. Only whoever claimed the page may say so: false when a later one was claimed meanwhile. */
 export async function keepJourney(
   tx: Transaction,
-  { interactionUid, pageNumber, state }: { interactionUid: string; pageNumber: number; state: JourneyState },
+  { pageNumber, state, ...key }: JourneyKey & { pageNumber: number; state: JourneyState },
 ): Promise<boolean> {
   const { rowCount } = await tx.query(sql.unsafe`
-    update oidc.journey set state = ${JSON.stringify(state)}::jsonb
-    where journey_hash = ${sql.binary(handleHash(interactionUid))} and page_number = ${pageNumber}`)
+    update oidc.journey set state = ${JSON.stringify(state)}::jsonb, seal = ${sealOf(state, key)}
+    where journey_hash = ${hashOf(key)} and page_number = ${pageNumber}`)
   return rowCount === 1
 }
 
-const toJourney = (row: z.infer<typeof journeyRow>): Journey => ({ pageNumber: row.page_number, state: row.state })
+/** The database keeps the state as `jsonb`, in an order of its own. */
+const placeOf = ({ interactionUid }: JourneyKey): Place => ['journey', handleHash(interactionUid).toString('base64url')]
+const sealOf = (state: JourneyState, key: JourneyKey): string => key.seals.sign(placeOf(key), canonicalJson(state))
+
+/** @throws {SessionNotFound} for a journey that this server did not write, as for one that is not there. */
+function toJourney({ page_number, state, seal }: z.infer<typeof journeyRow>, key: JourneyKey): Journey {
+  if (!key.seals.isSigned(placeOf(key), canonicalJson(state), seal)) throw new errors.SessionNotFound('a journey that was not sealed here')
+  return { pageNumber: page_number, state: journeyState.parse(state) }
+}
 
 /** Ties a page to its journey and number. Without a key nobody makes one, and with the cookie of another browser none helps. */
 export const pageToken = (formKeys: readonly string[], interactionUid: string, pageNumber: number): string =>

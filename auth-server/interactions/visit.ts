@@ -5,14 +5,16 @@ import { refusalOf } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
+import type { Config } from '../config.ts'
 import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { consentOfIntent } from '../intents/consent-of-intent.ts'
 import { intentOf } from '../intents/intent.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
 import { endedBy } from './end-journey.ts'
 import { isEndReason } from './endings.ts'
-import { beginJourney, type Journey, type JourneyState, type Step, touchJourney } from './journey.ts'
+import { beginJourney, type Journey, type JourneyKey, type JourneyState, type Step, touchJourney } from './journey.ts'
 import { freshSecondFactor } from './prompt-policy.ts'
 import { askSecondFactor } from './sign-in-step.ts'
 
@@ -28,6 +30,7 @@ export const journeys: Record<JourneyKind, readonly Step[]> = {
 /** One request of a browser that holds the cookie of an interaction, as it comes in. */
 export type Arrival = {
   readonly interaction: Interaction
+  readonly journeyKey: JourneyKey
   readonly client: Client
   /** What the browser has of its own, whoever it is of. A new one without a customer where it has none. */
   readonly session: Session
@@ -50,13 +53,14 @@ export type Visit = Arrival & {
  *
  * @throws {SessionNotFound}
  */
-export async function findArrival(ctx: Context, provider: Provider, { clock }: { clock: Clock }): Promise<Arrival> {
+export async function findArrival(ctx: Context, provider: Provider, { clock, config }: { clock: Clock; config: Config }): Promise<Arrival> {
   const [interaction, session] = await Promise.all([findInteraction(ctx, provider), provider.Session.get(ctx as never)])
   await assertSamePrincipal(interaction, session, provider)
   const now = clock.now()
   const [client] = await Promise.all([provider.Client.find(String(interaction.params['client_id'])), keepAlive(session, now)])
   if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
-  return { interaction, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
+  const journeyKey = { interactionUid: interaction.uid, seals: storedSeals(config.SECRETS.seal_keys) }
+  return { interaction, journeyKey, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }
 
 /** As the library's `interactionDetails`, which would read the session a second time, by its other name. */
@@ -82,8 +86,8 @@ async function keepAlive(session: Session, now: Date): Promise<void> {
 
 /** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
 export async function openVisit(database: Database, arrival: Arrival): Promise<Visit> {
-  const { interaction, now } = arrival
-  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { interactionUid: interaction.uid, now }))
+  const { interaction, journeyKey, now } = arrival
+  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { ...journeyKey, now }))
   if (journey !== undefined) return visitOn(database, arrival, journey)
   const within = beginsByWriting(interaction) ? transact : outsideTransaction
   try {
@@ -97,9 +101,9 @@ export async function openVisit(database: Database, arrival: Arrival): Promise<V
 async function endAtOnce(database: Database, arrival: Arrival, error: unknown): Promise<Visit> {
   const code = refusalOf(error)?.code
   if (code === undefined || !isEndReason(code)) throw error
-  const { interaction, now } = arrival
+  const { now } = arrival
   const state = endedBy({ step: 'sign_in' }, code)
-  const journey = await outsideTransaction(database, (tx) => beginJourney(tx, { interactionUid: interaction.uid, state, now }))
+  const journey = await outsideTransaction(database, (tx) => beginJourney(tx, { ...arrival.journeyKey, state, now }))
   return { ...arrival, journey, consent: undefined, kind: kindOf(journey, undefined) }
 }
 
@@ -123,11 +127,11 @@ const beginsByWriting = (interaction: Interaction): boolean =>
   interaction.prompt.name !== 'consent' || (intentOf(interaction.params)?.type ?? 'openbanking_consent') !== 'openbanking_consent'
 
 async function begin(tx: Transaction, arrival: Arrival): Promise<Visit> {
-  const { interaction, now } = arrival
+  const { now } = arrival
   const consentId = await nameConsent(tx, arrival)
   const consent = await consentOn(tx, arrival, consentId)
   const state = await firstState(tx, arrival, { consentId, consent })
-  const journey = await beginJourney(tx, { interactionUid: interaction.uid, state, now })
+  const journey = await beginJourney(tx, { ...arrival.journeyKey, state, now })
   // Of two requests that began the journey at once, the other may have been first.
   const agreed = journey.state.consentId === consentId ? consent : await consentOn(tx, arrival, journey.state.consentId)
   return { ...arrival, journey, consent: agreed, kind: kindOf(journey, agreed) }

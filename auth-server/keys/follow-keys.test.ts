@@ -27,10 +27,13 @@ function followed(first: KeyMaterial) {
     },
     dependencies as unknown as AuthServerDependencies,
     {
-      read: async () => {
-        if (state.material instanceof Error) throw state.material
-        return state.material
+      source: {
+        read: async () => {
+          if (state.material instanceof Error) throw state.material
+          return state.material
+        },
       },
+      onChange: () => {},
     },
   )
   return { state, server, metrics }

@@ -1,4 +1,5 @@
 import type { AuthServerDependencies, Handlers } from '../app.ts'
+import type { Config } from '../config.ts'
 import { isSame, keysAt, nextKeyChange } from './key-material.ts'
 import type { KeySource } from './key-source.ts'
 
@@ -20,7 +21,7 @@ export type FollowedServer = {
 export function followKeys(
   create: (dependencies: AuthServerDependencies) => Handlers,
   dependencies: AuthServerDependencies,
-  source: KeySource,
+  { source, onChange }: { source: KeySource; onChange: (config: Config) => void },
 ): FollowedServer {
   const { clock, log, metrics } = dependencies
   const nowSeconds = () => clock.now().getTime() / 1000
@@ -38,6 +39,7 @@ export function followKeys(
       if (isSame(config, active)) return
       config = { ...config, ...active }
       serving = create({ ...dependencies, config })
+      onChange(config)
       log.info({ kids: active.SIGNING_KEYS.keys.map(({ kid }) => kid) }, 'keys changed')
     } catch (error) {
       metrics.keyFaults.inc()

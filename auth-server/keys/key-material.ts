@@ -37,6 +37,7 @@ const ring = <Key>(key: z.ZodType<Key, string>) =>
 const secrets = z.object({
   cookie_keys: ring(text32),
   form_keys: ring(text32),
+  seal_keys: ring(key32),
   dpop_nonce_secrets: ring(key32),
   /** What third parties know customers by follows from it: it is for ever. */
   pairwise_salt: text32,
@@ -71,6 +72,7 @@ export type ActiveKeys = {
   readonly SECRETS: {
     readonly cookie_keys: readonly string[]
     readonly form_keys: readonly string[]
+    readonly seal_keys: readonly Buffer[]
     readonly dpop_nonce_secret: Buffer
     readonly pairwise_salt: string
     readonly customer_data_key: Buffer
@@ -92,6 +94,7 @@ export function keysAt({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: numbe
     SECRETS: {
       cookie_keys: inOrder('cookie_keys', SECRETS.cookie_keys),
       form_keys: inOrder('form_keys', SECRETS.form_keys),
+      seal_keys: inOrder('seal_keys', SECRETS.seal_keys),
       dpop_nonce_secret: inOrder('dpop_nonce_secrets', SECRETS.dpop_nonce_secrets)[0],
       pairwise_salt: SECRETS.pairwise_salt,
       customer_data_key: SECRETS.customer_data_key,
@@ -101,8 +104,8 @@ export function keysAt({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: numbe
 
 /** When keys begin or end next, in seconds since the epoch. */
 export function nextKeyChange({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: number): number {
-  const { cookie_keys, form_keys, dpop_nonce_secrets } = SECRETS
-  return nextChange([...SIGNING_KEYS.keys, ...cookie_keys, ...form_keys, ...dpop_nonce_secrets], nowSeconds)
+  const { cookie_keys, form_keys, seal_keys, dpop_nonce_secrets } = SECRETS
+  return nextChange([...SIGNING_KEYS.keys, ...cookie_keys, ...form_keys, ...seal_keys, ...dpop_nonce_secrets], nowSeconds)
 }
 
 /** Whether two say the same, down to the order. What a key service holds is told apart by its key id. */

@@ -5,9 +5,11 @@ import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from '
 import { protocolErrors } from '../protocol-errors.ts'
 import { clientStorage } from './client-storage.ts'
 import { grantStorage } from './grant-storage.ts'
-import { handleHash } from './handle-hash.ts'
+import { postgresArtifacts } from './postgres-artifacts.ts'
+import { sealedPayloads } from './sealed-payloads.ts'
+import type { StoredSeals } from './stored-seals.ts'
 
-type Artifact = {
+export type Artifact = {
   readonly table: string
   /** Besides id_hash, payload and expires_at. */
   readonly columns: { readonly grant_id?: 'grantId'; readonly uid?: 'uid' }
@@ -46,13 +48,18 @@ const artifacts: Readonly<Record<string, Artifact>> = {
   RefreshToken: { table: 'refresh_token', columns: { grant_id: 'grantId' }, usedUp: () => new errors.InvalidGrant(), keptSeconds: 0 },
 }
 
-/**
- * What oidc-provider keeps, in PostgreSQL. Handles are stored as SHA-256 and cut out of the payload. What may be used once
- * is used up by one statement that succeeds once, however many ask at the same time.
- */
-export function createAdapter(prepared: Prepared, clock: Clock, log: Log, own: OwnStorage = {}): AdapterFactory {
+export type AdapterDependencies = {
+  readonly prepared: Prepared
+  readonly clock: Clock
+  readonly log: Log
+  readonly seals: StoredSeals
+  readonly own?: OwnStorage
+}
+
+/** What oidc-provider keeps. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
+export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDependencies): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
-  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, answering, clock, log)) })
+  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, { ...dependencies, prepared: answering })) })
 }
 
 /** Models that are stored in a way of their own. */
@@ -60,78 +67,11 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-function storageOf(model: string, prepared: Prepared, clock: Clock, log: Log): Partial<Adapter> {
+function storageOf(model: string, { prepared, clock, log, seals }: Omit<AdapterDependencies, 'own'>): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
-  if (model === 'Grant') return grantStorage(prepared, clock)
+  if (model === 'Grant') return grantStorage(prepared, clock, sealedPayloads(model, seals, log))
   const artifact = artifacts[model]
-  return artifact === undefined ? {} : artifactStorage(prepared, clock, artifact)
-}
-
-type Row = { readonly payload: string; readonly consumed_at?: Date | null }
-
-function artifactStorage(prepared: Prepared, clock: Clock, artifact: Artifact): Partial<Adapter> {
-  const { table, columns, usedUp, secondUseRevokesGrant, keptSeconds, strip = (payload) => payload } = artifact
-  const extra = Object.keys(columns) as (keyof typeof columns)[]
-  const found = (row: Row | undefined, id: string | undefined): AdapterPayload | undefined =>
-    row && {
-      ...(JSON.parse(row.payload) as AdapterPayload),
-      ...(id !== undefined && { jti: id }),
-      ...(row.consumed_at && { consumed: Math.floor(row.consumed_at.getTime() / 1000) }),
-    }
-  const selected = usedUp ? 'payload, consumed_at' : 'payload'
-
-  return {
-    async upsert(id, payload, expiresIn) {
-      const { jti: _handle, ...stored } = strip(payload)
-      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), [
-        handleHash(id),
-        JSON.stringify(stored),
-        expiry(clock, expiresIn, keptSeconds),
-        ...extra.map((column) => payload[columns[column] ?? column]),
-      ])
-    },
-    async find(id) {
-      const text = `select ${selected} from oidc.${table} where id_hash = $1 and expires_at > $2`
-      const [row] = await prepared.query<Row>(`oidc_${table}_find`, text, [handleHash(id), clock.now()])
-      return found(row, id)
-    },
-    async findByUid(uid) {
-      const text = `select payload from oidc.${table} where uid = $1 and expires_at > $2`
-      const [row] = await prepared.query<Row>(`oidc_${table}_find_by_uid`, text, [uid, clock.now()])
-      return found(row, undefined)
-    },
-    async consume(id) {
-      const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
-      const consumed = await prepared.query(`oidc_${table}_consume`, text, [handleHash(id), clock.now()])
-      if (consumed.length > 0 || !usedUp) return
-      if (secondUseRevokesGrant) await prepared.query(`oidc_${table}_used_twice`, revokeGrantText(table), [handleHash(id), clock.now()])
-      throw usedUp()
-    },
-    async destroy(id) {
-      await prepared.query(`oidc_${table}_destroy`, `delete from oidc.${table} where id_hash = $1`, [handleHash(id)])
-    },
-    async revokeByGrantId(grantId) {
-      await prepared.query(`oidc_${table}_revoke`, `delete from oidc.${table} where grant_id = $1`, [grantId])
-    },
-  }
-}
-
-/** The library revokes when it finds a used code; of two that found it unused, the one that comes second does it here. */
-const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $2
-  where revoked_at is null and grant_id = (select grant_id from oidc.${table} where id_hash = $1)`
-
-/** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
-function upsertText(table: string, extra: readonly string[]): string {
-  const columns = ['id_hash', 'payload', 'expires_at', ...extra]
-  const conflict = extra.includes('uid') ? 'uid' : 'id_hash'
-  const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
-  return `insert into oidc.${table} (${columns.join(', ')}) values (${columns.map((_, index) => `$${index + 1}`).join(', ')})
-    on conflict (${conflict}) do update set ${assignments.join(', ')}`
-}
-
-function expiry(clock: Clock, expiresInSeconds: number | undefined, keptSeconds: number): Date {
-  if (expiresInSeconds === undefined) throw new Error('everything stored expires')
-  return new Date(clock.now().getTime() + (expiresInSeconds + keptSeconds) * 1000)
+  return artifact === undefined ? {} : postgresArtifacts(prepared, clock, sealedPayloads(model, seals, log, artifact.strip), artifact)
 }
 
 function withoutSessionCookie(payload: AdapterPayload): AdapterPayload {

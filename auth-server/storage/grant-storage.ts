@@ -1,12 +1,13 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { Adapter } from 'oidc-provider'
+import type { SealedPayloads } from './sealed-payloads.ts'
 
 /**
  * Grants are named by their id (it is no secret: it is in every access token), belong to a customer and a client, and are
  * never deleted while their tokens may live: revoking marks them, and the resource API reads the mark with every call.
  */
-export function grantStorage(prepared: Prepared, clock: Clock): Partial<Adapter> {
+export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedPayloads): Partial<Adapter> {
   return {
     async upsert(id, payload, expiresIn) {
       if (!payload.accountId || !payload.clientId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')
@@ -15,7 +16,7 @@ export function grantStorage(prepared: Prepared, clock: Clock): Partial<Adapter>
         'oidc_grant_upsert',
         `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)
          on conflict (grant_id) do update set payload = excluded.payload, expires_at = excluded.expires_at`,
-        [id, payload.clientId, payload.accountId, JSON.stringify(payload), now, new Date(now.getTime() + expiresIn * 1000)],
+        [id, payload.clientId, payload.accountId, payloads.seal(id, payload), now, new Date(now.getTime() + expiresIn * 1000)],
       )
     },
     async find(id) {
@@ -24,7 +25,8 @@ export function grantStorage(prepared: Prepared, clock: Clock): Partial<Adapter>
         'select payload from oidc.grant where grant_id = $1 and revoked_at is null and expires_at > $2',
         [id, clock.now()],
       )
-      return row && (JSON.parse(row.payload) as AdapterPayload)
+      const payload = row && payloads.open(id, row.payload)
+      return payload && { ...payload, jti: id }
     },
     async destroy(id) {
       const text = 'update oidc.grant set revoked_at = $2 where grant_id = $1 and revoked_at is null'

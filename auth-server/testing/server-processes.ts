@@ -113,7 +113,20 @@ export async function startServerProcesses(count: number, environment: Readonly<
     throw error
   }
   return {
-    ...{ issuer, mtlsIssuer, ca: authority.cert, owner, logged, dataKey, database, files, running, launch, stop },
+    ...{
+      issuer,
+      mtlsIssuer,
+      ca: authority.cert,
+      owner,
+      authServerUrl: database.authServerUrl,
+      logged,
+      dataKey,
+      database,
+      files,
+      running,
+      launch,
+      stop,
+    },
     audiences: { uk: settings['UK_AUDIENCE'] ?? '', bank: settings['BANK_AUDIENCE'] ?? '' },
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),

@@ -21,6 +21,8 @@ export type TestServer = {
   readonly audiences: { readonly uk: string; readonly bank: string }
   readonly ca: string
   readonly owner: Database
+  /** The database as this process's own role reaches it: what somebody can do who has that, and no key. */
+  readonly authServerUrl: string
   /** JSON lines, as they were written. */
   readonly logged: string[]
   readonly dataKey: Buffer
@@ -95,6 +97,7 @@ export async function startTestServer({
     audiences: { uk: config.UK_AUDIENCE, bank: config.BANK_AUDIENCE },
     ca: authority.cert,
     owner,
+    authServerUrl: testDatabase.authServerUrl,
     logged,
     dataKey,
     notificationKey,
@@ -145,6 +148,7 @@ export const testSecrets = (dataKey: Buffer) => ({
   cookie_keys: [secret()],
   pairwise_salt: secret(),
   form_keys: [secret()],
+  seal_keys: [secret()],
   dpop_nonce_secrets: [secret()],
   customer_data_key: dataKey.toString('base64url'),
 })

@@ -1,0 +1,78 @@
+import type { Clock } from '@bankside/service-kit/clock'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { Artifact } from './adapter.ts'
+import { handleHash } from './handle-hash.ts'
+import type { SealedPayloads } from './sealed-payloads.ts'
+
+type Row = { readonly id_hash: Buffer; readonly payload: string; readonly consumed_at?: Date | null }
+
+/** A narrow table per model. What may be used once is used up by one statement that succeeds once, however many ask at the same time. */
+export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: SealedPayloads, artifact: Artifact): Partial<Adapter> {
+  const { table, columns, usedUp, secondUseRevokesGrant, keptSeconds } = artifact
+  const extra = Object.keys(columns) as (keyof typeof columns)[]
+  const found = (row: Row | undefined, id: string | undefined): AdapterPayload | undefined => {
+    const payload = row && payloads.open(row.id_hash, row.payload)
+    return payload && { ...payload, ...(id !== undefined && { jti: id }), ...consumedAt(row?.consumed_at) }
+  }
+  const selected = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
+
+  return {
+    async upsert(id, payload, expiresIn) {
+      const hash = handleHash(id)
+      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), [
+        hash,
+        payloads.seal(hash, payload),
+        expiry(clock, expiresIn, keptSeconds),
+        ...extra.map((column) => payload[columns[column] ?? column]),
+      ])
+    },
+    async find(id) {
+      const text = `select ${selected} from oidc.${table} where id_hash = $1 and expires_at > $2`
+      const [row] = await prepared.query<Row>(`oidc_${table}_find`, text, [handleHash(id), clock.now()])
+      return found(row, id)
+    },
+    async findByUid(uid) {
+      const text = `select id_hash, payload from oidc.${table} where uid = $1 and expires_at > $2`
+      const [row] = await prepared.query<Row>(`oidc_${table}_find_by_uid`, text, [uid, clock.now()])
+      return found(row, undefined)
+    },
+    async consume(id) {
+      const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
+      const consumed = await prepared.query(`oidc_${table}_consume`, text, [handleHash(id), clock.now()])
+      if (consumed.length > 0 || !usedUp) return
+      if (secondUseRevokesGrant) await prepared.query(`oidc_${table}_used_twice`, revokeGrantText(table), [handleHash(id), clock.now()])
+      throw usedUp()
+    },
+    async destroy(id) {
+      await prepared.query(`oidc_${table}_destroy`, `delete from oidc.${table} where id_hash = $1`, [handleHash(id)])
+    },
+    async revokeByGrantId(grantId) {
+      if (secondUseRevokesGrant) await prepared.query(`oidc_${table}_revoke`, useUpText(table), [grantId, clock.now()])
+      else await prepared.query(`oidc_${table}_revoke`, `delete from oidc.${table} where grant_id = $1`, [grantId])
+    },
+  }
+}
+
+const consumedAt = (time: Date | null | undefined) => time && { consumed: Math.floor(time.getTime() / 1000) }
+
+/** The library revokes when it finds a used code; of two that found it unused, the one that comes second does it here. */
+const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $2
+  where revoked_at is null and grant_id = (select grant_id from oidc.${table} where id_hash = $1)`
+
+/** What is used once is not removed before its time, or it could be written anew: this process may not even do so. */
+const useUpText = (table: string) => `update oidc.${table} set consumed_at = $2 where grant_id = $1 and consumed_at is null`
+
+/** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
+function upsertText(table: string, extra: readonly string[]): string {
+  const columns = ['id_hash', 'payload', 'expires_at', ...extra]
+  const conflict = extra.includes('uid') ? 'uid' : 'id_hash'
+  const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
+  return `insert into oidc.${table} (${columns.join(', ')}) values (${columns.map((_, index) => `$${index + 1}`).join(', ')})
+    on conflict (${conflict}) do update set ${assignments.join(', ')}`
+}
+
+export function expiry(clock: Clock, expiresInSeconds: number | undefined, keptSeconds: number): Date {
+  if (expiresInSeconds === undefined) throw new Error('everything stored expires')
+  return new Date(clock.now().getTime() + (expiresInSeconds + keptSeconds) * 1000)
+}
