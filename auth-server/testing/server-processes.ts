@@ -10,6 +10,7 @@ import { issueServerCertificate, issueTransportCertificate } from '@bankside/cer
 import { createSigningKeys } from '@bankside/certs/signing-keys'
 import { openDatabase } from '@bankside/service-kit/postgres'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { organisationOf, type TestServer, testSecrets, testSettings } from './test-server.ts'
 
 export type ServerProcess = {
@@ -47,13 +48,15 @@ export async function startServerProcesses(count: number, environment: Readonly<
   const [ec, rsa] = await Promise.all((['ec', 'rsa'] as const).map((keyKind) => issueServerCertificate(authority, { keyKind, now })))
   if (ec === undefined || rsa === undefined) throw new Error('no certificates')
   const dataKey = randomBytes(32)
+  const secrets = testSecrets(dataKey)
+  const seals = storedSeals(secrets.seal_keys.map((key) => Buffer.from(key, 'base64url')))
   const write = (name: string, content: string) => {
     writeFileSync(join(folder, name), content)
     return join(folder, name)
   }
   const files = {
     signingKeys: write('signing-keys.json', JSON.stringify(keys)),
-    secrets: write('secrets.json', JSON.stringify(testSecrets(dataKey))),
+    secrets: write('secrets.json', JSON.stringify(secrets)),
     ca: write('ca.pem', authority.cert),
     cert: write('server.pem', ec.cert),
     key: write('server-key.pem', ec.key),
@@ -121,6 +124,7 @@ export async function startServerProcesses(count: number, environment: Readonly<
       authServerUrl: database.authServerUrl,
       logged,
       dataKey,
+      seals,
       database,
       files,
       running,

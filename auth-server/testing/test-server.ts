@@ -14,6 +14,7 @@ import { createAuthServer } from '../app.ts'
 import { readAuthServerConfig } from '../config.ts'
 import { requestLimits } from '../http/request-limits.ts'
 import { createAuthServerMetrics } from '../metrics.ts'
+import { type StoredSeals, storedSeals } from '../storage/stored-seals.ts'
 
 export type TestServer = {
   readonly issuer: string
@@ -26,6 +27,7 @@ export type TestServer = {
   /** JSON lines, as they were written. */
   readonly logged: string[]
   readonly dataKey: Buffer
+  readonly seals: StoredSeals
   /** A transport certificate of the sandbox's authority, or one by an authority that nobody trusts. */
   issueCertificate(name: string, options?: { untrusted?: boolean }): Promise<Credential>
   stop(): Promise<void>
@@ -102,6 +104,7 @@ export async function startTestServer({
     dataKey,
     notificationKey,
     workerUrl: testDatabase.workerUrl,
+    seals: storedSeals(config.SECRETS.seal_keys),
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
     async stop() {
