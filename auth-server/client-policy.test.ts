@@ -119,6 +119,7 @@ const resourceServer = {
   response_types: [],
   jwks: { keys: [p256] },
   introspection_signed_response_alg: 'PS256',
+  audience: 'https://bank.example/open-banking',
 }
 const goodOf = {
   fapi2_sp: good,
@@ -182,6 +183,10 @@ const mixed: readonly (readonly [string, ClientProfile, Record<string, unknown>,
     { token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: undefined },
     /jwks/,
   ],
+  ['INT-03 no API that it is', 'resource_server', { audience: undefined }, /audience/],
+  ['FAPI2-MS-13 an API of its own', 'fapi2_sp', { audience: 'https://bank.example/open-banking' }, /audience/],
+  ['DPOP-07 a nonce where there are no proofs', 'fapi1_adv_jarm', { require_dpop_nonce: true }, /require_dpop_nonce/],
+  ['DPOP-07 a nonce that is neither asked for nor not', 'fapi2_sp', { require_dpop_nonce: 'yes' }, /require_dpop_nonce/],
   ['MTLS-02 a certificate that is not with its key', 'fapi2_sp', { token_endpoint_auth_method: 'self_signed_tls_client_auth' }, /x5c/],
   ['MTLS-02 a certificate of another key', 'fapi2_sp', { jwks: { keys: [{ ...p256, x5c: [ownCertificate] }] } }, /certificate of the key/],
 ]

@@ -44,6 +44,11 @@ const rules: readonly Rule[] = [
   (metadata, { requestObjects }) => flag(metadata, 'require_signed_request_object', requestObjects),
   (metadata, { signingAlgorithms }) => oneOfIfGiven(metadata, 'request_object_signing_alg', signingAlgorithms),
   backchannel,
+  introspectedAudience,
+  (metadata, { senderConstraints }) =>
+    'require_dpop_nonce' in metadata && !(senderConstraints.includes('dpop') && typeof metadata['require_dpop_nonce'] === 'boolean')
+      ? ['require_dpop_nonce is a boolean, for clients that may use DPoP']
+      : [],
   (metadata) => ('client_secret' in metadata ? ['client_secret: there are no shared secrets'] : []),
   (metadata) => ('jwks_uri' in metadata ? ['jwks_uri is not supported: register jwks'] : []),
   (metadata) => ('application_type' in metadata && metadata['application_type'] !== 'web' ? ['application_type must be web'] : []),
@@ -106,6 +111,12 @@ function backchannel(metadata: ClientMetadata, { backchannelDelivery, signingAlg
       ? ['backchannel_client_notification_endpoint must be an https URI']
       : []),
   ]
+}
+
+/** A server that introspects tokens does so for one API. */
+function introspectedAudience(metadata: ClientMetadata, { introspection }: Profile): readonly string[] {
+  if (introspection === 'allowed') return isHttps(metadata['audience']) ? [] : ['audience must be the https URI of an API']
+  return 'audience' in metadata ? ['audience is for resource servers'] : []
 }
 
 const isHttps = (uri: unknown): boolean => typeof uri === 'string' && URL.parse(uri)?.protocol === 'https:'

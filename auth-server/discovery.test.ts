@@ -33,6 +33,10 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     dpop_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
     grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:openid:params:grant-type:ciba'],
     id_token_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
+    introspection_endpoint: `${issuer}/introspection`,
+    introspection_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
+    introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+    introspection_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
     issuer,
     jwks_uri: `${issuer}/jwks`,
     mtls_endpoint_aliases: {
@@ -40,6 +44,8 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
       pushed_authorization_request_endpoint: `${mtlsIssuer}/par`,
       revocation_endpoint: `${mtlsIssuer}/revocation`,
       backchannel_authentication_endpoint: `${mtlsIssuer}/backchannel`,
+      introspection_endpoint: `${mtlsIssuer}/introspection`,
+      userinfo_endpoint: `${mtlsIssuer}/userinfo`,
     },
     pushed_authorization_request_endpoint: `${issuer}/par`,
     request_object_signing_alg_values_supported: algorithms,
@@ -60,6 +66,8 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     token_endpoint_auth_methods_supported: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
     token_endpoint_auth_signing_alg_values_supported: algorithms,
     ui_locales_supported: ['en-GB'],
+    userinfo_endpoint: `${issuer}/userinfo`,
+    userinfo_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
   }
 }
 
@@ -145,16 +153,7 @@ test('FAPI2-CR-04 FAPI2-CR-07 the published keys are public, strong and told apa
 })
 
 test('FAPI2-AS-06 endpoints that are not advertised are not there', async () => {
-  for (const path of [
-    '/me',
-    '/reg',
-    '/token/introspection',
-    '/introspection',
-    '/device/auth',
-    '/session/end',
-    '/session/end/confirm',
-    '/challenge',
-  ])
+  for (const path of ['/me', '/reg', '/token/introspection', '/device/auth', '/session/end', '/session/end/confirm', '/challenge'])
     for (const method of ['GET', 'POST']) {
       const { status } = await exchange(server.issuer + path, { ca: server.ca, method })
       assert.equal(status, 404, `${method} ${path}`)

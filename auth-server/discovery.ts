@@ -7,6 +7,8 @@ export const routes = {
   pushed_authorization_request: '/par',
   revocation: '/revocation',
   backchannel_authentication: '/backchannel',
+  introspection: '/introspection',
+  userinfo: '/userinfo',
   jwks: '/jwks',
 } as const
 
@@ -19,7 +21,11 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
     pushed_authorization_request_endpoint: mtlsIssuer + routes.pushed_authorization_request,
     revocation_endpoint: mtlsIssuer + routes.revocation,
     backchannel_authentication_endpoint: mtlsIssuer + routes.backchannel_authentication,
+    introspection_endpoint: mtlsIssuer + routes.introspection,
+    userinfo_endpoint: mtlsIssuer + routes.userinfo,
   },
+  introspection_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
+  introspection_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   revocation_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
   revocation_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   ui_locales_supported: ['en-GB'],

@@ -15,6 +15,7 @@ import { acceptAssertionAudiences } from './client-authentication/assertion-audi
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { isSubjectOf } from './client-authentication/distinguished-name.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
+import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
 import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
@@ -38,8 +39,10 @@ import { storedSeals } from './storage/stored-seals.ts'
 import { identifierUse } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
-import { audiencesOf, createResourceServers, scopes } from './tokens/resource-servers.ts'
+import { audiencesOf, createResourceServers, mayIntrospect, scopes } from './tokens/resource-servers.ts'
+import { findSignedTokens } from './tokens/signed-tokens.ts'
 import { createFindAccount, extraTokenClaims, refreshTokenExpiresAt } from './tokens/token-claims.ts'
+import { introspectSignedTokens } from './tokens/token-reference.ts'
 
 export type ProviderDependencies = {
   readonly config: Config
@@ -63,6 +66,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   keepClients(provider, prepared)
   allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
+  findSignedTokens(provider, dependencies)
+  introspectSignedTokens(provider)
   writeSessionsSeldom(provider, clock)
   namePairwise(provider)
   return provider
@@ -81,7 +86,6 @@ function configuration(dependencies: ProviderDependencies): Configuration {
   const { config, database, prepared, clock, log, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
-  const signedWith = responseAlgorithmsOf(config.SIGNING_KEYS)
   return {
     adapter: createAdapter({
       prepared,
@@ -104,22 +108,19 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     clientDefaults: {
       id_token_signed_response_alg: 'ES256',
       authorization_signed_response_alg: 'PS256',
+      introspection_signed_response_alg: 'PS256',
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    extraClientMetadata: { properties: ['profile', 'first_party'] },
+    extraClientMetadata: { properties: ['profile', 'first_party', 'audience', 'require_dpop_nonce'] },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
-    enabledJWA: {
-      clientAuthSigningAlgValues: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
-      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
-      requestObjectSigningAlgValues: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
-      idTokenSigningAlgValues: signedWith,
-      authorizationSigningAlgValues: signedWith,
-    },
+    enabledJWA: enabledAlgorithms(config.SIGNING_KEYS),
     // One value for all that the library verifies; who is stricter is held to it by our own checks.
     clockTolerance: Math.max(...allOfProfiles(({ clockSkewSeconds }) => [clockSkewSeconds])),
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: isPkceRequired },
+    // A first-party app's scope `profile` gives the name in the ID token, where it is used.
+    conformIdTokenClaims: false,
     clientBasedCORS: () => false,
     // Addresses that third parties gave us: never a way into the bank's network.
     fetch: createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }) as typeof fetch,
@@ -183,7 +184,10 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
   return {
     devInteractions: { enabled: false },
     externalSigningSupport: { enabled: config.SIGNING_KEYS.keys.some(isElsewhere), ack: 'experimental-01' },
-    userinfo: { enabled: false },
+    userinfo: { enabled: true },
+    jwtUserinfo: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: mayIntrospect },
+    jwtIntrospection: { enabled: true },
     rpInitiatedLogout: { enabled: false },
     fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },
     // Whether a client must push its requests, and sign them, is in the row of its profile.
@@ -203,6 +207,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
       enabled: true,
       types: authorizationDetailTypes(clock),
       authorizationDetailsForGrantSource: detailsForCode,
+      authorizationDetailsForIntrospection: (_ctx, { rar }) => rar,
       authorizationDetailsForAccessToken: detailsForAccessToken,
     },
     dPoP: {
@@ -210,7 +215,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
       nonceSecret: config.SECRETS.dpop_nonce_secret,
       requireNonce: (ctx) => {
         assertProofNotFromTheFuture(ctx, clock.now().getTime() / 1000)
-        return false
+        return ctx.oidc.client?.['require_dpop_nonce'] === true
       },
     },
     mTLS: {
@@ -229,10 +234,6 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
     },
   }
 }
-
-/** A client can register what this server has a key for. */
-const responseAlgorithmsOf = ({ keys }: Config['SIGNING_KEYS']) =>
-  allOfProfiles(({ responseAlgorithms }) => responseAlgorithms).filter((algorithm) => keys.some(({ alg }) => alg === algorithm))
 
 /** A self-signed certificate counts for who registered it. Before the client is known, its token says which certificate it must be. */
 function usableCertificate({ oidc }: KoaContextWithOIDC, found: ClientCertificate | undefined) {

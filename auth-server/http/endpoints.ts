@@ -31,6 +31,8 @@ export const endpoints: readonly Endpoint[] = [
   { name: 'token', path: /^\/token$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'revocation', path: /^\/revocation$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'backchannel', path: /^\/backchannel$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'introspection', path: /^\/introspection$/, methods: ['POST'], at: both, answers: 'json' },
+  { name: 'userinfo', path: /^\/userinfo$/, methods: ['GET', 'POST'], at: both, answers: 'json' },
   { name: 'authorization', path: /^\/auth$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },

@@ -52,9 +52,14 @@ function refusalOf(ctx: Context, host: string): Refused | undefined {
 
 /** Whatever it says that it accepts, it reads JSON; and it keeps nothing (PAR-04, RFC 6749 section 5.1). */
 function prepareForProgram(ctx: Context): void {
-  ctx.req.headers.accept = 'application/json'
+  ctx.req.headers.accept = asksForSignedIntrospection(ctx) ? signedIntrospection : 'application/json'
   if (ctx.method === 'POST') ctx.set('Cache-Control', 'no-cache, no-store')
 }
+
+/** RFC 9701 section 4: the one answer that has another form when it is asked for. */
+const signedIntrospection = 'application/token-introspection+jwt'
+const asksForSignedIntrospection = (ctx: Context): boolean =>
+  ctx.state.endpoint?.name === 'introspection' && ctx.get('accept').toLowerCase().includes(signedIntrospection)
 
 /** The rest of the body is read and dropped, or the client would see its connection break before it sees the answer. */
 function discardBody(ctx: Context): void {

@@ -67,6 +67,8 @@ export function refineAnswers(provider: Provider, metrics: AuthServerMetrics): v
   provider.on('pushed_authorization_request.error', answer)
   provider.on('revocation.error', answer)
   provider.on('backchannel_authentication.error', answer)
+  provider.on('introspection.error', answer)
+  provider.on('userinfo.error', answer)
   provider.on('authorization.error', (ctx: KoaContextWithOIDC, error: ProtocolError) => {
     keepErrorInProfile(ctx)
     record(ctx as unknown as Context, error, metrics)

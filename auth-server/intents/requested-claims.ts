@@ -7,18 +7,15 @@ export const amrOfSca = ['pwd', 'otp']
 /** Several times what anyone asks for. What is longer could be nested deeper than JSON can be written. */
 const claimsLimit = 4_096
 
-/**
- * The shape of the `claims` parameter, as far as somebody acts on it. UK examples ask for the intent under `userinfo` too;
- * there is no such endpoint, so that part is dropped rather than refused.
- */
+/** The shape of the `claims` parameter, as far as somebody acts on it. What the intent is, its ID token says. */
 export function assertClaimsParameter(ctx: KoaContextWithOIDC, claims: ClaimsParameter): void {
   if (String(ctx.oidc.params?.['claims']).length > claimsLimit)
     throw new errors.InvalidRequest(`claims must have at most ${claimsLimit} characters`)
-  delete claims.userinfo
   claims.id_token ??= {}
-  for (const [name, member] of Object.entries(claims.id_token))
-    if (member !== null && (typeof member !== 'object' || Array.isArray(member)))
-      throw new errors.InvalidRequest(`claims.id_token.${name} must be null or an object`)
+  for (const place of ['id_token', 'userinfo'] as const)
+    for (const [name, member] of Object.entries(claims[place] ?? {}))
+      if (member !== null && (typeof member !== 'object' || Array.isArray(member)))
+        throw new errors.InvalidRequest(`claims.${place}.${name} must be null or an object`)
 
   const intent = claims.id_token['openbanking_intent_id']
   if (intent !== undefined && typeof intent?.value !== 'string')

@@ -34,9 +34,9 @@ export async function saveGrant(provider: Provider, audiences: Audiences, order:
 
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
 function claimsOf(params: RequestParameters, firstParty: boolean): [granted: string[], rejected: string[]] {
-  const { id_token = {} } = (typeof params.claims === 'string' ? JSON.parse(params.claims) : {}) as ClaimsParameter
+  const { id_token, userinfo } = (typeof params.claims === 'string' ? JSON.parse(params.claims) : {}) as ClaimsParameter
   const mayHave = (claim: string) => firstParty || claim !== 'name'
-  const asked = Object.keys(id_token)
+  const asked = [...new Set([...Object.keys(id_token ?? {}), ...Object.keys(userinfo ?? {})])]
   return [asked.filter(mayHave), asked.filter((claim) => !mayHave(claim))]
 }
 

@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import { createTlsServer, listen } from '@bankside/service-kit/tls-server'
+import type { JWK } from 'jose'
 import { createAuthServer } from '../app.ts'
 import { readAuthServerConfig } from '../config.ts'
 import { requestLimits } from '../http/request-limits.ts'
@@ -36,6 +37,9 @@ export type TestServer = {
 /** What a worker beside the server works with. */
 export type ForWorker = { readonly notificationKey: Buffer; readonly workerUrl: string }
 
+/** With its keys a test makes what this server would have made at another time. */
+export type TestServerInside = TestServer & ForWorker & { readonly signingKeys: readonly JWK[] }
+
 /** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
 export async function startTestServer({
   reach = (url) => url,
@@ -43,7 +47,7 @@ export async function startTestServer({
 }: {
   reach?: (databaseUrl: string) => string | Promise<string>
   settings?: Readonly<Record<string, string>>
-} = {}): Promise<TestServer & ForWorker> {
+} = {}): Promise<TestServerInside> {
   const now = new Date()
   const [authority, other, testDatabase] = await Promise.all([
     createAuthority({ commonName: 'Test authority', now }),
@@ -68,10 +72,11 @@ export async function startTestServer({
   const issuer = `https://localhost:${issuerPort}`
   const mtlsIssuer = `https://localhost:${mtlsPort}`
   const [dataKey, notificationKey] = [randomBytes(32), randomBytes(32)]
+  const signingKeys = await createSigningKeys()
   const config = readAuthServerConfig({
     ...testSettings({ issuer, mtlsIssuer, rsa, ec, clientCa: authority.cert }),
     DATABASE_URL: await reach(testDatabase.authServerUrl),
-    SIGNING_KEYS: JSON.stringify(await createSigningKeys()),
+    SIGNING_KEYS: JSON.stringify(signingKeys),
     SECRETS: JSON.stringify(testSecrets(dataKey)),
     NOTIFICATION_KEYS: notificationKey.toString('base64url'),
     ...settings,
@@ -105,6 +110,7 @@ export async function startTestServer({
     notificationKey,
     workerUrl: testDatabase.workerUrl,
     seals: storedSeals(config.SECRETS.seal_keys),
+    signingKeys: signingKeys.keys,
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
     async stop() {

@@ -11,7 +11,7 @@ import { type Profile, profiles } from '../client-policy/profiles.ts'
 import { type Answer, exchange, type Request } from './exchange.ts'
 import { organisationOf, type TestServer } from './test-server.ts'
 
-export type EndpointPath = '/token' | '/par' | '/revocation' | '/backchannel'
+export type EndpointPath = '/token' | '/par' | '/revocation' | '/backchannel' | '/introspection' | '/userinfo'
 
 export type ClientKind = {
   readonly authentication?: 'private_key_jwt' | 'tls_client_auth' | 'self_signed_tls_client_auth'
@@ -72,13 +72,14 @@ export class ThirdParty {
     ])
     const jwk: JWK = { ...(await exportJWK(keys.publicKey)), kid: 'first', use: 'sig', alg: algorithm }
     const metadata = {
-      redirect_uris: [redirectUri],
-      grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+      ...(profiles[profile].responseTypes.length > 0 && { redirect_uris: [redirectUri] }),
+      grant_types: profiles[profile].grantTypes,
       response_types: profiles[profile].responseTypes,
       token_endpoint_auth_method: authentication,
       ...(authentication === 'private_key_jwt' && { token_endpoint_auth_signing_alg: algorithm }),
       ...(authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectDistinguishedName(organisationOf(clientId)) }),
-      ...(constraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
+      ...(profiles[profile].senderConstraints.length > 0 &&
+        (constraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true })),
       require_pushed_authorization_requests: profiles[profile].pushedRequests === 'required',
       require_signed_request_object: profiles[profile].requestObjects === 'required',
       id_token_signed_response_alg: 'ES256',
@@ -171,6 +172,17 @@ export class ThirdParty {
   async token(form: Record<string, string | undefined>, options: Partial<Request> = {}): Promise<Answer> {
     const headers = this.kind.constraint === 'mtls' ? {} : { dpop: await this.proof(this.endpoint('/token')) }
     return this.post('/token', form, { headers, ...options })
+  }
+
+  /** As the token's holder: by certificate, or with a proof for this token. */
+  async userinfo(accessToken: string, options: Partial<Request> = {}, proof: Proof = {}): Promise<Answer> {
+    const url = this.endpoint('/userinfo')
+    const ath = createHash('sha256').update(accessToken).digest('base64url')
+    const byProof = this.kind.constraint !== 'mtls'
+    const headers = byProof
+      ? { authorization: `DPoP ${accessToken}`, dpop: await this.proof(url, { htm: 'GET', ath, ...proof }) }
+      : { authorization: `Bearer ${accessToken}` }
+    return exchange(url, { ca: this.server.ca, ...(this.usesCertificate && { credential: this.credential }), headers, ...options })
   }
 
   redeem(code: string, form: Record<string, string | undefined> = {}, options: Partial<Request> = {}): Promise<Answer> {

@@ -1,4 +1,13 @@
-import { type Client, errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
+import {
+  type AccessToken,
+  type Client,
+  type ClientCredentials,
+  errors,
+  type KoaContextWithOIDC,
+  type RefreshToken,
+  type ResourceServer,
+} from 'oidc-provider'
+import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
@@ -36,6 +45,10 @@ export function createResourceServers(audiences: Audiences) {
     },
   }
 }
+
+/** MS 6.2: a server that is asked for data, about the tokens that are for it. To anyone else any token is unknown. */
+export const mayIntrospect = (_ctx: KoaContextWithOIDC, client: Client, token: AccessToken | ClientCredentials | RefreshToken): boolean =>
+  profileOf(client).introspection === 'allowed' && token.kind !== 'RefreshToken' && token.aud === client['audience']
 
 function assertClientCredentials(ctx: KoaContextWithOIDC, client: Client): void {
   if (isFirstParty(client)) throw new errors.UnauthorizedClient('tokens without a customer are for third parties')

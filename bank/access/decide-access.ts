@@ -3,7 +3,7 @@ import type { Permission } from '../consents/permission.ts'
 import type { AccountId, ConsentId, CustomerId } from '../ids.ts'
 import { refuseAccess } from './access-refusal.ts'
 import { type Door, permissionsOfScope, type Requirement, requirementOf } from './operations.ts'
-import type { ConsentStanding, Standing } from './standing.ts'
+import type { ConsentStanding, Standing, TokenStanding } from './standing.ts'
 
 /** What a verified access token says. Whether it is ours, fresh and its holder's was found out before. */
 export type TokenClaims = {
@@ -60,8 +60,8 @@ export const stepUpMaxAgeSeconds = 300
  *
  * A consumed payment consent passes: a repeat under the same idempotency key must find its payment.
  *
- * @throws {AccessRefusal} `client_blocked`, `grant_revoked` (also for a token that was), `permission_missing` (a scope too: then with the scope), `token_without_consent`,
- *   `grant_revoked`, `consent_not_authorised` (with the status), `consent_not_yours`, `account_not_permitted`,
+ * @throws {AccessRefusal} `client_blocked`, `grant_revoked` (also for a token that was), `permission_missing` (a scope too: then
+ *   with the scope), `token_without_consent`, `consent_not_authorised` (with the status), `consent_not_yours`, `account_not_permitted`,
  *   `insufficient_user_authentication`.
  */
 export function decideAccess(standing: Standing, { token, ...request }: AccessRequest & { readonly token: TokenClaims }): AccessDecision {
@@ -80,6 +80,20 @@ export function decideAccess(standing: Standing, { token, ...request }: AccessRe
     refuseAccess('account_not_permitted', 'the account is not among those of the consent')
   if (requirement.authenticatedWithinSeconds !== undefined) demandAuthentication(token, requirement.authenticatedWithinSeconds, request.now)
   return decision
+}
+
+/**
+ * Whether a token opens anything at all now, whatever it is for: its client, its grant and its consent stand, and it was not
+ * taken back.
+ *
+ * @throws {AccessRefusal} `client_blocked`, `grant_revoked`, `token_without_consent`, `consent_not_authorised`.
+ */
+export function demandStanding(standing: TokenStanding, token: TokenClaims, now: Date): void {
+  if (standing.client?.status !== 'active') refuseAccess('client_blocked', 'the client is not active')
+  if (standing.tokenRevoked === true) refuseAccess('grant_revoked', 'the token was revoked')
+  if (token.grantId === undefined) return
+  if (token.consentId === undefined) demandGrant(standing, now)
+  else demandConsent(standing, token, { now })
 }
 
 function bearerOf(requirement: Requirement, standing: Standing, token: TokenClaims, request: AccessRequest): AccessDecision {
@@ -119,7 +133,7 @@ const usable: Record<ConsentStanding['kind'], readonly ConsentStatus[]> = {
   transfer: ['AUTH', 'COND', 'RJCT'],
 }
 
-function demandConsent(standing: Standing, token: TokenClaims, { consentId, now }: AccessRequest): void {
+function demandConsent(standing: TokenStanding, token: TokenClaims, { consentId, now }: Pick<AccessRequest, 'consentId' | 'now'>): void {
   const { consent, grant } = standing
   if (consent === undefined || consent.clientId !== token.clientId)
     refuseAccess('token_without_consent', 'the token carries no consent of this client')
@@ -137,7 +151,7 @@ function demandConsent(standing: Standing, token: TokenClaims, { consentId, now 
   if (consentId !== undefined && consentId !== consent.id) refuseAccess('consent_not_yours', 'the token is bound to another consent')
 }
 
-function demandGrant({ grant }: Standing, now: Date): void {
+function demandGrant({ grant }: TokenStanding, now: Date): void {
   if (grant === undefined || grant.revokedAt !== undefined || grant.expiresAt <= now)
     refuseAccess('grant_revoked', 'the grant behind the token is gone')
 }

@@ -31,7 +31,7 @@ export type ConsentStanding = {
 }
 
 const customerId = z.templateLiteral(['cus_', z.string()])
-const standingRow = z.object({
+const tokenStandingRow = z.object({
   client_status: z.enum(clientStatuses),
   first_party: z.boolean(),
   token_revoked: z.boolean(),
@@ -49,19 +49,30 @@ const standingRow = z.object({
   transaction_from: z.date().nullable(),
   transaction_to: z.date().nullable(),
   deleted_at: z.date().nullable(),
-  accounts: z.array(z.custom<AccountId>(isAccountId)),
 })
-type StandingRow = z.infer<typeof standingRow>
+const standingRow = tokenStandingRow.extend({ accounts: z.array(z.custom<AccountId>(isAccountId)) })
+type TokenStandingRow = z.infer<typeof tokenStandingRow>
 
-/** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
-export async function readStanding(tx: Transaction, token: TokenClaims): Promise<Standing> {
-  const row = await tx.maybeOne(sql.type(standingRow)`
-    select
+/** What of a standing does not need the ledger. */
+export type TokenStanding = Omit<Standing, 'accounts'>
+
+const columns = (token: TokenClaims) => sql.fragment`
       cl.status as client_status, cl.first_party,
       exists (select from oidc.revoked_token where token_hash = ${token.tokenHash === undefined ? null : sql.binary(token.tokenHash)}) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
-      co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at,
+      co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at`
+
+const sources = (token: TokenClaims) => sql.fragment`
+    from clients.client cl
+    left join oidc.grant g on g.grant_id = ${token.grantId ?? null} and g.client_id = cl.client_id
+    left join consents.consent co on co.consent_id = ${token.consentId ?? null}
+    where cl.client_id = ${token.clientId}`
+
+/** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
+export async function readStanding(tx: Transaction, token: TokenClaims): Promise<Standing> {
+  const row = await tx.maybeOne(sql.type(standingRow)`
+    select ${columns(token)},
       array(
         select a.account_id from ledger.account a
         where a.customer_id = g.customer_id and a.status <> 'closed'
@@ -71,16 +82,19 @@ export async function readStanding(tx: Transaction, token: TokenClaims): Promise
             when 'domestic_payment' then a.account_id = co.debtor_account_id
             else true end
         order by a.account_id) as accounts
-    from clients.client cl
-    left join oidc.grant g on g.grant_id = ${token.grantId ?? null} and g.client_id = cl.client_id
-    left join consents.consent co on co.consent_id = ${token.consentId ?? null}
-    where cl.client_id = ${token.clientId}`)
-  return row === null ? nobody : toStanding(row)
+    ${sources(token)}`)
+  return row === null ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts) }
+}
+
+/** For whoever asks about a token and not for an account: the ledger is not read. */
+export async function readTokenStanding(tx: Transaction, token: TokenClaims): Promise<TokenStanding> {
+  const row = await tx.maybeOne(sql.type(tokenStandingRow)`select ${columns(token)} ${sources(token)}`)
+  return row === null ? nobody : toTokenStanding(row)
 }
 
 const nobody: Standing = { client: undefined, grant: undefined, consent: undefined, accounts: new Set() }
 
-function toStanding(row: StandingRow): Standing {
+function toTokenStanding(row: TokenStandingRow): TokenStanding {
   return {
     client: { status: row.client_status, firstParty: row.first_party },
     tokenRevoked: row.token_revoked,
@@ -89,11 +103,10 @@ function toStanding(row: StandingRow): Standing {
         ? { customerId: row.grant_customer_id, revokedAt: row.grant_revoked_at ?? undefined, expiresAt: row.grant_expires_at }
         : undefined,
     consent: toConsentStanding(row),
-    accounts: new Set(row.accounts),
   }
 }
 
-function toConsentStanding(row: StandingRow): ConsentStanding | undefined {
+function toConsentStanding(row: TokenStandingRow): ConsentStanding | undefined {
   if (row.consent_id === null || row.consent_client_id === null || row.kind === null || row.status === null) return undefined
   return {
     id: row.consent_id,

@@ -1,0 +1,118 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { AccessRefusal } from '@bankside/bank/access/access-refusal'
+import { demandStanding, type TokenClaims } from '@bankside/bank/access/decide-access'
+import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
+import { readTokenStanding, type TokenStanding } from '@bankside/bank/access/standing'
+import { isConsentId } from '@bankside/bank/ids'
+import type { Clock } from '@bankside/service-kit/clock'
+import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
+import type { AccessToken, ClientCredentials, Grant, Provider } from 'oidc-provider'
+import type { Config } from '../config.ts'
+import { isElsewhere, type SigningKey } from '../keys/key-material.ts'
+import { protocolErrors } from '../protocol-errors.ts'
+import { isReferredTo, signedTokenOf } from './token-reference.ts'
+
+type Found = { readonly claims: JWTPayload; readonly standing: TokenStanding }
+type Finding = { readonly config: Config; readonly database: Database; readonly clock: Clock }
+
+type PublicKey = KeyObject | Promise<KeyObject>
+
+/** What access tokens are signed with (resource-servers.ts). */
+const tokenAlgorithms = ['ES256']
+const requiredClaims = ['exp', 'iat', 'sub', 'client_id', 'jti', 'cnf', 'aud']
+
+/**
+ * Access tokens are signed and never stored, so the library, asked about one, would find nothing. Here it finds those that are
+ * this server's, and only as long as client, grant and consent stand in the database: what it then makes of them (who may ask,
+ * what is told, how a holder proves itself) is its own.
+ */
+export function findSignedTokens(provider: Provider, finding: Finding): void {
+  const keys = new Map(finding.config.SIGNING_KEYS.keys.map((key) => [key.kid, publicKeyOf(key)]))
+  const find = async (value: unknown): Promise<Found | undefined> => {
+    const jwt = signedTokenOf(value)
+    const claims = jwt === undefined ? undefined : await verified(jwt, keys, provider.issuer, finding.clock)
+    return claims && standingNow(claims, finding)
+  }
+  const { AccessToken, ClientCredentials } = provider as unknown as Models
+  AccessToken.find = async (value) => {
+    const found = await find(value)
+    const customerId = found?.standing.grant?.customerId
+    if (found === undefined || customerId === undefined) return undefined
+    const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(found.claims['grant_id']))
+    return new AccessToken({ ...instanceOf(found.claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
+  }
+  ClientCredentials.find = async (value) => {
+    const found = await find(value)
+    return found === undefined || found.claims['grant_id'] !== undefined
+      ? undefined
+      : new ClientCredentials(instanceOf(found.claims, value))
+  }
+}
+
+/** The library's classes, as far as its types do not say. */
+type Model<Token> = { new (properties: object): Token; find(value: unknown): Promise<Token | undefined> }
+type Models = { readonly AccessToken: Model<AccessToken>; readonly ClientCredentials: Model<ClientCredentials> }
+
+const publicKeyOf = (key: SigningKey): PublicKey =>
+  isElsewhere(key) ? key.keyObject() : createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
+
+async function verified(jwt: string, keys: ReadonlyMap<unknown, PublicKey>, issuer: string, clock: Clock): Promise<JWTPayload | undefined> {
+  const key = async ({ kid }: { kid?: string }) => {
+    const found = keys.get(kid)
+    if (found === undefined) throw new errors.JWKSNoMatchingKey()
+    return found
+  }
+  try {
+    const options = { issuer, typ: 'at+jwt', algorithms: tokenAlgorithms, requiredClaims, currentDate: clock.now() }
+    return (await jwtVerify(jwt, key, options)).payload
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined
+    throw error
+  }
+}
+
+async function standingNow(claims: JWTPayload, { database, clock }: Finding): Promise<Found | undefined> {
+  const token = tokenClaimsOf(claims)
+  const standing = await protocolErrors(outsideTransaction(database, (tx) => readTokenStanding(tx, token)))
+  try {
+    demandStanding(standing, token, clock.now())
+    return { claims, standing }
+  } catch (error) {
+    if (error instanceof AccessRefusal) return undefined
+    throw error
+  }
+}
+
+function tokenClaimsOf(claims: JWTPayload): TokenClaims {
+  const text = (name: string) => (typeof claims[name] === 'string' ? claims[name] : undefined)
+  const consentId = claims['consent_id']
+  const grantId = text('grant_id')
+  return {
+    clientId: text('client_id') ?? '',
+    scopes: new Set((text('scope') ?? '').split(' ')),
+    grantId,
+    consentId: isConsentId(consentId) ? consentId : undefined,
+    acr: text('acr'),
+    authTime: typeof claims['auth_time'] === 'number' ? claims['auth_time'] : undefined,
+    ...(grantId === undefined && { tokenHash: revokedTokenHash(claims.jti ?? '') }),
+  }
+}
+
+/** Members as the library names them. At the userinfo endpoint a token serves whichever API it is for, so there it has no audience. */
+function instanceOf(
+  { aud, jti, iat, exp, cnf, scope, client_id, grant_id, authorization_details, sub: _name, iss: _us, ...extra }: JWTPayload,
+  value: unknown,
+) {
+  const { jkt, 'x5t#S256': x5t } = cnf as { readonly jkt?: string; readonly 'x5t#S256'?: string }
+  return {
+    ...{ jti, iat, exp, scope, clientId: client_id, grantId: grant_id, rar: authorization_details },
+    extra: { ...extra, ...(grant_id !== undefined && { grant_id }) },
+    ...(isReferredTo(value) && { aud }),
+    ...(jkt !== undefined && { jkt }),
+    ...(x5t !== undefined && { 'x5t#S256': x5t }),
+  }
+}
+
+/** What the one request that the grant is of asked for, for whichever place, and was granted. */
+const claimsOf = (grant: Grant | undefined) => Object.fromEntries((grant?.openid?.claims ?? []).map((claim) => [claim, null]))
