@@ -16,6 +16,7 @@ export const migrateSettings = z.object({
   AUTH_SERVER_PASSWORD: password,
   RESOURCE_API_PASSWORD: password,
   WORKER_PASSWORD: password,
+  LEDGER_PASSWORD: password,
 })
 
 if (import.meta.main) {
@@ -35,6 +36,7 @@ async function run(): Promise<void> {
     bankside_auth_server: given.AUTH_SERVER_PASSWORD,
     bankside_resource_api: given.RESOURCE_API_PASSWORD,
     bankside_worker: given.WORKER_PASSWORD,
+    bankside_ledger: given.LEDGER_PASSWORD,
   }
   await setRolePasswords(given.DATABASE_URL, (role) => passwords[role])
 }

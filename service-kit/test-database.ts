@@ -10,6 +10,8 @@ export type TestDatabase = {
   readonly authServerUrl: string
   readonly resourceApiUrl: string
   readonly workerUrl: string
+  /** Of whoever may move money between any accounts. */
+  readonly ledgerUrl: string
   drop(): Promise<void>
 }
 
@@ -30,6 +32,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     authServerUrl: urlAs(ownerUrl, 'bankside_auth_server'),
     resourceApiUrl: urlAs(ownerUrl, 'bankside_resource_api'),
     workerUrl: urlAs(ownerUrl, 'bankside_worker'),
+    ledgerUrl: urlAs(ownerUrl, 'bankside_ledger'),
     drop: () =>
       asAdministrator(serverUrl, async (administrator) => void (await administrator.query(`drop database if exists ${name} with (force)`))),
   }

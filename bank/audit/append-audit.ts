@@ -17,15 +17,23 @@ export type AuditRecord = {
 
 /** Appends to the audit log, in the transaction of what it records. Nobody can change or remove a record. */
 export async function appendAudit(tx: Transaction, record: AuditRecord): Promise<AuditRecordId> {
-  const recordId = newAuditRecordId()
+  const recordId = newAuditRecordId(record.now)
   await tx.query(sql.unsafe`${insertRecords([{ ...record, recordId }])}`)
   return recordId
 }
 
 /** The statement that appends them: one text for any number, which is prepared once. */
 export function insertRecords(records: readonly (AuditRecord & { readonly recordId?: AuditRecordId })[]): SqlFragment {
-  const rows = records.map(({ recordId = newAuditRecordId(), actor, action, subject, interactionId, details, now }) => {
-    return { record_id: recordId, occurred_at: now, actor, action, subject, interaction_id: interactionId, details }
+  const rows = records.map(({ recordId, actor, action, subject, interactionId, details, now }) => {
+    return {
+      record_id: recordId ?? newAuditRecordId(now),
+      occurred_at: now,
+      actor,
+      action,
+      subject,
+      interaction_id: interactionId,
+      details,
+    }
   })
   return sql.fragment`
     insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)

@@ -18,15 +18,15 @@ export type NewEvent = {
  * The order within a subject holds if whoever records for it has it locked, which whoever changes it has.
  */
 export async function recordEvent(tx: Transaction, event: NewEvent): Promise<EventId> {
-  const eventId = newEventId()
+  const eventId = newEventId(event.now)
   await tx.query(sql.unsafe`${insertEvents([{ ...event, eventId }])}`)
   return eventId
 }
 
 /** The statement that writes them, in this order: as one text for any number, which is prepared once. */
 export function insertEvents(events: readonly (NewEvent & { readonly eventId?: EventId })[]): SqlFragment {
-  const rows = events.map(({ eventId = newEventId(), type, subject, clientId, customerId, payload, now }) => {
-    return { event_id: eventId, type, subject, client_id: clientId, customer_id: customerId, payload, occurred_at: now }
+  const rows = events.map(({ eventId, type, subject, clientId, customerId, payload, now }) => {
+    return { event_id: eventId ?? newEventId(now), type, subject, client_id: clientId, customer_id: customerId, payload, occurred_at: now }
   })
   return sql.fragment`
     insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)

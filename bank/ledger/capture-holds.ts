@@ -26,7 +26,7 @@ const Row = z.object({
  * Throws, and captures nothing at all, when one of their payments says otherwise.
  */
 export async function captureHolds(tx: Transaction, captures: readonly Capture[], now: Date): Promise<ReadonlyMap<HoldId, CaptureOutcome>> {
-  const asked = captures.map((capture) => ({ ...capture, entryId: newEntryId() }))
+  const asked = captures.map((capture) => ({ ...capture, entryId: newEntryId(now) }))
   const entryOf = new Map(asked.map(({ holdId, entryId }) => [holdId, entryId]))
   const rows = await tx.any(sql.type(Row)`
     select hold_id, outcome from ledger.capture_holds(${sql.jsonb(asked.map(toMembers))}, ${sql.timestamp(now)})`)

@@ -2,11 +2,14 @@ import { sql, type Transaction } from '@bankside/service-kit/postgres'
 import type { AccountId, CustomerId } from '../ids.ts'
 import type { Currency } from '../money.ts'
 
+/** Whose money it is: a customer's, or the bank's own, by what it is for. */
+export type AccountKind = 'customer' | 'internal' | 'settlement' | 'fee' | 'suspense' | 'position' | 'equity'
+
 export type NewAccount = {
   readonly accountId: AccountId
   /** Null for the bank's own accounts. */
   readonly customerId: CustomerId | null
-  readonly kind: 'customer' | 'settlement' | 'equity'
+  readonly kind: AccountKind
   readonly currency: Currency
   readonly nickname: string
   readonly holderName: string
@@ -19,7 +22,7 @@ export type NewAccount = {
   readonly now: Date
 }
 
-/** Opens an account with nothing on it. Only the bank's own accounts (settlement, equity) may go below zero. */
+/** Opens an account with nothing on it. Only the bank's own accounts may go below zero. */
 export async function openAccount(tx: Transaction, account: NewAccount): Promise<void> {
   await tx.query(sql.unsafe`
     select ledger.open_account(

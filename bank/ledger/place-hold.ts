@@ -10,7 +10,7 @@ const Row = z.object({ outcome: holdOutcome })
 
 /** Sets funds aside: they count against what is available until the hold is captured, released or expired. */
 export async function placeHold(tx: Transaction, hold: Hold): Promise<HoldOutcome> {
-  const holdId = newHoldId()
+  const holdId = newHoldId(hold.now)
   const { outcome } = await tx.one(sql.type(Row)`select ${placingHold(holdId, hold)} as outcome`)
   return outcome === 'held' ? { held: holdId } : { declined: outcome }
 }

@@ -21,7 +21,7 @@ const Row = z.object({ outcome: z.enum(['posted', 'insufficient_funds', 'account
 
 /** Moves money at once. Lack of funds is an outcome and not an error. A payment takes the longer way: hold, then capture. */
 export async function transfer(tx: Transaction, order: Transfer): Promise<TransferOutcome> {
-  const entryId = newEntryId()
+  const entryId = newEntryId(order.now)
   const { outcome } = await tx.one(sql.type(Row)`
     select ledger.transfer(
       ${entryId}, ${order.kind}, ${order.from}, ${order.to}, ${order.amount.minor}, ${order.amount.currency}, ${order.description},

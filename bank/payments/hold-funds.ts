@@ -41,7 +41,7 @@ export async function holdFunds(
   { now, expiresAt }: { readonly now: Date; readonly expiresAt: Date },
 ): Promise<{ readonly creditor: CreditorAccount; readonly decision: Decision }> {
   const { debtorAccountId, amount } = consent
-  const holdId = newHoldId()
+  const holdId = newHoldId(now)
   const row = await tx.one(sql.type(creditorRow)`
     select creditor.*, case
       when not is_missing and status <> 'closed' and currency = ${amount.currency} and account_id <> ${debtorAccountId}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '@bankside/service-kit/clock'
+import { sqlState } from '@bankside/service-kit/postgres'
+import { Unavailable } from '@bankside/service-kit/refusal'
+import type { EntryId, HoldId } from '../ids.ts'
+import { type Decline, declines, type MovementOutcome } from './movement.ts'
+import { movementCall, movementStatement } from './movement-call.ts'
+import type { Lane } from './movement-lanes.ts'
+import type { Waiting } from './movement-queue.ts'
+
+const attempts = 5
+/** Serialization failure, deadlock; it is being stopped, has crashed, or is starting. */
+const repeated = new Set(['40001', '40P01', '57P01', '57P02', '57P03'])
+
+/**
+ * Writes a batch and answers everyone in it, once it is committed. A fault of one is answered to that one alone: the others are
+ * written without it.
+ */
+export async function writeBatch(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<void> {
+  try {
+    const outcomes = await callWithRetries(lane, batch, clock)
+    for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as MovementOutcome)
+  } catch (error) {
+    if (error instanceof Unavailable || batch.length === 1) for (const { reject } of batch) reject(error)
+    else for (const one of batch) await writeBatch(lane, [one], clock)
+  }
+}
+
+/**
+ * A call whose connection was lost may have been committed: asked again with the same keys and the same ids, it answers what was
+ * made, so asking again is safe as often as it is needed.
+ */
+async function callWithRetries(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<MovementOutcome[]> {
+  const { values, made } = movementCall(
+    batch.map(({ movement }) => movement),
+    clock.now(),
+  )
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const [row] = await lane.call<{ outcome: string[]; replayed: (string | null)[] | null }>(movementStatement, values)
+      if (row?.outcome.length !== batch.length) throw new Error('a call of the ledger was not answered for each movement')
+      return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', made[index] ?? []))
+    } catch (error) {
+      const state = sqlState(error)
+      const again = state === undefined ? error instanceof Unavailable : repeated.has(state)
+      if (!again || attempt === attempts) throw error
+      await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
+    }
+  }
+}
+
+function toOutcome(word: string, replayed: string, made: readonly (EntryId | HoldId)[]): MovementOutcome {
+  if (word === 'done') return { made, replayed: false }
+  if (word === 'replayed') {
+    const ids = replayed === '' ? [] : (replayed.split(' ') as (EntryId | HoldId)[])
+    // Its own ids: the answer to an earlier attempt was lost, not the commit.
+    return { made: ids, replayed: ids.length === 0 || ids[0] !== made[0] }
+  }
+  if (!(declines as readonly string[]).includes(word)) throw new Error(`the ledger answered ${word}`)
+  return { declined: word as Decline }
+}
