@@ -36,7 +36,7 @@ import { createAdapter, type OwnStorage } from './storage/adapter.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { storedSeals } from './storage/stored-seals.ts'
-import { identifierUse } from './storage/use-identifier.ts'
+import { identifierUseOf } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
 import { audiencesOf, createResourceServers, mayIntrospect, scopes } from './tokens/resource-servers.ts'
@@ -60,7 +60,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, prepared, clock } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
-  const useIdentifier = identifierUse(prepared)
+  const useIdentifier = identifierUseOf(prepared)
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(issuer, identifier, expiresAt))
   keepClients(provider, prepared)

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access'
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
+import type { UseIdentifier } from '@bankside/bank/access/used-identifiers'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
-import type { UseProofOnce } from './used-proofs.ts'
 
 const tokenAlgorithms = ['ES256', 'PS256']
 const tokenLimit = 4_096
@@ -23,7 +23,7 @@ export type Trust = {
   readonly keys: IssuerKeys
   /** Public origin of this API: what `htu` of a proof begins with. */
   readonly origin: string
-  readonly useProofOnce: UseProofOnce
+  readonly useProofOnce: UseIdentifier
   /** Thumbprint of the client certificate of a connection, if it was presented and is trusted. */
   readonly certificateThumbprint: (request: IncomingMessage) => string | undefined
 }

@@ -6,7 +6,7 @@ import type { Context } from 'koa'
 import type { Answer, Api, Problem } from './api.ts'
 import { proofAlgorithms } from './dpop-proof.ts'
 import type { Seen } from './observe.ts'
-import { MethodNotAllowed, Violations } from './request-refusal.ts'
+import { MethodNotAllowed, TooManyRequests, Violations } from './request-refusal.ts'
 import { send } from './send.ts'
 import { bodyLimitBytes } from './strict-json.ts'
 
@@ -46,6 +46,7 @@ function headersOf(ctx: Context, refusal: Refusal, { challenge, retryAfterSecond
   return {
     ...(challenge !== undefined && { 'www-authenticate': challengeOf(ctx, refusal, challenge) }),
     ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+    ...(refusal instanceof TooManyRequests && { 'retry-after': String(refusal.waitSeconds) }),
     ...(refusal instanceof MethodNotAllowed && { allow: refusal.allow.join(', ') }),
   }
 }

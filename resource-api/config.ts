@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { addressList, databaseUrl, httpsOrigin, httpsUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import {
+  addressList,
+  databaseUrl,
+  httpsOrigin,
+  httpsUrl,
+  logLevel,
+  port,
+  readConfig,
+  requestsPerSecond,
+} from '@bankside/service-kit/config'
 import { z } from 'zod'
 
 const settings = z.object({
@@ -20,6 +29,10 @@ const settings = z.object({
   JWKS_URI: httpsUrl,
   ISSUER_CA_FILE: z.string(),
   TRUSTED_PROXY_ADDRESSES: addressList,
+  RATE_LIMIT_ADDRESS: requestsPerSecond(500),
+  RATE_LIMIT_CLIENT: requestsPerSecond(200),
+  RATE_LIMIT_CUSTOMER: requestsPerSecond(20),
+  RATE_LIMIT_WRITES: requestsPerSecond(50),
   LOG_LEVEL: logLevel,
 })
 
@@ -40,6 +53,12 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
     issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: file(given.ISSUER_CA_FILE) },
     origin: given.RESOURCE_API,
     audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },
+    rates: {
+      perAddress: given.RATE_LIMIT_ADDRESS,
+      perClient: given.RATE_LIMIT_CLIENT,
+      perCustomer: given.RATE_LIMIT_CUSTOMER,
+      writes: given.RATE_LIMIT_WRITES,
+    },
     logLevel: given.LOG_LEVEL,
   }
 }

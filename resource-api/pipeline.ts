@@ -15,21 +15,29 @@ import { isIdempotent } from './api.ts'
 import { checkHeaders, checkMediaTypes, isInteractionId } from './check-headers.ts'
 import { routeMatcher } from './match-route.ts'
 import type { Observer } from './observe.ts'
+import type { RequestLimits } from './request-limits.ts'
 import { send } from './send.ts'
 import { readJson } from './strict-json.ts'
 
-export type Services = { readonly database: Database; readonly trust: Trust; readonly clock: Clock; readonly observe: Observer }
+export type Services = {
+  readonly database: Database
+  readonly trust: Trust
+  readonly clock: Clock
+  readonly observe: Observer
+  readonly limits: RequestLimits
+}
 
 /**
- * Every request of an API takes these steps in this order: path and method, media types, headers, access token, body, and
+ * Every request of an API takes these steps in this order: how many there are, path and method, media types, headers, access token, body, and
  * then the access decision and the route's work: what changes anything in one transaction, what only reads on one connection.
  */
-export function serve(api: Api, { database, trust, clock, observe }: Services): Middleware {
+export function serve(api: Api, { database, trust, clock, observe, limits }: Services): Middleware {
   const matchRoute = routeMatcher(api.routes)
   const verifyAccessToken = accessTokenVerifier(api.audience, trust)
   return async (ctx) => {
     const seen = observe.begin(api.name, interactionIdOf(ctx))
     try {
+      limits.checkAddress(ctx.req)
       const { route, parameters } = matchRoute(ctx.method, ctx.path.slice(api.prefix.length))
       seen.route = route
       checkMediaTypes(ctx, api, route)
@@ -38,6 +46,7 @@ export function serve(api: Api, { database, trust, clock, observe }: Services): 
       const query = new URLSearchParams(ctx.querystring)
       const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, now })
       seen.clientId = token.claims.clientId
+      limits.checkHolder(api, route, token.claims)
       const body = route.method === 'POST' ? await readJson(ctx.req, api.pathStyle) : undefined
       const baseUrl = `${trust.origin}${api.prefix}`
       const request = {

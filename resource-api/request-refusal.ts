@@ -14,6 +14,7 @@ export type RequestRefusal =
   | 'not_acceptable'
   | 'parameter_invalid' // in the query
   | 'path_unknown'
+  | 'too_many_requests'
 
 export type AccessTokenRefusal =
   | 'proof_invalid' // DPoP proof: missing, malformed, stale, of another request, or used before
@@ -53,5 +54,15 @@ export class MethodNotAllowed extends Refusal<RequestRefusal> {
   constructor(allow: readonly string[]) {
     super('method_not_allowed', `use ${allow.join(' or ')}`)
     this.allow = allow
+  }
+}
+
+/** RW-ST-09, NAT-S9: the same request may be sent again after so long. */
+export class TooManyRequests extends Refusal<RequestRefusal> {
+  readonly waitSeconds: number
+
+  constructor(waitSeconds: number) {
+    super('too_many_requests', `too many requests: wait ${waitSeconds} s`)
+    this.waitSeconds = waitSeconds
   }
 }

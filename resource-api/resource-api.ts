@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { identifierUse } from '@bankside/bank/access/used-identifiers'
 import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
@@ -10,7 +11,7 @@ import { type Audiences, createApp } from './app.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import { createObserver } from './observe.ts'
 import { onlyRoutable, refuseUnroutable } from './refuse-unroutable.ts'
-import { useProofOnce } from './used-proofs.ts'
+import { type Rates, requestLimits } from './request-limits.ts'
 
 export type ResourceApiOptions = {
   readonly databaseUrl: string
@@ -23,6 +24,7 @@ export type ResourceApiOptions = {
   /** Public origin, as proofs and links name it: never taken from a request. */
   readonly origin: string
   readonly audiences: Audiences
+  readonly rates: Rates
   readonly clock: Clock
   readonly log: Log
   readonly registry: Registry
@@ -51,8 +53,11 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
     // A token is bound to a self-signed certificate only by who registered it (RFC 8705 section 2.2).
     return presented?.trusted || presented?.selfSigned ? presented.thumbprint : undefined
   }
-  const trust = { issuer: issuer.url, keys, origin, useProofOnce: useProofOnce(prepared), certificateThumbprint }
-  const app = createApp({ database, trust, clock, observe: createObserver(log, options.registry) }, options.audiences)
+  const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), certificateThumbprint }
+  const app = createApp(
+    { database, trust, clock, observe: createObserver(log, options.registry), limits: requestLimits(options.rates, trustedProxyAddresses) },
+    options.audiences,
+  )
 
   const { certificates } = options
   const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app.callback()))

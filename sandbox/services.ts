@@ -15,6 +15,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
     RATE_LIMIT_ADDRESS: rateLimit,
     RATE_LIMIT_CLIENT: rateLimit,
     RATE_LIMIT_SIGN_IN: rateLimit,
+    RATE_LIMIT_CUSTOMER: rateLimit,
     RATE_LIMIT_WRITES: rateLimit,
   }
   const all = { LOG_LEVEL: logLevel, NODE_ENV: 'production', ...(rateLimit !== undefined && (limits as Record<string, string>)) }

@@ -10,6 +10,7 @@ import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
+import type { Rates } from '../request-limits.ts'
 import { startResourceApi } from '../resource-api.ts'
 import { type Answer, createTestClient, type TestClient } from './test-client.ts'
 import { apiOrigin, audiences, issuerUrl, startTestIssuer, type TokenOptions } from './test-issuer.ts'
@@ -34,11 +35,14 @@ export type TestAccount = {
 
 export const strong = 'urn:openbanking:psd2:sca'
 
+/** Tests of anything else never meet a limit. */
+const farAway: Rates = { perAddress: 1_000_000, perClient: 1_000_000, perCustomer: 1_000_000, writes: 1_000_000 }
+
 /**
  * The real server over TLS with a real database, in front of a bank with three clients and two customers. What the
  * authorization server would write, a customer's decision, is written here as the owner of the database.
  */
-export async function startTestWorld() {
+export async function startTestWorld({ rates = farAway }: { rates?: Rates } = {}) {
   const database = await createTestDatabase()
   const owner = await openDatabase(database.ownerUrl)
   const worker = await openDatabase(database.workerUrl)
@@ -55,6 +59,7 @@ export async function startTestWorld() {
     issuer: { url: issuerUrl, jwksUri: issuer.jwksUri, ca: issuer.ca },
     origin: apiOrigin,
     audiences,
+    rates,
     clock,
     log,
   }

@@ -51,6 +51,7 @@ const answers = {
   permissions_invalid: { status: 400, errorCode: 'U002', path: 'Data.Permissions' },
   proof_invalid: { status: 401, challenge: 'invalid_dpop_proof' },
   scheme_unsupported: { status: 400, errorCode: 'U027' },
+  too_many_requests: { status: 429 },
   token_invalid: { status: 401, challenge: 'invalid_token' },
   token_misplaced: { status: 400, errorCode: 'U005', path: 'access_token', challenge: 'invalid_request' },
   token_missing: { status: 401, challenge: 'none' },
