@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
 import { selfSign } from '@bankside/certs/authority'
-import { certificateKey } from '@bankside/certs/signing-keys'
+import { certificateKey } from '@bankside/certs/brought-certificate'
 import { sql, transact } from '@bankside/service-kit/postgres'
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { refusal } from './testing/authorise.ts'
@@ -202,7 +203,7 @@ for (const [profile, constraint] of [
 test('MTLS-02 a certificate of its own that ran out is none, though it was registered', async () => {
   const past = new Date(Date.now() - 400 * 86_400_000)
   const credential = await selfSign({ commonName: 'late', now: past })
-  const metadata = { jwks: { keys: [await certificateKey(credential.cert)] } }
+  const metadata = { jwks: { keys: [await certificateKey(new X509Certificate(credential.cert))] } }
   const late = await ThirdParty.register(server, 'late', { authentication: 'self_signed_tls_client_auth', metadata })
   assert.equal(refusal(await late.token(cc, { credential })), '401 invalid_client')
 })

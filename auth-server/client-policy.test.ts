@@ -3,7 +3,7 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { type ClientProfile, clientProfiles } from '@bankside/bank/clients/client'
 import { selfSign } from '@bankside/certs/authority'
-import { certificateKey } from '@bankside/certs/signing-keys'
+import { certificateKey } from '@bankside/certs/brought-certificate'
 import { assertClientPolicy } from './client-policy.ts'
 
 const jwkOf = (type: 'rsa' | 'ec' | 'ed25519', options: object = {}) => {
@@ -142,7 +142,11 @@ const { cert } = await selfSign({ commonName: 'third-party.example', now: new Da
 const ownCertificate = new X509Certificate(cert).raw.toString('base64')
 
 test('MTLS-02 a certificate that a client signed itself is registered with its key', async () => {
-  const metadata = { ...good, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [await certificateKey(cert)] } }
+  const metadata = {
+    ...good,
+    token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    jwks: { keys: [await certificateKey(new X509Certificate(cert))] },
+  }
   assertClientPolicy(metadata, 'fapi2_sp')
 })
 

@@ -1,4 +1,4 @@
-import { generateKeyPair, X509Certificate } from 'node:crypto'
+import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 
@@ -29,13 +29,6 @@ export async function createSigningKey(alg: SigningAlgorithm): Promise<JWK> {
 }
 
 export const isSigningAlgorithm = (alg: unknown): alg is SigningAlgorithm => typeof alg === 'string' && Object.hasOwn(makers, alg)
-
-/** A certificate's key as a client publishes it that authenticates with this certificate and no other (RFC 8705 section 2.2.2). */
-export async function certificateKey(cert: string): Promise<JWK> {
-  const certificate = new X509Certificate(cert)
-  const jwk = certificate.publicKey.export({ format: 'jwk' }) as JWK
-  return { ...jwk, kid: await calculateJwkThumbprint(jwk), use: 'sig', x5c: [certificate.raw.toString('base64')] }
-}
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi']
 

@@ -20,6 +20,7 @@ export type SandboxRegistration = { readonly registration: Omit<Registration, 'n
 type Making = {
   readonly files: SandboxFiles
   readonly redirectUri: string
+  readonly audience: string
   readonly given: GivenClients
   readonly givenPath: string | undefined
 }
@@ -29,24 +30,37 @@ type Making = {
  *
  * @throws {Problem} naming everything that is wrong with the file.
  */
-export async function clientRegistrations({ files, redirectUri, given, givenPath }: Making): Promise<readonly SandboxRegistration[]> {
+export async function clientRegistrations({
+  files,
+  redirectUri,
+  audience,
+  given,
+  givenPath,
+}: Making): Promise<readonly SandboxRegistration[]> {
   const made = await Promise.all(given.clients.map((client) => ofGivenClient(client, files)))
   const problems = [...given.problems, ...made.flatMap(({ problems: own, registered }) => [...own, ...policyProblems(registered)])]
   if (problems.length > 0)
     throw new Problem(`The clients of ${givenPath} (BANKSIDE_SANDBOX_CLIENTS) cannot be registered:\n- ${problems.join('\n- ')}`)
-  return [...demoClients.map((client) => ofDemoClient(client, files, redirectUri)), ...made.flatMap(({ registered }) => registered)]
+  return [
+    ...demoClients.map((client) => ofDemoClient(client, files, { redirectUri, audience })),
+    ...made.flatMap(({ registered }) => registered),
+  ]
 }
 
-function ofDemoClient(client: DemoClient, files: SandboxFiles, redirectUri: string): SandboxRegistration {
+function ofDemoClient(
+  client: DemoClient,
+  files: SandboxFiles,
+  { redirectUri, audience }: Pick<Making, 'redirectUri' | 'audience'>,
+): SandboxRegistration {
   const own = equippedOf(files, client.clientId)
   const { clientId, profile, name, firstParty } = client
-  const metadata = metadataOf(client, { redirectUri, keys: keysOf(own.jwksFile) })
+  const metadata = metadataOf(client, { redirectUri, audience, keys: keysOf(own.jwksFile) })
   const described = {
     client_id: clientId,
     profile,
     token_endpoint_auth_method: client.authentication,
     sender_constraint: client.senderConstraint,
-    redirect_uris: [redirectUri],
+    redirect_uris: (metadata['redirect_uris'] as string[] | undefined) ?? [],
     jwks_file: own.jwksFile,
     cert_file: own.certFile,
     key_file: own.keyFile,
@@ -112,7 +126,8 @@ async function givenMetadata(client: GivenClient, certificate: X509Certificate, 
     response_types: rules.responseTypes,
     token_endpoint_auth_method: client.authentication,
     ...(client.authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectText(certificate) }),
-    ...(client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
+    ...(rules.senderConstraints.length > 0 &&
+      (client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true })),
     ...(rules.pushedRequests === 'required' && { require_pushed_authorization_requests: true }),
     ...(rules.requestObjects === 'required' && { require_signed_request_object: true }),
     id_token_signed_response_alg: 'PS256',

@@ -1,6 +1,8 @@
+import { type Profile, profiles } from '@bankside/auth-server/client-policy/profiles'
 import type { ClientProfile } from '@bankside/bank/clients/client'
 import type { KeyKind } from '@bankside/certs/authority'
 import { type Organisation, subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
+import type { SigningAlgorithm } from '@bankside/certs/signing-keys'
 import type { JWK } from 'jose'
 
 export type DemoClient = {
@@ -11,10 +13,12 @@ export type DemoClient = {
   readonly firstParty: boolean
   readonly authentication: 'private_key_jwt' | 'tls_client_auth'
   readonly senderConstraint: 'dpop' | 'mtls'
-  readonly signingAlgorithm: 'ES256' | 'PS256'
+  readonly signingAlgorithm: SigningAlgorithm
   readonly scopes: readonly string[]
   readonly organisation: Organisation
   readonly keyKind: KeyKind
+  /** What is registered beside what follows from the above. */
+  readonly metadata?: Readonly<Record<string, unknown>>
 }
 
 /** All that a client can have, of the API it uses. */
@@ -29,12 +33,19 @@ export const bankScopes = [
   'beneficiaries:write',
 ] as const
 
+const bank: Organisation = {
+  name: 'Bankside sandbox',
+  identifier: 'PSDGB-FCA-900100',
+  directoryId: '001580000900100BANKSIDE',
+  roles: ['PSP_AS'],
+}
+
 function thirdParty(name: string, number: string): Organisation {
   const directoryId = `001580000${number}${(name.split(' ')[0] ?? '').toUpperCase()}`
   return { name: `${name} Ltd`, identifier: `PSDGB-FCA-${number}`, directoryId, roles: ['PSP_AI', 'PSP_PI'] }
 }
 
-/** Every way a FAPI 2.0 client may authenticate, with every way its tokens may be bound; and the bank's own app. */
+/** Every way a FAPI 2.0 client may authenticate, with every way its tokens may be bound; a client of each other profile; the bank's own app. */
 export const demoClients: readonly DemoClient[] = [
   {
     clientId: 'tpp-pkjwt-dpop',
@@ -85,6 +96,80 @@ export const demoClients: readonly DemoClient[] = [
     keyKind: 'rsa',
   },
   {
+    clientId: 'tpp-ed25519',
+    profile: 'fapi2_sp',
+    name: 'Elderflower Savings',
+    firstParty: false,
+    authentication: 'private_key_jwt',
+    senderConstraint: 'dpop',
+    signingAlgorithm: 'EdDSA',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Elderflower Savings', '900105'),
+    keyKind: 'ec',
+    metadata: { require_dpop_nonce: true, userinfo_signed_response_alg: 'EdDSA' },
+  },
+  {
+    clientId: 'tpp-ms-dpop',
+    profile: 'fapi2_ms',
+    name: 'Foxglove Finance',
+    firstParty: false,
+    authentication: 'private_key_jwt',
+    senderConstraint: 'dpop',
+    signingAlgorithm: 'ES256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Foxglove Finance', '900106'),
+    keyKind: 'ec',
+    metadata: { authorization_signed_response_alg: 'ES256' },
+  },
+  {
+    clientId: 'tpp-ms-mtls',
+    profile: 'fapi2_ms',
+    name: 'Greyfriars Wealth',
+    firstParty: false,
+    authentication: 'tls_client_auth',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Greyfriars Wealth', '900107'),
+    keyKind: 'rsa',
+  },
+  {
+    clientId: 'tpp-fapi1-hybrid',
+    profile: 'fapi1_adv_hybrid',
+    name: 'Harbour Lending',
+    firstParty: false,
+    authentication: 'private_key_jwt',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Harbour Lending', '900108'),
+    keyKind: 'rsa',
+  },
+  {
+    clientId: 'tpp-fapi1-jarm',
+    profile: 'fapi1_adv_jarm',
+    name: 'Inkwell Accounting',
+    firstParty: false,
+    authentication: 'tls_client_auth',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Inkwell Accounting', '900109'),
+    keyKind: 'rsa',
+  },
+  {
+    clientId: 'uk-resource-server',
+    profile: 'resource_server',
+    name: 'UK Open Banking API of another make',
+    firstParty: false,
+    authentication: 'private_key_jwt',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: [],
+    organisation: bank,
+    keyKind: 'ec',
+  },
+  {
     clientId: 'bank-app',
     profile: 'fapi2_sp',
     name: 'Bankside app',
@@ -93,29 +178,35 @@ export const demoClients: readonly DemoClient[] = [
     senderConstraint: 'dpop',
     signingAlgorithm: 'ES256',
     scopes: bankScopes,
-    organisation: { name: 'Bankside sandbox', identifier: 'PSDGB-FCA-900100', directoryId: '001580000900100BANKSIDE', roles: ['PSP_AS'] },
+    organisation: bank,
     keyKind: 'ec',
   },
 ]
 
-/** What is registered for a client: RFC 7591 metadata, with RFC 8705 and RFC 9449. */
+/** What is registered for a client: RFC 7591 metadata, with RFC 8705 and RFC 9449, as the row of its profile wants them. */
 export function metadataOf(
   client: DemoClient,
-  { redirectUri, keys }: { redirectUri: string; keys: readonly JWK[] },
+  { redirectUri, keys, audience }: { redirectUri: string; keys: readonly JWK[]; audience: string },
 ): Record<string, unknown> {
+  const rules: Profile = profiles[client.profile]
   return {
     client_name: client.name,
-    redirect_uris: [redirectUri],
-    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-    response_types: ['code'],
+    ...(rules.responseTypes.length > 0 && { redirect_uris: [redirectUri] }),
+    grant_types: rules.grantTypes,
+    response_types: rules.responseTypes,
     token_endpoint_auth_method: client.authentication,
     // No algorithm is named: whichever key of its file a program takes, the client may sign with it.
     ...(client.authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectDistinguishedName(client.organisation) }),
-    ...(client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true }),
-    require_pushed_authorization_requests: true,
+    ...(rules.senderConstraints.length > 0 && boundBy[client.senderConstraint]),
+    ...(rules.pushedRequests === 'required' && { require_pushed_authorization_requests: true }),
+    ...(rules.requestObjects === 'required' && { require_signed_request_object: true }),
+    ...(rules.introspection === 'allowed' && { audience }),
     id_token_signed_response_alg: client.signingAlgorithm,
     jwks: { keys },
     scope: client.scopes.join(' '),
     subject_type: client.firstParty ? 'public' : 'pairwise',
+    ...client.metadata,
   }
 }
+
+const boundBy = { dpop: { dpop_bound_access_tokens: true }, mtls: { tls_client_certificate_bound_access_tokens: true } }

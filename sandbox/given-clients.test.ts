@@ -33,7 +33,7 @@ async function registrationsOf(clients: unknown, name = 'clients.json') {
   writeFileSync(givenPath, typeof clients === 'string' ? clients : JSON.stringify({ clients }))
   const given = readGivenClients(givenPath)
   const files = await ensureSandboxFiles({ folder: certificates, clients: [...demoClients, ...equipmentOf(given)], now })
-  const registrations = await clientRegistrations({ files, redirectUri, given, givenPath })
+  const registrations = await clientRegistrations({ files, redirectUri, audience: 'https://localhost:4432/open-banking', given, givenPath })
   return registrations.filter(({ registration }) => !demoClients.some(({ clientId }) => clientId === registration.clientId))
 }
 

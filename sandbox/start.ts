@@ -77,7 +77,10 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   const toEquip = [...demoClients, ...equipmentOf(given)]
   const certificates = ensureSandboxFiles({ folder: places.certificates, clients: toEquip, now: systemClock.now() })
   const redirectUri = redirectUriOf(settings)
-  const registrations = certificates.then((files) => clientRegistrations({ files, redirectUri, given, givenPath: settings.clientsFile }))
+  const audience = originsOf(settings.ports).ukAudience
+  const registrations = certificates.then((files) =>
+    clientRegistrations({ files, redirectUri, audience, given, givenPath: settings.clientsFile }),
+  )
   registrations.catch(() => {})
   // What is wrong with the file is said before anything is begun.
   if (settings.clientsFile !== undefined) await step(registrations)

@@ -1,10 +1,10 @@
 import 'reflect-metadata' // First: what issues certificates does not load without it.
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { ClientProfile } from '@bankside/bank/clients/client'
 import { registerClient } from '@bankside/bank/clients/register-client'
 import { type Credential, selfSign } from '@bankside/certs/authority'
+import { certificateKey } from '@bankside/certs/brought-certificate'
 import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
-import { certificateKey } from '@bankside/certs/signing-keys'
 import { transact } from '@bankside/service-kit/postgres'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { type Profile, profiles } from '../client-policy/profiles.ts'
@@ -83,7 +83,9 @@ export class ThirdParty {
       require_pushed_authorization_requests: profiles[profile].pushedRequests === 'required',
       require_signed_request_object: profiles[profile].requestObjects === 'required',
       id_token_signed_response_alg: 'ES256',
-      jwks: { keys: authentication === 'self_signed_tls_client_auth' ? [jwk, await certificateKey(credential.cert)] : [jwk] },
+      jwks: {
+        keys: authentication === 'self_signed_tls_client_auth' ? [jwk, await certificateKey(new X509Certificate(credential.cert))] : [jwk],
+      },
       scope: firstParty ? firstPartyScopes : 'openid accounts payments',
       ...kind.metadata,
     }
