@@ -5,6 +5,7 @@ import type { Prepared } from '@bankside/service-kit/prepared'
 import Koa from 'koa'
 import mount from 'koa-mount'
 import { slowDown } from './backchannel/slow-down.ts'
+import { refuseRevoked } from './client-authentication/refuse-revoked.ts'
 import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
@@ -23,6 +24,8 @@ import { serveAssets } from './http/serve-assets.ts'
 import { interactionPages } from './interactions/interaction-pages.ts'
 import type { AuthServerMetrics } from './metrics.ts'
 import { createProvider } from './provider.ts'
+import type { Published } from './published/open-published.ts'
+import { registration } from './registration/registration.ts'
 
 export type AuthServerDependencies = {
   readonly config: Config
@@ -32,6 +35,7 @@ export type AuthServerDependencies = {
   readonly log: Log
   readonly metrics: AuthServerMetrics
   readonly limits: RequestLimits
+  readonly published: Published
 }
 
 type Handler = ReturnType<Koa['callback']>
@@ -45,6 +49,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const { config, metrics } = dependencies
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
+  const programs = [refuseRevoked(dependencies), registration(provider, dependencies)]
   const pages = [interactionPages(provider, dependencies), dashboard(dependencies)]
 
   const listen = (listener: Listener, origin: string): Handler => {
@@ -60,6 +65,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(documents.remember)
     app.use(exactDiscovery(config.ISSUER))
     app.use(authorizationQuery)
+    if (listener === 'mtls') for (const middleware of programs) app.use(middleware)
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
     app.use(slowDown(dependencies))
     app.use(mount(provider as unknown as Koa))

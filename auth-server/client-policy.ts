@@ -50,8 +50,7 @@ const rules: readonly Rule[] = [
       ? ['require_dpop_nonce is a boolean, for clients that may use DPoP']
       : [],
   (metadata) => ('client_secret' in metadata ? ['client_secret: there are no shared secrets'] : []),
-  (metadata) => ('jwks_uri' in metadata ? ['jwks_uri is not supported: register jwks'] : []),
-  (metadata) => ('application_type' in metadata && metadata['application_type'] !== 'web' ? ['application_type must be web'] : []),
+  (metadata) => oneOfIfGiven(metadata, 'application_type', ['web', 'native']),
   (metadata) =>
     Object.keys(metadata).flatMap((name) => (/_encrypted_response_|_encryption_/.test(name) ? [`${name}: nothing is encrypted`] : [])),
   keySetProblems,

@@ -12,7 +12,8 @@ import {
   sealingKeys,
 } from '@bankside/service-kit/config'
 import { z } from 'zod'
-import { type ActiveKeys, keySettings, keysAt } from './keys/key-material.ts'
+import { type ActiveKeys, keySettings, keysAt, parsedJson } from './keys/key-material.ts'
+import { directories } from './registration/directory.ts'
 
 const schema = z.object({
   ISSUER: httpsOrigin,
@@ -42,6 +43,20 @@ const schema = z.object({
   RATE_LIMIT_CLIENT: requestsPerSecond(100),
   /** What hashes passwords and makes clients, from one address. */
   RATE_LIMIT_SIGN_IN: requestsPerSecond(10),
+  /** Directories whose software statements register clients. Without one, nobody registers by statement. */
+  DIRECTORIES: parsedJson.default([]).pipe(directories),
+  /** What the directories call this bank: `aud` of registration requests, beside the issuer. */
+  ORGANISATION_ID: z
+    .string()
+    .regex(/^[0-9A-Za-z]{1,18}$/, 'must be 1 to 18 letters and digits')
+    .optional(),
+  /** Where the authorities of CLIENT_CA publish what they took back. Without one, revocation is not checked. */
+  CLIENT_CRL_URLS: addressList.refine((urls) => urls.every((url) => /^https?:\/\//.test(url)), 'must be http or https URLs'),
+  CLIENT_CRL_STALE_HOURS: z
+    .string()
+    .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
+    .default('24')
+    .transform(Number),
   LOG_LEVEL: logLevel,
 })
 

@@ -46,8 +46,10 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
       backchannel_authentication_endpoint: `${mtlsIssuer}/backchannel`,
       introspection_endpoint: `${mtlsIssuer}/introspection`,
       userinfo_endpoint: `${mtlsIssuer}/userinfo`,
+      registration_endpoint: `${mtlsIssuer}/register`,
     },
     pushed_authorization_request_endpoint: `${issuer}/par`,
+    registration_endpoint: `${mtlsIssuer}/register`,
     request_object_signing_alg_values_supported: algorithms,
     request_parameter_supported: true,
     request_uri_parameter_supported: false,
@@ -72,7 +74,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
 }
 
 for (const path of paths)
-  test(`FAPI2-AS-01 FAPI2-AS-02 FAPI2-AS-06 OIDC-10 STEP-04 RAR-02 MTLS-04 PAR-08 JARM-05 FAPI2-MS-14 FAPI1B-08 the document at ${path} says exactly what is on`, async () => {
+  test(`FAPI2-AS-01 FAPI2-AS-02 FAPI2-AS-06 OIDC-10 STEP-04 RAR-02 MTLS-04 PAR-08 JARM-05 FAPI2-MS-14 FAPI1B-08 UKDCR-18 DCR-001 the document at ${path} says exactly what is on`, async () => {
     const answer = await exchange(server.issuer + path, { ca: server.ca })
     assert.equal(answer.status, 200)
     assert.match(answer.headers['content-type'] ?? '', /^application\/json/)

@@ -10,6 +10,7 @@ export const routes = {
   introspection: '/introspection',
   userinfo: '/userinfo',
   jwks: '/jwks',
+  registration: '/register',
 } as const
 
 export const wellKnownPaths: ReadonlySet<string> = new Set(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
@@ -23,7 +24,10 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
     backchannel_authentication_endpoint: mtlsIssuer + routes.backchannel_authentication,
     introspection_endpoint: mtlsIssuer + routes.introspection,
     userinfo_endpoint: mtlsIssuer + routes.userinfo,
+    registration_endpoint: mtlsIssuer + routes.registration,
   },
+  // On the twin only: who registers by statement comes with a certificate (UKDCR-01).
+  registration_endpoint: mtlsIssuer + routes.registration,
   introspection_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
   introspection_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   revocation_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),

@@ -21,6 +21,7 @@ const { readAuthServerConfig } = await import('./config.ts')
 const { followKeys } = await import('./keys/follow-keys.ts')
 const { requestLimits } = await import('./http/request-limits.ts')
 const { keysFromSettings } = await import('./keys/key-source.ts')
+const { openPublished } = await import('./published/open-published.ts')
 jose.assertInPlace()
 
 const config = readAuthServerConfig()
@@ -29,6 +30,8 @@ const registry = createMetrics('auth-server')
 const database = await openDatabase(config.DATABASE_URL)
 const prepared = openPrepared(config.DATABASE_URL)
 
+const published = openPublished({ config, database, clock: systemClock, log })
+await published.revocations.refresh()
 const dependencies = {
   config,
   database,
@@ -37,6 +40,7 @@ const dependencies = {
   log,
   metrics: createAuthServerMetrics(registry),
   limits: requestLimits(config),
+  published,
 }
 const { handlers, ...keys } = followKeys(createAuthServer, dependencies, { source: keysFromSettings(), onChange: reseal })
 reseal(config)
@@ -65,6 +69,7 @@ runUntilStopped({
   async stop() {
     operations.drain()
     keys.stop()
+    published.revocations.close()
     await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs })])
     await Promise.all([database.end(), prepared.end(), operations.close()])
   },

@@ -1,6 +1,5 @@
 import { type ClientCertificate, clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
-import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
@@ -15,6 +14,7 @@ import { acceptAssertionAudiences } from './client-authentication/assertion-audi
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { isSubjectOf } from './client-authentication/distinguished-name.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
+import { followKeySets } from './client-keys/follow-key-sets.ts'
 import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
 import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
 import type { Config } from './config.ts'
@@ -30,6 +30,7 @@ import { promptPolicy } from './interactions/prompt-policy.ts'
 import { isElsewhere } from './keys/key-material.ts'
 import type { AuthServerMetrics } from './metrics.ts'
 import { protocolErrors } from './protocol-errors.ts'
+import type { Published } from './published/open-published.ts'
 import { createAssertRequestObject } from './requests/request-object.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
 import { createAdapter, type OwnStorage } from './storage/adapter.ts'
@@ -52,12 +53,13 @@ export type ProviderDependencies = {
   readonly log: Log
   readonly metrics: AuthServerMetrics
   readonly limits: RequestLimits
+  readonly published: Published
   readonly renderError: NonNullable<Configuration['renderError']>
 }
 
 /** oidc-provider as this bank runs it. What is not on here is neither served nor advertised. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, prepared, clock } = dependencies
+  const { config, prepared, clock, log, published } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
   const useIdentifier = identifierUseOf(prepared)
@@ -70,6 +72,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   introspectSignedTokens(provider)
   writeSessionsSeldom(provider, clock)
   namePairwise(provider)
+  followKeySets(provider, published.keySets, log)
   return provider
 }
 
@@ -83,7 +86,7 @@ function allowLocalRedirects({ Client }: Provider): void {
 }
 
 function configuration(dependencies: ProviderDependencies): Configuration {
-  const { config, database, prepared, clock, log, renderError } = dependencies
+  const { config, database, prepared, clock, log, published, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
   return {
@@ -111,7 +114,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
       introspection_signed_response_alg: 'PS256',
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    extraClientMetadata: { properties: ['profile', 'first_party', 'audience', 'require_dpop_nonce'] },
+    extraClientMetadata: { properties: ['profile', 'first_party', 'organisation', 'audience', 'require_dpop_nonce'] },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
     enabledJWA: enabledAlgorithms(config.SIGNING_KEYS),
@@ -123,7 +126,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     conformIdTokenClaims: false,
     clientBasedCORS: () => false,
     // Addresses that third parties gave us: never a way into the bank's network.
-    fetch: createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }) as typeof fetch,
+    fetch: published.fetch as typeof fetch,
     discovery: additionalMetadata(config.MTLS_ISSUER),
     cookies: {
       keys: keyedSignatures(secrets.cookie_keys),
@@ -202,7 +205,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
     ciba: ciba({ database, clock, salt: config.SECRETS.pairwise_salt }),
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     claimsParameter: { enabled: true, assertClaimsParameter },
-    resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config)) },
+    resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config), certificateOf) },
     richAuthorizationRequests: {
       enabled: true,
       types: authorizationDetailTypes(clock),

@@ -35,7 +35,9 @@ export function issueTransportCertificate(
   const { name, identifier, directoryId, roles } = organisation
   if (!identifierPattern.test(identifier)) throw new Error(`not an organisation identifier: ${identifier}`)
   const subject: JsonName = [{ C: ['GB'] }, { O: [name] }, { '2.5.4.97': [identifier] }, { CN: [directoryId] }]
-  const licence = qualifiedStatements({ roles, authorityName: 'Financial Conduct Authority', authorityId: 'GB-FCA' })
+  const [, country, register = ''] = /^PSD([A-Z]{2})-([A-Z]{2,8})-/.exec(identifier) ?? []
+  const authorityName = authorityNames[register] ?? 'An authority of the sandbox'
+  const licence = qualifiedStatements({ roles, authorityName, authorityId: `${country}-${register}` })
   const usages = [ExtendedKeyUsage.clientAuth, ExtendedKeyUsage.serverAuth]
   return issue(
     authority,
@@ -44,6 +46,7 @@ export function issueTransportCertificate(
   )
 }
 
+const authorityNames: Readonly<Record<string, string>> = { FCA: 'Financial Conduct Authority' }
 const identifierPattern = /^PSD[A-Z]{2}-[A-Z]{2,8}-.+$/
 
 /** The subject as RFC 4514 writes it: most specific first. What a client registers as `tls_client_auth_subject_dn`. */

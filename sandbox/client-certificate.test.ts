@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { type Credential, createAuthority, selfSign } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
+import { issueOddCertificate } from '@bankside/certs/testing/odd-certificate'
 import { clientCertificate, thumbprintOf } from '@bankside/service-kit/client-certificate'
 import { demoClients } from './demo-clients.ts'
 
@@ -47,6 +48,17 @@ test('CERT-11 a header that is not exactly one certificate is ignored', () => {
     client.cert,
   ]
   for (const value of wrong) assert.equal(clientCertificate(requestFrom(proxy, value), options), undefined, value.slice(0, 40))
+})
+
+test('CERT-03 a weak key or a signature with SHA-1 makes no certificate, whoever issued it', async () => {
+  for (const oddity of [{ key: 'rsa1024' }, { signatureHash: 'SHA-1' }] as const) {
+    const weak = await issueOddCertificate(authority, oddity, now)
+    assert.equal(clientCertificate(requestFrom(proxy, header(weak)), options), undefined)
+  }
+  for (const key of ['ec', 'p384', 'rsa2048'] as const) {
+    const strong = await issueOddCertificate(authority, { key }, now)
+    assert.equal(clientCertificate(requestFrom(proxy, header(strong)), options)?.trusted, true, key)
+  }
 })
 
 test('CERT-02 CERT-03 CERT-05 behind the proxy too, a certificate of another authority, an expired one, one for servers and an authority are ignored', async () => {

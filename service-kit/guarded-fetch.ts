@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { isIP } from 'node:net'
 import { isPublicAddress } from './public-address.ts'
@@ -24,6 +24,8 @@ export type GuardedFetchOptions = {
   readonly privateHosts?: readonly string[] | undefined
   readonly timeoutMs?: number
   readonly maxBytes?: number
+  /** For what is signed by whoever made it, and needs no secret kept. */
+  readonly allowHttp?: boolean
   readonly resolve?: (hostname: string) => Promise<readonly string[]>
 }
 
@@ -57,7 +59,7 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFe
     running++
     const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])])
     try {
-      const url = allowedUrl(address)
+      const url = allowedUrl(address, options.allowHttp === true)
       const addresses = await beforeAborted(allowedAddresses(url, options), signal)
       const response = await answered(send(url, addresses, { ...init, ca: options.ca, signal }))
       return await whole(response, maxBytes)
@@ -69,10 +71,10 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFe
   }
 }
 
-function allowedUrl(address: string | URL): URL {
+function allowedUrl(address: string | URL, allowHttp: boolean): URL {
   const url = String(address).length > urlAtMostLength ? null : URL.parse(String(address))
   if (url === null) throw new OutboundError('not_allowed', 'not a URL')
-  if (url.protocol !== 'https:') throw new OutboundError('not_allowed', 'only https is asked')
+  if (url.protocol !== 'https:' && !(allowHttp && url.protocol === 'http:')) throw new OutboundError('not_allowed', 'only https is asked')
   if (url.username !== '' || url.password !== '') throw new OutboundError('not_allowed', 'a URL with a user is not asked')
   return url
 }
@@ -81,7 +83,9 @@ async function allowedAddresses(url: URL, { privateHosts = [], resolve = resolve
   const host = hostOf(url)
   const addresses = isIP(host) === 0 ? await resolve(host) : [host]
   if (addresses.length === 0) throw new OutboundError('unreachable', 'the host has no address')
-  const mayBePrivate = privateHosts.some((own) => own === host || own === `${host}:${url.port || '443'}`)
+  const mayBePrivate = privateHosts.some(
+    (own) => own === host || own === `${host}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`,
+  )
   if (!mayBePrivate && !addresses.every(isPublicAddress))
     throw new OutboundError('not_allowed', 'the host has an address that is not public')
   return addresses
@@ -100,7 +104,7 @@ function send(url: URL, addresses: readonly string[], { method = 'GET', headers,
   const given = new Headers(headers)
   given.delete('host')
   given.set('accept-encoding', 'identity')
-  const request = https.request(url, {
+  const request = (url.protocol === 'https:' ? https : http).request(url, {
     method,
     headers: { ...Object.fromEntries(given), ...(body !== undefined && { 'content-length': Buffer.byteLength(String(body)) }) },
     lookup: (_hostname, { all }, done) => (all ? done(null, found) : done(null, found[0]?.address ?? '', found[0]?.family)),

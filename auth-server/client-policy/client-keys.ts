@@ -5,10 +5,12 @@ import type { Profile } from './profiles.ts'
 const maxKeys = 10
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
-/** What is wrong with the keys that a client registers by value. */
+/** What is wrong with the keys that a client registers by value, or with the address at which it publishes them. */
 export function keySetProblems(metadata: ClientMetadata, profile: Profile): readonly string[] {
+  const uri = metadata['jwks_uri']
   const jwks = metadata['jwks'] as { keys?: unknown } | undefined
-  if (jwks === undefined) return needsKeys(metadata, profile) ? ['jwks is needed'] : []
+  if (uri !== undefined) return [...keyAddressProblems(uri), ...(jwks === undefined ? [] : ['either jwks or jwks_uri'])]
+  if (jwks === undefined) return needsKeys(metadata, profile) ? ['jwks or jwks_uri is needed'] : []
   const list = jwks?.keys
   if (!Array.isArray(list) || list.length === 0 || list.length > maxKeys) return [`jwks must hold 1 to ${maxKeys} keys`]
   return [...list.flatMap((jwk) => keyProblems(jwk, profile)), ...certificateProblems(metadata, list)]
@@ -35,7 +37,16 @@ function isOfItsCertificate(jwk: unknown): boolean {
 const needsKeys = (metadata: ClientMetadata, { requestObjects }: Profile): boolean =>
   requestObjects === 'required' || metadata['token_endpoint_auth_method'] !== 'tls_client_auth'
 
-function keyProblems(jwk: unknown, { minRsaBits, signingAlgorithms }: Profile): readonly string[] {
+const addressAtMostLength = 1_024
+
+/** Where it may lead is looked at when it is asked: names change. */
+function keyAddressProblems(uri: unknown): readonly string[] {
+  const url = typeof uri === 'string' && uri.length <= addressAtMostLength ? URL.parse(uri) : null
+  const fits = url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === ''
+  return fits ? [] : ['jwks_uri must be an https URI']
+}
+
+export function keyProblems(jwk: unknown, { minRsaBits, signingAlgorithms }: Profile): readonly string[] {
   const allowed: readonly string[] = signingAlgorithms
   if (typeof jwk !== 'object' || jwk === null) return ['a key must be an object']
   const key = jwk as ClientMetadata

@@ -4,10 +4,12 @@ export type Endpoint = {
   /** For logs and metrics: addresses hold request URIs and interaction ids. */
   readonly name: string
   readonly path: RegExp
-  readonly methods: readonly ('GET' | 'HEAD' | 'POST')[]
+  readonly methods: readonly ('GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE')[]
   readonly at: readonly Listener[]
   /** What errors look like: pages are for people, JSON is for programs. */
   readonly answers: 'page' | 'json' | 'asset'
+  /** What a body may be, and how long; of an endpoint that does not say, a form. */
+  readonly body?: { readonly mediaTypes: readonly string[]; readonly atMostBytes: number }
   /** For what says nothing of addresses: inside the bank's network the server may be reached by another name. */
   readonly underAnyName?: true
 }
@@ -16,6 +18,9 @@ const uid = '[A-Za-z0-9_-]{21,64}'
 const consent = 'con_[0-9a-f]{32}'
 const both = ['issuer', 'mtls'] as const
 const issuerOnly = ['issuer'] as const
+const mtlsOnly = ['mtls'] as const
+/** Signed, or JSON (UKDCR-01, UKDCR-19). */
+const registrationBody = { mediaTypes: ['application/jwt', 'application/jose', 'application/json'], atMostBytes: 64 * 1024 } as const
 
 /** Everything that this process serves. Whatever is not here does not exist, on whichever listener it is not. */
 export const endpoints: readonly Endpoint[] = [
@@ -33,6 +38,15 @@ export const endpoints: readonly Endpoint[] = [
   { name: 'backchannel', path: /^\/backchannel$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'introspection', path: /^\/introspection$/, methods: ['POST'], at: both, answers: 'json' },
   { name: 'userinfo', path: /^\/userinfo$/, methods: ['GET', 'POST'], at: both, answers: 'json' },
+  { name: 'register', path: /^\/register$/, methods: ['POST'], at: mtlsOnly, answers: 'json', body: registrationBody },
+  {
+    name: 'registered_client',
+    path: /^\/register\/[A-Za-z0-9._-]{1,64}$/,
+    methods: ['GET', 'PUT', 'DELETE'],
+    at: mtlsOnly,
+    answers: 'json',
+    body: registrationBody,
+  },
   { name: 'authorization', path: /^\/auth$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },

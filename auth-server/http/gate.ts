@@ -5,7 +5,7 @@ import type { Context, Next } from './request-context.ts'
 /** More than any form here needs; the library itself reads at most 56 KiB. */
 export const maxBodyBytes = 56 * 1024
 
-const formType = 'application/x-www-form-urlencoded'
+const form = { mediaTypes: ['application/x-www-form-urlencoded'], atMostBytes: maxBodyBytes }
 
 type Refused = { readonly status: number; readonly error: string; readonly description: string; readonly problem: keyof typeof problems }
 
@@ -14,7 +14,7 @@ const refusals = {
   unknown: { status: 404, error: 'not_found', description: 'unknown path', problem: 'notFound' },
   method: { status: 405, error: 'invalid_request', description: 'method not allowed', problem: 'notAllowed' },
   tooLarge: { status: 413, error: 'invalid_request', description: 'the request body is too large', problem: 'tooLarge' },
-  mediaType: { status: 415, error: 'invalid_request', description: `the body must be ${formType}`, problem: 'notAllowed' },
+  mediaType: { status: 415, error: 'invalid_request', description: 'the body is of another media type', problem: 'notAllowed' },
 } as const satisfies Record<string, Refused>
 
 /**
@@ -45,9 +45,10 @@ function refusalOf(ctx: Context, host: string): Refused | undefined {
   if (!named || !ctx.req.url?.startsWith('/')) return refusals.misdirected
   if (endpoint === undefined) return refusals.unknown
   if (!endpoint.methods.some((method) => method === ctx.method)) return refusals.method
-  if (ctx.method !== 'POST') return undefined
-  if ((ctx.request.length ?? 0) > maxBodyBytes) return refusals.tooLarge
-  return ctx.is(formType) ? undefined : refusals.mediaType
+  if (ctx.method !== 'POST' && ctx.method !== 'PUT') return undefined
+  const { mediaTypes, atMostBytes } = endpoint.body ?? form
+  if ((ctx.request.length ?? 0) > atMostBytes) return refusals.tooLarge
+  return ctx.is([...mediaTypes]) ? undefined : refusals.mediaType
 }
 
 /** Whatever it says that it accepts, it reads JSON; and it keeps nothing (PAR-04, RFC 6749 section 5.1). */

@@ -44,7 +44,7 @@ const secrets = z.object({
   customer_data_key: key32,
 })
 
-const parsedJson = z.string().transform((text, context) => {
+export const parsedJson = z.string().transform((text, context) => {
   try {
     return JSON.parse(text) as unknown
   } catch {

@@ -42,10 +42,12 @@ function read(row: Row, log: Log): AdapterPayload | undefined {
   const metadata = JSON.parse(row.metadata) as ClientMetadata
   const { client_id, profile } = row
   if (!isClientProfile(profile)) throw new Error(`client ${client_id} has a profile that this version does not know`)
-  return withinPolicy(client_id, profile, metadata, log)
-    ? ({ ...metadata, ...ofOurs(row, metadata, profile) } as AdapterPayload)
-    : undefined
+  return withinPolicy(client_id, profile, metadata, log) ? clientPayload(row, metadata, profile) : undefined
 }
+
+/** A client as the library reads it. */
+export const clientPayload = (row: Omit<Row, 'metadata'>, metadata: ClientMetadata, profile: ClientProfile): AdapterPayload =>
+  ({ ...metadata, ...ofOurs(row, metadata, profile) }) as AdapterPayload
 
 function withinPolicy(client_id: string, profile: ClientProfile, metadata: ClientMetadata, log: Log): boolean {
   try {
@@ -59,7 +61,7 @@ function withinPolicy(client_id: string, profile: ClientProfile, metadata: Clien
 }
 
 /** What the row says wins over what the metadata says, and what the metadata leave open the profile says. */
-const ofOurs = (row: Row, metadata: ClientMetadata, profile: ClientProfile) => ({
+const ofOurs = (row: Omit<Row, 'metadata'>, metadata: ClientMetadata, profile: ClientProfile) => ({
   response_modes: (metadata['response_modes'] as string[] | undefined) ?? [...profiles[profile].responseModes],
   client_id: row.client_id,
   client_name: row.name,

@@ -15,6 +15,7 @@ import { createAuthServer } from '../app.ts'
 import { readAuthServerConfig } from '../config.ts'
 import { requestLimits } from '../http/request-limits.ts'
 import { createAuthServerMetrics } from '../metrics.ts'
+import { openPublished, type Published } from '../published/open-published.ts'
 import { type StoredSeals, storedSeals } from '../storage/stored-seals.ts'
 
 export type TestServer = {
@@ -37,8 +38,15 @@ export type TestServer = {
 /** What a worker beside the server works with. */
 export type ForWorker = { readonly notificationKey: Buffer; readonly workerUrl: string }
 
-/** With its keys a test makes what this server would have made at another time. */
-export type TestServerInside = TestServer & ForWorker & { readonly signingKeys: readonly JWK[] }
+/** With its keys a test makes what this server would have made at another time, and with its authority any certificate. */
+export type TestServerInside = TestServer &
+  ForWorker & {
+    readonly signingKeys: readonly JWK[]
+    readonly authority: Credential
+    readonly published: Published
+  }
+
+type Settings = Readonly<Record<string, string>>
 
 /** The whole authorization server in this process, over TLS on free ports, with an empty database of its own. */
 export async function startTestServer({
@@ -46,7 +54,7 @@ export async function startTestServer({
   settings = {},
 }: {
   reach?: (databaseUrl: string) => string | Promise<string>
-  settings?: Readonly<Record<string, string>>
+  settings?: Settings | ((authority: Credential) => Settings | Promise<Settings>)
 } = {}): Promise<TestServerInside> {
   const now = new Date()
   const [authority, other, testDatabase] = await Promise.all([
@@ -79,13 +87,15 @@ export async function startTestServer({
     SIGNING_KEYS: JSON.stringify(signingKeys),
     SECRETS: JSON.stringify(testSecrets(dataKey)),
     NOTIFICATION_KEYS: notificationKey.toString('base64url'),
-    ...settings,
+    ...(typeof settings === 'function' ? await settings(authority) : settings),
   })
   const database = await openDatabase(config.DATABASE_URL)
   const prepared = openPrepared(config.DATABASE_URL)
   const owner = await openDatabase(testDatabase.ownerUrl)
   const logged: string[] = []
   const log = createLog({ level: 'info', name: 'auth-server' }, { write: (line: string) => void logged.push(line) })
+  const published = openPublished({ config, database, clock: systemClock, log })
+  await published.revocations.refresh()
   Object.assign(
     handlers,
     createAuthServer({
@@ -96,6 +106,7 @@ export async function startTestServer({
       log,
       metrics: createAuthServerMetrics(createMetrics('auth-server')),
       limits: requestLimits(config),
+      published,
     }),
   )
   return {
@@ -103,6 +114,7 @@ export async function startTestServer({
     mtlsIssuer,
     audiences: { uk: config.UK_AUDIENCE, bank: config.BANK_AUDIENCE },
     ca: authority.cert,
+    authority,
     owner,
     authServerUrl: testDatabase.authServerUrl,
     logged,
@@ -113,7 +125,9 @@ export async function startTestServer({
     signingKeys: signingKeys.keys,
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
+    published,
     async stop() {
+      published.revocations.close()
       for (const server of [issuerServer, mtlsServer]) {
         server.close()
         server.closeAllConnections()

@@ -61,6 +61,16 @@ export class ThirdParty {
     this.proofKey = parts.proofKey
   }
 
+  /** One that is registered already. Its signing key has the id `first`. */
+  static registered(
+    server: TestServer,
+    clientId: string,
+    kind: ClientKind,
+    parts: { credential: Credential; signingKey: CryptoKey; proofKey: ThirdParty['proofKey'] },
+  ): ThirdParty {
+    return new ThirdParty(server, clientId, kind, parts)
+  }
+
   static async register(server: TestServer, clientId: string, kind: ClientKind = {}): Promise<ThirdParty> {
     const { authentication = 'private_key_jwt', algorithm = 'ES256', constraint = 'dpop', profile = 'fapi2_sp', firstParty = false } = kind
     const [keys, proofKey, credential] = await Promise.all([

@@ -1,3 +1,4 @@
+import type { ClientCertificate } from '@bankside/service-kit/client-certificate'
 import {
   type AccessToken,
   type Client,
@@ -10,6 +11,7 @@ import {
 import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
+import { assertLicensed } from './assert-licensed.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 
 export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string }
@@ -25,8 +27,10 @@ export const scopes = {
 /** A third party acts for itself only to lodge consents and to ask after them. */
 const scopesOfClientCredentials: ReadonlySet<string> = new Set(['accounts', 'payments'])
 
+type CertificateOf = (ctx: KoaContextWithOIDC) => ClientCertificate | undefined
+
 /** Tokens have one audience, and a client has one API: third parties the UK's, our own apps the bank's. */
-export function createResourceServers(audiences: Audiences) {
+export function createResourceServers(audiences: Audiences, certificateOf: CertificateOf) {
   const apiOf = (client: Client): keyof Audiences => (isFirstParty(client) ? 'bankApi' : 'ukOpenBanking')
   return {
     defaultResource: (_ctx: KoaContextWithOIDC, client: Client) => audiences[apiOf(client)],
@@ -34,6 +38,7 @@ export function createResourceServers(audiences: Audiences) {
     getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
       const api = apiOf(client)
       if (resource !== audiences[api]) throw new errors.InvalidTarget()
+      if (ctx.oidc.route === 'token' && !isFirstParty(client)) assertLicensed(ctx, client, certificateOf(ctx))
       if (ctx.oidc.params?.['grant_type'] === 'client_credentials') assertClientCredentials(ctx, client)
       return {
         audience: audiences[api],
@@ -55,5 +60,7 @@ function assertClientCredentials(ctx: KoaContextWithOIDC, client: Client): void 
   const asked = [...ctx.oidc.requestParamScopes]
   const refused = asked.find((scope) => !scopesOfClientCredentials.has(scope))
   if (refused !== undefined) throw new errors.InvalidScope('requested scope is not allowed without a customer', refused)
-  if (asked.length === 0) throw new errors.InvalidScope('scope must be accounts, payments or both', '')
+  // Who registered by statement manages its registration with a token that is for nothing else (UKDCR-15).
+  if (asked.length === 0 && client['organisation'] === undefined)
+    throw new errors.InvalidScope('scope must be accounts, payments or both', '')
 }

@@ -24,9 +24,17 @@ export async function allowRegistration(
   await appendAudit(tx, { actor: 'operator', action: 'client.registration_allowed', subject: note, details, now })
 }
 
-/** Uses a token up once, in the transaction of the registration. @returns its scopes, or undefined for one that serves nobody. */
-export async function useInitialAccessToken(tx: Transaction, tokenHash: Buffer, now: Date): Promise<readonly string[] | undefined> {
+/** @returns the scopes of a token that may register now, or undefined. It is not used up by asking. */
+export async function findInitialAccessToken(tx: Transaction, tokenHash: Buffer, now: Date): Promise<readonly string[] | undefined> {
+  const row = await tx.maybeOne(sql.type(z.object({ scopes: z.array(z.string()) }))`
+    select scopes from clients.initial_access_token
+    where token_hash = ${sql.binary(tokenHash)} and uses_left > 0 and expires_at > ${sql.timestamp(now)}`)
+  return row?.scopes
+}
+
+/** Uses a token up once, in the transaction of the registration. @returns false for one that serves nobody. */
+export async function useInitialAccessToken(tx: Transaction, tokenHash: Buffer, now: Date): Promise<boolean> {
   const { scopes } = await tx.one(sql.type(z.object({ scopes: z.array(z.string()).nullable() }))`
     select clients.use_initial_access_token(${sql.binary(tokenHash)}, ${sql.timestamp(now)}) as scopes`)
-  return scopes ?? undefined
+  return scopes !== null
 }

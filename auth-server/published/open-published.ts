@@ -1,0 +1,52 @@
+import { findRemoteDocument, keepRemoteDocument } from '@bankside/bank/clients/remote-document'
+import type { Clock } from '@bankside/service-kit/clock'
+import { createGuardedFetch, type GuardedFetch } from '@bankside/service-kit/guarded-fetch'
+import type { Log } from '@bankside/service-kit/log'
+import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
+import { openRevocationLists, type RevocationLists } from '@bankside/service-kit/revocation-lists'
+import { type KeySets, openKeySets } from '../client-keys/key-sets.ts'
+import type { Config } from '../config.ts'
+
+/** What others publish and this server goes by. It outlives the keys that the server is made anew with. */
+export type Published = {
+  readonly fetch: GuardedFetch
+  readonly keySets: KeySets
+  readonly revocations: RevocationLists
+}
+
+export type PublishedDependencies = { readonly config: Config; readonly database: Database; readonly clock: Clock; readonly log: Log }
+
+const listAtMostBytes = 8 * 1024 * 1024
+const listTakesAtMostMs = 10_000
+const hourMs = 3_600_000
+
+export function openPublished({ config, database, clock, log }: PublishedDependencies): Published {
+  const guarded = { ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS }
+  const fetch = createGuardedFetch(guarded)
+  // An authority publishes its lists without TLS, often: they are signed.
+  const fetchList = createGuardedFetch({ ...guarded, maxBytes: listAtMostBytes, timeoutMs: listTakesAtMostMs, allowHttp: true })
+  const revocations = openRevocationLists({
+    urls: config.CLIENT_CRL_URLS,
+    authorities: config.CLIENT_CA,
+    staleAtMostMs: config.CLIENT_CRL_STALE_HOURS * hourMs,
+    clock,
+    log,
+    read: (url) => downloadList(fetchList, database, clock, url),
+  })
+  return { fetch, keySets: openKeySets({ fetch, database, clock, log }), revocations }
+}
+
+/** Kept for the resource API, and for a start while the authority is down. */
+async function downloadList(fetch: GuardedFetch, database: Database, clock: Clock, url: string): Promise<Uint8Array | undefined> {
+  try {
+    const response = await fetch(url)
+    if (response.status !== 200) throw new Error(`a revocation list was answered with ${response.status}`)
+    const body = Buffer.from(await response.arrayBuffer())
+    await outsideTransaction(database, (tx) => keepRemoteDocument(tx, url, { body, fetchedAt: clock.now() }))
+    return body
+  } catch (error) {
+    const kept = await outsideTransaction(database, (tx) => findRemoteDocument(tx, url))
+    if (kept === undefined) throw error
+    return kept.body
+  }
+}

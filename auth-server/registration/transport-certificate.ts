@@ -1,0 +1,57 @@
+import type { X509Certificate } from 'node:crypto'
+import { type OrganisationIdentifier, parseOrganisationIdentifier } from '@bankside/bank/licences/organisation-identifier'
+import { type Licence, type QualifiedStatements, readQualifiedStatements } from '@bankside/bank/licences/read-licence'
+import { detailsOf } from '@bankside/service-kit/certificate-details'
+
+/** Whose a transport certificate is, and for what its holder is licensed. It says nothing of whether the certificate is trusted. */
+export type TransportCertificate = {
+  /** As the register of a competent authority has its holder; undefined where the certificate names none. */
+  readonly organisation: OrganisationIdentifier | undefined
+  /** Whether it names an organisation in a form that no register has. */
+  readonly misnamed: boolean
+  /** What a directory calls its holder (common name), or its software with the holder as unit. */
+  readonly commonName: string | undefined
+  readonly unit: string | undefined
+  /** Undefined where the certificate has no licence statement. */
+  readonly licence: Licence | undefined
+  readonly isSeal: boolean
+  readonly policies: readonly string[]
+  readonly serialNumber: string
+  readonly issuer: string
+}
+
+const attributes = { organisationIdentifier: '2.5.4.97', commonName: '2.5.4.3', unit: '2.5.4.11' } as const
+const qualifiedStatements = '1.3.6.1.5.5.7.1.3'
+
+const read = new WeakMap<X509Certificate, TransportCertificate>()
+
+export function readTransportCertificate(certificate: X509Certificate): TransportCertificate {
+  const known = read.get(certificate) ?? decode(certificate)
+  read.set(certificate, known)
+  return known
+}
+
+function decode(certificate: X509Certificate): TransportCertificate {
+  const details = detailsOf(certificate)
+  const named = details.subject(attributes.organisationIdentifier)
+  const organisation = named.length === 1 ? parseOrganisationIdentifier(named[0] ?? '') : undefined
+  const der = details.extension(qualifiedStatements)
+  const statements = der && readQualifiedStatements(der)
+  return {
+    organisation,
+    misnamed: (named.length > 0 && organisation === undefined) || (der !== undefined && statements === undefined),
+    commonName: onlyOf(details.subject(attributes.commonName)),
+    unit: onlyOf(details.subject(attributes.unit)),
+    licence: statements?.licence,
+    isSeal: isForSeals(statements, details.keyUsages),
+    policies: details.policies,
+    serialNumber: certificate.serialNumber,
+    issuer: certificate.issuer.replaceAll('\n', ', '),
+  }
+}
+
+/** CERT-05: what signs documents does not open connections. */
+const isForSeals = (statements: QualifiedStatements | undefined, keyUsages: ReadonlySet<string> | undefined): boolean =>
+  statements?.use === 'seal' || statements?.use === 'signature' || keyUsages?.has('nonRepudiation') === true
+
+const onlyOf = (values: readonly string[]): string | undefined => (values.length === 1 ? values[0] : undefined)

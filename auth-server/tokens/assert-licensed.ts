@@ -1,0 +1,30 @@
+import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import type { ClientCertificate } from '@bankside/service-kit/client-certificate'
+import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { isOfOrganisation, type Organisation } from '../registration/belongs-together.ts'
+import { readTransportCertificate } from '../registration/transport-certificate.ts'
+
+/**
+ * A third party that comes with a certificate gets no token beyond what the certificate says that it is licensed for, whatever
+ * it registered when it had another one (CERT-07); nor any token over the certificate of another organisation (CERT-06).
+ *
+ * @throws {InvalidScope|InvalidClientAuth}
+ */
+export function assertLicensed(ctx: KoaContextWithOIDC, client: Client, presented: ClientCertificate | undefined): void {
+  if (presented?.trusted !== true) return
+  const transport = readTransportCertificate(presented.certificate)
+  const organisation = client['organisation'] as Organisation | undefined
+  if (organisation !== undefined && !isOfOrganisation(transport, organisation))
+    throw new errors.InvalidClientAuth('the certificate is of another organisation than the client')
+  if (transport.isSeal) throw new errors.InvalidClientAuth('the certificate is for seals, not for connections')
+  if (transport.licence === undefined) return
+  const beyond = unlicensedScopes(askedScopes(ctx), transport.licence.roles)
+  if (beyond.length > 0) throw new errors.InvalidScope('the certificate has no role for this scope', beyond.join(' '))
+}
+
+/** What the token would be for: as asked, or as the customer agreed. */
+function askedScopes({ oidc }: KoaContextWithOIDC): Iterable<string> {
+  const { AuthorizationCode, RefreshToken, BackchannelAuthenticationRequest } = oidc.entities
+  const source = AuthorizationCode ?? RefreshToken ?? BackchannelAuthenticationRequest
+  return source === undefined ? oidc.requestParamScopes : source.scopes
+}

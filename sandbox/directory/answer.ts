@@ -1,0 +1,44 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Credential } from '@bankside/certs/authority'
+import { issueRevocationList } from '@bankside/certs/revocation-list'
+import { publicKeys } from '@bankside/certs/signing-keys'
+import type { Clock } from '@bankside/service-kit/clock'
+import type { DirectoryFiles } from './files.ts'
+import { issueStatement } from './statement.ts'
+
+export type Directory = { readonly files: DirectoryFiles; readonly origin: string; readonly authority: Credential; readonly clock: Clock }
+type Answer = { readonly type: string; readonly body: string | Buffer }
+
+/** A list is made with each request; this is how long it may serve whoever cannot make another. */
+const listLastsMs = 24 * 3_600_000
+const json = (content: unknown): Answer => ({ type: 'application/json', body: JSON.stringify(content) })
+
+/** All that the directory answers: keys, statements, and what its authority has taken back. Nothing of it is secret. */
+export async function answerDirectory(directory: Directory, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const found = request.method === 'GET' ? await answerFor(directory, request.url ?? '') : undefined
+  if (found === undefined) return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not_found"}')
+  response.writeHead(200, { 'content-type': found.type, 'cache-control': 'no-store' }).end(found.body)
+}
+
+async function answerFor({ files, origin, authority, clock }: Directory, path: string): Promise<Answer | undefined> {
+  const now = clock.now()
+  if (path === '/jwks') return json(publicKeys(await files.keys()))
+  if (path === '/revoked.crl') {
+    const revoked = files.revoked().map(({ serialNumber, revokedAt }) => ({ serialNumber, revokedAt: new Date(revokedAt) }))
+    const nextUpdate = new Date(now.getTime() + listLastsMs)
+    return { type: 'application/pkix-crl', body: await issueRevocationList(authority, { revoked, now, nextUpdate }) }
+  }
+  const [, softwareId = '', what = ''] = /^\/software\/([0-9a-zA-Z]{1,22})\/([a-z-]+)$/.exec(path) ?? []
+  const software = files.software(softwareId)
+  if (software === undefined) return undefined
+  switch (what) {
+    case 'jwks':
+      return json(files.publicKeys(softwareId) ?? { keys: [] })
+    case 'revoked-jwks':
+      return json({ keys: [] })
+    case 'statement':
+      return { type: 'application/jwt', body: await issueStatement({ software, origin, keys: await files.keys(), now }) }
+    default:
+      return undefined
+  }
+}
