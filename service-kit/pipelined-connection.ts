@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { DescribedQuery, type KnownShapes } from './described-query.ts'
 import { unavailable } from './postgres-errors.ts'
 import { Unavailable } from './refusal.ts'
 
@@ -19,6 +20,7 @@ export type PipelinedConnection = {
 export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedConnection {
   const socket = new Socket()
   const client = new pg.Client({ ...settings, pipeline: true, stream: () => socket })
+  const shapes: KnownShapes = new Map()
   let unanswered = 0
   let lost = false
   const lose = () => {
@@ -44,7 +46,9 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
         const refused = await connected
         if (refused !== undefined) throw refused
         gather()
-        return await client.query<Row>(query).catch((error: unknown) => {
+        const described = new DescribedQuery<Row>(query, shapes, settings.types ?? pg.types)
+        client.query(described)
+        return await described.answered.catch((error: unknown) => {
           // A fatal error is the last that the connection says; that it closed is heard later.
           if (error instanceof pg.DatabaseError && error.severity !== 'ERROR') lose()
           throw unavailable(error) ?? (lost ? new Unavailable('the connection to the database was lost', { cause: error }) : error)
