@@ -4,6 +4,7 @@ import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import Koa from 'koa'
 import mount from 'koa-mount'
+import { promptPages } from './backchannel/prompt-pages.ts'
 import { slowDown } from './backchannel/slow-down.ts'
 import { refuseRevoked } from './client-authentication/refuse-revoked.ts'
 import type { Config } from './config.ts'
@@ -50,7 +51,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
   const programs = [refuseRevoked(dependencies), registration(provider, dependencies)]
-  const pages = [interactionPages(provider, dependencies), dashboard(dependencies)]
+  const pages = [interactionPages(provider, dependencies), dashboard(dependencies), promptPages(provider, dependencies)]
 
   const listen = (listener: Listener, origin: string): Handler => {
     const app = new Koa<State>()

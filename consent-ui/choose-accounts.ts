@@ -2,7 +2,7 @@ import { type Html, html } from '@bankside/service-kit/html'
 import { accountChoice } from './components/account-choice.ts'
 import { button } from './components/button.ts'
 import { clusters } from './components/clusters.ts'
-import { choices, form, formHeading } from './components/form.ts'
+import { cancelText, choices, form, formHeading, ifCancelled } from './components/form.ts'
 import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { summaryList } from './components/summary-list.ts'
@@ -55,9 +55,9 @@ export function chooseAccountsPage(page: ChooseAccounts): Html {
         page,
         html`${canShare && choice(page, who)}
         ${notEligible(accounts)}
-        ${canShare && choices({ confirm: renewal ? 'Keep sharing these accounts' : 'Share these accounts', confirmValue: 'confirm', cancel: 'Cancel' })}
-        ${!canShare && html`<div class="choices">${button({ value: 'cancel', text: html`Go back to ${who}` })}</div>`}
-        <p class="hint">If you cancel, nothing is shared and you go back to ${who}.</p>`,
+        ${canShare && choices({ confirm: renewal ? 'Keep sharing these accounts' : 'Share these accounts', confirmValue: 'confirm', cancel: cancelText(page) })}
+        ${!canShare && html`<div class="choices">${button({ value: 'cancel', text: page.elsewhere ? 'Say no' : html`Go back to ${who}` })}</div>`}
+        <p class="hint">${ifCancelled(page, 'nothing is shared')}</p>`,
       )}`
   const title = `${renewal ? 'Keep sharing accounts with' : 'Choose accounts to share with'} ${nameInText(thirdParty)}`
   return layout({ common, title, hasErrors: Boolean(errors?.length) }, content)

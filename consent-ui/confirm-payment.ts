@@ -1,6 +1,6 @@
 import { type Html, html } from '@bankside/service-kit/html'
 import { accountChoice } from './components/account-choice.ts'
-import { choices, form, formHeading } from './components/form.ts'
+import { cancelText, choices, form, formHeading, ifCancelled } from './components/form.ts'
 import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { paymentPanel } from './components/payment-panel.ts'
@@ -46,8 +46,8 @@ export function confirmPaymentPage(page: ConfirmPayment): Html {
       ${form(
         page,
         html`${only ? html`<input type="hidden" name="account" value="${only.id}">` : choice(page)}
-        ${choices({ confirm: html`Pay ${amountText} to ${name(payee)}`, confirmValue: 'confirm', cancel: 'Cancel' })}
-        <p class="hint">If you cancel, nothing is paid${thirdParty !== undefined && html` and you go back to ${name(thirdParty)}`}.</p>`,
+        ${choices({ confirm: html`Pay ${amountText} to ${name(payee)}`, confirmValue: 'confirm', cancel: cancelText(page) })}
+        <p class="hint">${ifCancelled(page, 'nothing is paid')}</p>`,
       )}`
   const title = `Confirm payment of ${amountText} to ${nameInText(payee)}${thirdParty === undefined ? '' : ` through ${nameInText(thirdParty)}`}`
   return layout({ common, title, hasErrors: Boolean(errors?.length) }, content)

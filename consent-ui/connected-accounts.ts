@@ -2,7 +2,7 @@ import { type Html, html } from '@bankside/service-kit/html'
 import { layout } from './components/layout.ts'
 import { linkTarget } from './components/link-target.ts'
 import { name, withoutDirectionControls } from './components/name.ts'
-import { announcement } from './components/notice.ts'
+import { announcement, notice } from './components/notice.ts'
 import { statusTag } from './components/status-tag.ts'
 import { summaryList } from './components/summary-list.ts'
 import { formatDate } from './format/date.ts'
@@ -31,13 +31,16 @@ export type ConnectedAccounts = {
   readonly inactive: readonly ConsentSummary[]
   /** What has just happened: "You stopped Acorn Money." */
   readonly notifications?: readonly string[] | undefined
+  /** What companies have asked and the customer has not answered yet. */
+  readonly waiting?: { readonly count: number; readonly href: string } | undefined
   readonly signOut?: SignOut | undefined
 }
 
 /** Who has access to what, since when and until when; ended ones apart (DB-06). */
-export function connectedAccountsPage({ common, active, inactive, notifications = [], signOut }: ConnectedAccounts): Html {
+export function connectedAccountsPage({ common, active, inactive, notifications = [], waiting, signOut }: ConnectedAccounts): Html {
   const content = html`${notifications.map(announcement)}
       <h1>Connected accounts</h1>
+      ${waiting && waiting.count > 0 && notice(html`<a href="${linkTarget(waiting.href)}">${waiting.count === 1 ? 'One request waits' : `${waiting.count} requests wait`} for your answer</a>`)}
       <p class="lead">${active.length + inactive.length > 0 ? 'These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.' : 'When you let a company see your accounts, you will find it here. You can then stop it at any time.'}</p>
       <h2>Active now</h2>
       ${active.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(active)}

@@ -1,6 +1,7 @@
 import type { Html } from '@bankside/service-kit/html'
 import { chooseAccountsPage } from './choose-accounts.ts'
 import { confirmPaymentPage } from './confirm-payment.ts'
+import { confirmRequestPage } from './confirm-request.ts'
 import { connectedAccountPage } from './connected-account.ts'
 import { connectedAccountsPage } from './connected-accounts.ts'
 import { formatAmount } from './format/amount.ts'
@@ -8,6 +9,7 @@ import { accounts, accountThatCannotBeShared, clusters, everyday, journey, maya,
 import { secondFactorPage } from './second-factor.ts'
 import { signInPage } from './sign-in.ts'
 import { stopAccessPage } from './stop-access.ts'
+import { waitingRequestsPage } from './waiting-requests.ts'
 
 /** Names that registrations can bring: markup, a text without a place to break, another direction, one that tries to turn the line round, pictures. */
 export const hostileNames = {
@@ -43,6 +45,32 @@ export const hostileStates: Readonly<Record<string, () => Html>> = {
   ),
   ...forEach((who) => chooseAccountsPage({ ...twelveAccounts(who), common: common(who) }), 'hostile-choose-accounts'),
   ...forEach((who) => confirmPaymentPage({ ...payTo(who), common: common(who) }), 'hostile-confirm-payment'),
+  ...forEach(
+    (who) =>
+      waitingRequestsPage({
+        common: common(who),
+        overviewHref: '/connected-accounts',
+        signOut,
+        requests: [
+          {
+            href: '/connected-accounts/requests/1',
+            thirdPartyName: who,
+            kindLabel: `Wants you to pay ${hugeAmount} to ${who}`,
+            bindingMessage: who,
+            askedAt: expiresAt,
+            expiresAt,
+          },
+        ],
+      }),
+    'hostile-waiting-requests',
+  ),
+  'hostile-confirm-request': () =>
+    confirmRequestPage({
+      ...journey,
+      common: common(hostileNames.endless),
+      elsewhere: { bindingMessage: hostileNames.endless },
+      lines: [],
+    }),
   'hostile-second-factor': () =>
     secondFactorPage({
       ...journey,

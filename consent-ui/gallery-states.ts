@@ -5,6 +5,7 @@ import { type ConnectedAccount, connectedAccountPage } from './connected-account
 import { connectedAccountsPage } from './connected-accounts.ts'
 import { donePage } from './done.ts'
 import { formErrors } from './form-errors.ts'
+import { elsewhereStates } from './gallery-elsewhere.ts'
 import { hostileStates } from './gallery-hostile.ts'
 import {
   accounts,
@@ -107,6 +108,15 @@ export const states: Readonly<Record<string, () => Html>> = {
       signOut,
       notifications: ['Acorn Money can no longer see your accounts.'],
     }),
+  'connected-accounts-waiting': () =>
+    connectedAccountsPage({
+      common: maya,
+      active: consents,
+      inactive: [],
+      signOut,
+      waiting: { count: 2, href: '/connected-accounts/requests' },
+    }),
+  ...elsewhereStates,
   'connected-accounts-empty': () => connectedAccountsPage({ common: maya, active: [], inactive: [], signOut }),
   'connected-account': () => connectedAccountPage(connected),
   'connected-account-ended': () =>

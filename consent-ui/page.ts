@@ -27,7 +27,12 @@ export type FormPage = {
   readonly errors?: readonly FieldError[] | undefined
   /** "Step 2 of 3", when the page is part of a journey. */
   readonly step?: { readonly number: number; readonly of: number } | undefined
+  /** The customer came here by themselves, and the company waits elsewhere (CIBA): on the telephone, at a till, in another app. */
+  readonly elsewhere?: Elsewhere | undefined
 }
+
+/** Words that the company shows as well, for the customer to compare: then it is the same request. */
+export type Elsewhere = { readonly bindingMessage?: string | undefined }
 
 /** A group of permissions with its heading, as `bank/consents/permission` words it (customer experience 5.9). */
 export type Cluster = { readonly title: string; readonly lines: readonly string[] }

@@ -1,5 +1,5 @@
 import { type Html, html } from '@bankside/service-kit/html'
-import { choices, form, formHeading } from './components/form.ts'
+import { cancelText, choices, form, formHeading, ifCancelled } from './components/form.ts'
 import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { notice } from './components/notice.ts'
@@ -42,8 +42,8 @@ export function secondFactorPage(page: SecondFactor): Html {
         html`${textField({ name: 'code', label: '6-digit code', hint: hint(page), autocomplete: 'one-time-code', numeric: true, errors })}
         <p class="hint">Never tell anyone this code, not even us.</p>
         ${attemptsLeft === 1 && notice(html`<strong>This is your last try.</strong> After another wrong code you cannot sign in for ${lockMinutes} minutes.`)}
-        ${choices({ confirm: confirmText, confirmValue: 'continue', cancel: cancel ? 'Cancel' : undefined })}
-        ${cancel && html`<p class="hint">${ifCancelled(page)}</p>`}`,
+        ${choices({ confirm: confirmText, confirmValue: 'continue', cancel: cancel ? cancelText(page) : undefined })}
+        ${cancel && html`<p class="hint">${ifCancelled(page, nothingOf(page))}</p>`}`,
       )}`
   return layout({ common, title: title(page), hasErrors: Boolean(errors?.length) }, content)
 }
@@ -65,9 +65,9 @@ function panel({ amount, payee, payeeIdentification, reference }: PaymentToConfi
   return paymentPanel({ amountText: amount, payee, details: details.filter((detail) => detail !== false) })
 }
 
-function ifCancelled({ common, payment }: SecondFactor): Html {
-  const nothing = payment ? 'nothing is paid' : common.thirdParty ? 'nothing is shared' : 'nothing changes'
-  return html`If you cancel, ${nothing}${common.thirdParty && html` and you go back to ${name(common.thirdParty.name)}`}.`
+function nothingOf({ common, payment }: SecondFactor): string {
+  if (payment) return 'nothing is paid'
+  return common.thirdParty ? 'nothing is shared' : 'nothing changes'
 }
 
 function title({ common, payment }: SecondFactor): string {

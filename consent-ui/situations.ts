@@ -87,6 +87,16 @@ export function problemTexts(situation: Situation, { bankName, thirdParty, payme
 
 type OutcomeTexts = Pick<Done, 'title' | 'lines'>
 
+/** The same for a request that a company made from elsewhere: who comes back to it is signed in, so it may be named. */
+export function answeredElsewhereTexts({ thirdParty, agreed }: { readonly thirdParty: string; readonly agreed: boolean }): OutcomeTexts {
+  const who = nameInText(thirdParty)
+  if (!agreed) return { title: 'You said no', lines: [`Nothing was shared and nothing was paid. ${who} is told so.`] }
+  return {
+    title: 'You said yes',
+    lines: [`${who} is told so. You can go on there.`, 'You can see what you agreed to in Connected accounts.'],
+  }
+}
+
 /** What `donePage` or `refusedPage` says to somebody who comes back to a request that has its answer (CX-07, CX-15). */
 export function answeredTexts({ bankName, agreed }: { readonly bankName: string; readonly agreed: boolean }): OutcomeTexts {
   if (!agreed) return { title: 'You did not agree', lines: ['Nothing was shared and nothing was paid.', 'You can close this page.'] }

@@ -5,6 +5,7 @@ import { connectedAccountsPage } from '@bankside/consent-ui/connected-accounts'
 import { stopAccessPage } from '@bankside/consent-ui/stop-access'
 import type { Html } from '@bankside/service-kit/html'
 import type { Transaction } from '@bankside/service-kit/postgres'
+import { listWaitingPrompts } from '../backchannel/prompt.ts'
 import { commonOf } from '../page-frame.ts'
 import { accountsOf, detailOf, hrefOf, namesOf, summaryOf } from './consent-views.ts'
 import { actionToken, type DashboardSession } from './dashboard-session.ts'
@@ -12,6 +13,7 @@ import { actionToken, type DashboardSession } from './dashboard-session.ts'
 export const overviewHref = '/connected-accounts'
 export const signInHref = `${overviewHref}/sign-in`
 export const signOutHref = `${overviewHref}/sign-out`
+export const waitingHref = `${overviewHref}/requests`
 
 /** One request of a customer who is signed in to the dashboard. */
 export type DashboardVisit = {
@@ -45,6 +47,7 @@ async function overview(tx: Transaction, visit: DashboardVisit): Promise<Html> {
     ...(await frame(tx, visit)),
     active: summaries(true),
     inactive: summaries(false),
+    waiting: { count: (await listWaitingPrompts(tx, session.customerId, now)).length, href: waitingHref },
     ...(justStopped && { notifications: [`You stopped access for ${justStopped.clientName}.`] }),
   })
 }

@@ -16,6 +16,7 @@ export type Endpoint = {
 
 const uid = '[A-Za-z0-9_-]{21,64}'
 const consent = 'con_[0-9a-f]{32}'
+const request = 'bar_[0-9a-f]{32}'
 const both = ['issuer', 'mtls'] as const
 const issuerOnly = ['issuer'] as const
 const mtlsOnly = ['mtls'] as const
@@ -53,6 +54,14 @@ export const endpoints: readonly Endpoint[] = [
   { name: 'leave', path: new RegExp(`^/interaction/${uid}/leave$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'dashboard', path: /^\/connected-accounts$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'dashboard_sign_in', path: /^\/connected-accounts\/sign-in$/, methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
+  { name: 'waiting_requests', path: /^\/connected-accounts\/requests$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
+  {
+    name: 'waiting_request',
+    path: new RegExp(`^/connected-accounts/requests/${request}$`),
+    methods: ['GET', 'POST'],
+    at: issuerOnly,
+    answers: 'page',
+  },
   { name: 'dashboard_sign_out', path: /^\/connected-accounts\/sign-out$/, methods: ['POST'], at: issuerOnly, answers: 'page' },
   {
     name: 'dashboard_consent',
