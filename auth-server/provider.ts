@@ -95,7 +95,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
       clock,
       log,
       seals: storedSeals(secrets.seal_keys),
-      own: ownStorage({ config, database, prepared, clock }),
+      own: ownStorage(dependencies),
     }),
     jwks: config.SIGNING_KEYS,
     routes,
@@ -163,16 +163,13 @@ const ttl = (clock: Clock): NonNullable<Configuration['ttl']> => ({
   RefreshToken: (ctx) => ctx.oidc.entities.Grant?.remainingTTL ?? lifetimes.accessTokenSeconds,
 })
 
-const ownStorage = ({
-  config,
-  database,
-  prepared,
-  clock,
-}: Pick<ProviderDependencies, 'config' | 'database' | 'prepared' | 'clock'>): OwnStorage => ({
+const ownStorage = ({ config, database, prepared, clock, log }: ProviderDependencies): OwnStorage => ({
   BackchannelAuthenticationRequest: backchannelRequestStorage({
     prepared,
     database,
     clock,
+    log,
+    seals: storedSeals(config.SECRETS.seal_keys),
     notificationKey: config.NOTIFICATION_KEYS[0] as Buffer,
   }),
 })

@@ -1552,6 +1552,21 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION oidc.decided_stays_decided()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if (new.outcome, new.decided_at, new.grant_id, new.answer) is distinct from (old.outcome, old.decided_at, old.grant_id, old.answer)
+    or (old.consumed_at is not null and new.consumed_at is distinct from old.consumed_at) then
+    raise exception 'request % is decided', old.request_id
+      using errcode = '23514', constraint = 'decided_stays_decided', table = 'backchannel_authentication_request', schema = 'oidc';
+  end if;
+  return new;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION oidc.revoked_stays_revoked()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1684,6 +1699,8 @@ CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.r
 
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.authorization_code FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
 
+CREATE TRIGGER decided_stays_decided BEFORE UPDATE ON oidc.backchannel_authentication_request FOR EACH ROW WHEN (old.outcome IS NOT NULL) EXECUTE FUNCTION oidc.decided_stays_decided();
+
 CREATE TRIGGER revoked_stays_revoked BEFORE UPDATE ON oidc."grant" FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION oidc.revoked_stays_revoked();
 
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.pushed_authorization_request FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
@@ -1725,10 +1742,8 @@ grant delete on oidc.used_identifier to bankside_worker;
 grant delete, insert, select on consents.consent_account to bankside_auth_server;
 grant delete, insert, select, update on customers.session to bankside_auth_server;
 grant delete, insert, select, update on customers.sign_in_attempt to bankside_auth_server;
-grant delete, insert, select, update on oidc.backchannel_authentication_request to bankside_auth_server;
 grant delete, insert, select, update on oidc.interaction to bankside_auth_server;
 grant delete, insert, select, update on oidc.journey to bankside_auth_server;
-grant delete, insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant delete, insert, select, update on oidc.refresh_token to bankside_auth_server;
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on customers.totp_step_used to bankside_worker;
@@ -1770,6 +1785,7 @@ grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
 grant insert, select on ledger.rate to bankside_ledger;
 grant insert, select on oidc."grant" to bankside_auth_server;
+grant insert, select on oidc.backchannel_authentication_request to bankside_auth_server;
 grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
@@ -1777,6 +1793,7 @@ grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
 grant insert, select, update on consents.consent to bankside_auth_server;
 grant insert, select, update on oidc.authorization_code to bankside_auth_server;
+grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
@@ -1892,6 +1909,13 @@ grant update on events.event (column next_attempt_at) to bankside_worker;
 grant update on oidc."grant" (column expires_at) to bankside_auth_server;
 grant update on oidc."grant" (column payload) to bankside_auth_server;
 grant update on oidc."grant" (column revoked_at) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column answer) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column consumed_at) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column decided_at) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column grant_id) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column interval_seconds) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column outcome) to bankside_auth_server;
+grant update on oidc.backchannel_authentication_request (column polled_at) to bankside_auth_server;
 grant update on oidc.backchannel_notification (column attempts) to bankside_worker;
 grant update on oidc.backchannel_notification (column delivered_at) to bankside_worker;
 grant update on oidc.backchannel_notification (column given_up_at) to bankside_worker;

@@ -5,10 +5,12 @@ import { type BackchannelRequestId, type ConsentId, type CustomerId, newBackchan
 import { refusalOf } from '@bankside/bank/refusal'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { seal } from '@bankside/service-kit/seal'
-import { type Client, errors } from 'oidc-provider'
+import { type AdapterPayload, type Client, errors } from 'oidc-provider'
 import { consentOfIntent } from '../intents/consent-of-intent.ts'
 import { intentOf, type RequestParameters } from '../intents/intent.ts'
 import { handleHash } from '../storage/handle-hash.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
+import { questionPlace } from './sealed-places.ts'
 import { pollIntervalSeconds } from './slow-down.ts'
 
 export type Question = {
@@ -18,13 +20,15 @@ export type Question = {
   readonly customerId: CustomerId
   readonly params: RequestParameters
   /** For the library, without handles. */
-  readonly payload: string
+  readonly payload: AdapterPayload
   /** Where the client wants to be called, and what with: absent for one that polls. */
   readonly notification: { readonly endpoint: string; readonly token: string } | undefined
   readonly interactionId: string | undefined
   readonly expiresAt: Date
   readonly now: Date
 }
+
+export type AskingKeys = { readonly seals: StoredSeals; readonly notificationKey: Buffer }
 
 /** CIBA-13. So many in a row without a yes, from one client to one customer within the hour: the next one is not shown. */
 export const promptsInARowLimit = 5
@@ -40,15 +44,15 @@ export const openPromptsLimit = 10
  * @throws {InvalidAuthorizationDetails} what is asked for cannot be agreed to.
  * @throws {AccessDenied} this customer was asked too often.
  */
-export async function askCustomer(database: Database, question: Question, notificationKey: Buffer): Promise<void> {
+export async function askCustomer(database: Database, question: Question, keys: AskingKeys): Promise<void> {
   await transact(database, async (tx) => {
     await takeTurn(tx, question)
     await markExpired(tx, question)
     await assertMayPrompt(tx, question)
     const consentId = await consentOf(tx, question)
     const requestId = newBackchannelRequestId()
-    await insertRequest(tx, question, { requestId, consentId })
-    if (question.notification !== undefined) await insertNotification(tx, question, { requestId, notificationKey })
+    await insertRequest(tx, question, { requestId, consentId }, keys)
+    if (question.notification !== undefined) await insertNotification(tx, question, requestId, keys)
     await tell(tx, question, { requestId, consentId })
   })
 }
@@ -105,22 +109,27 @@ function refuseTerms(error: unknown): never {
 
 type Named = { readonly requestId: BackchannelRequestId; readonly consentId: ConsentId | undefined }
 
-async function insertRequest(tx: Transaction, question: Question, { requestId, consentId }: Named): Promise<void> {
+async function insertRequest(tx: Transaction, question: Question, { requestId, consentId }: Named, { seals }: AskingKeys): Promise<void> {
   const { handle, client, customerId, params, payload, expiresAt, now } = question
   const message = params['binding_message']
+  const hash = handleHash(handle)
+  const sealed = seals.seal(questionPlace(hash), JSON.stringify({ ...payload, prompt: { requestId, consentId } }))
   const inserted = await tx.maybeOne(sql.type(z.object({ request_id: z.string() }))`
     insert into oidc.backchannel_authentication_request (
       id_hash, request_id, client_id, customer_id, consent_id, binding_message, payload, created_at, expires_at, interval_seconds)
     values (
-      ${sql.binary(handleHash(handle))}, ${requestId}, ${client.clientId}, ${customerId}, ${consentId ?? null},
-      ${typeof message === 'string' ? message : null}, ${payload}, ${sql.timestamp(now)}, ${sql.timestamp(expiresAt)}, ${pollIntervalSeconds})
+      ${sql.binary(hash)}, ${requestId}, ${client.clientId}, ${customerId}, ${consentId ?? null},
+      ${typeof message === 'string' ? message : null}, ${sealed}, ${sql.timestamp(now)}, ${sql.timestamp(expiresAt)}, ${pollIntervalSeconds})
     on conflict (consent_id) where outcome is null do nothing returning request_id`)
   if (inserted === null) throw new errors.InvalidRequest('the consent has an open request already')
 }
 
-type Sealing = { readonly requestId: BackchannelRequestId; readonly notificationKey: Buffer }
-
-async function insertNotification(tx: Transaction, question: Question, { requestId, notificationKey }: Sealing): Promise<void> {
+async function insertNotification(
+  tx: Transaction,
+  question: Question,
+  requestId: BackchannelRequestId,
+  { notificationKey }: AskingKeys,
+): Promise<void> {
   const { handle, client, notification, expiresAt } = question
   if (notification === undefined) return
   const secrets = JSON.stringify({ auth_req_id: handle, client_notification_token: notification.token })

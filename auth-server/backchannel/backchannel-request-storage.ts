@@ -1,5 +1,6 @@
 import type { CustomerId } from '@bankside/bank/ids'
 import type { Clock } from '@bankside/service-kit/clock'
+import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { type Adapter, type AdapterPayload, type Client, errors, Provider } from 'oidc-provider'
@@ -7,17 +8,21 @@ import type { State } from '../http/request-context.ts'
 import type { RequestParameters } from '../intents/intent.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { handleHash } from '../storage/handle-hash.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
 import { askCustomer } from './ask-customer.ts'
 import { longestSeconds } from './request-seconds.ts'
+import { answerPlace, questionPlace } from './sealed-places.ts'
 
 export type BackchannelNeeds = {
   readonly prepared: Prepared
   readonly database: Database
   readonly clock: Clock
+  readonly log: Log
+  readonly seals: StoredSeals
   readonly notificationKey: Buffer
 }
 
-type Row = { readonly payload: string; readonly answer: string | null; readonly decided_at: Date | null }
+type Row = { readonly id_hash: Buffer; readonly payload: string; readonly answer: string | null; readonly decided_at: Date | null }
 
 /** A decision at the last moment can still be fetched. */
 const fetchableAfterDecisionSeconds = 60
@@ -26,7 +31,7 @@ const fetchableAfterDecisionSeconds = 60
  * CIBA requests stay in PostgreSQL wherever the other short-lived artifacts are: a customer's decision, the consent and the
  * notification of the client are one transaction. Rows are kept beyond their time, so that who polls is told `expired_token`.
  */
-export function backchannelRequestStorage({ prepared, database, clock, notificationKey }: BackchannelNeeds): Partial<Adapter> {
+export function backchannelRequestStorage({ prepared, database, clock, log, seals, notificationKey }: BackchannelNeeds): Partial<Adapter> {
   return {
     async upsert(handle, payload, expiresInSeconds = longestSeconds) {
       const now = clock.now()
@@ -37,18 +42,21 @@ export function backchannelRequestStorage({ prepared, database, clock, notificat
         client,
         customerId: payload.accountId as CustomerId,
         params: params as RequestParameters,
-        payload: JSON.stringify({ ...stored, params: readBack(params) }),
+        payload: { ...stored, params: readBack(params) },
         notification: notificationOf(client, params),
         interactionId: requestId,
         expiresAt: new Date(now.getTime() + expiresInSeconds * 1000),
         now,
       }
-      await protocolErrors(askCustomer(database, question, notificationKey))
+      await protocolErrors(askCustomer(database, question, { seals, notificationKey }))
     },
     async find(handle) {
-      const text = 'select payload, answer, decided_at from oidc.backchannel_authentication_request where id_hash = $1'
+      const text = 'select id_hash, payload, answer, decided_at from oidc.backchannel_authentication_request where id_hash = $1'
       const [row] = await protocolErrors(prepared.query<Row>('oidc_backchannel_find', text, [handleHash(handle)]))
-      return row && { ...decided(JSON.parse(row.payload) as AdapterPayload, row), jti: handle }
+      const payload = row && openedRow(row, seals)
+      if (row !== undefined && payload === undefined)
+        log.error('a backchannel request was not written by this server, or has been changed: it is not served')
+      return payload && { ...payload, jti: handle }
     },
     /** A yes is fetched once; a no may be told as often as it is asked for. */
     async consume(handle) {
@@ -91,8 +99,15 @@ function notificationOf(client: Client, params: Readonly<Record<string, unknown>
   return { endpoint, token: String(params['client_notification_token']) }
 }
 
-function decided(payload: AdapterPayload, { answer, decided_at }: Row): AdapterPayload {
-  if (answer === null || decided_at === null) return payload
+/** Undefined for what this server did not write into this row. */
+function openedRow({ id_hash, payload, answer, decided_at }: Row, seals: StoredSeals): AdapterPayload | undefined {
+  const asked = seals.open(questionPlace(id_hash), payload)
+  if (asked === undefined) return undefined
+  const question = JSON.parse(asked) as AdapterPayload
+  if (answer === null || decided_at === null) return question
+  const decided = seals.open(answerPlace(id_hash), answer)
   const fetchableUntil = Math.floor(decided_at.getTime() / 1000) + fetchableAfterDecisionSeconds
-  return { ...payload, ...(JSON.parse(answer) as AdapterPayload), exp: Math.max(payload.exp ?? 0, fetchableUntil) }
+  return decided === undefined
+    ? undefined
+    : { ...question, ...(JSON.parse(decided) as AdapterPayload), exp: Math.max(question.exp ?? 0, fetchableUntil) }
 }

@@ -12,7 +12,8 @@ import { type JourneyState, keepJourney } from '../interactions/journey.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { audiencesOf } from '../tokens/resource-servers.ts'
 import { lockOpenPrompt, type Outcome } from './prompt.ts'
-import { journeyIdOf, type PromptVisit } from './prompt-visit.ts'
+import type { PromptVisit } from './prompt-visit.ts'
+import { answerPlace } from './sealed-places.ts'
 
 type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config }
 
@@ -87,9 +88,10 @@ async function decide(tx: Transaction, visit: PromptVisit, { outcome, grantId, a
   const { prompt, session, requestId: interactionId, userAgent, journey, now } = visit
   const { requestId: subject, clientId, consentId, bindingMessage } = prompt
   const time = sql.timestamp(now)
+  const sealed = visit.journeyKey.seals.seal(answerPlace(prompt.idHash), JSON.stringify(answer))
   await tx.query(sql.unsafe`
     update oidc.backchannel_authentication_request set
-      outcome = ${outcome}, decided_at = ${time}, grant_id = ${grantId ?? null}, answer = ${JSON.stringify(answer)}
+      outcome = ${outcome}, decided_at = ${time}, grant_id = ${grantId ?? null}, answer = ${sealed}
     where request_id = ${subject} and outcome is null`)
   await tx.query(sql.unsafe`
     update oidc.backchannel_notification set
@@ -104,4 +106,4 @@ async function decide(tx: Transaction, visit: PromptVisit, { outcome, grantId, a
 
 /** Where the pages of this visit go on. @returns false when the page was answered again meanwhile. */
 export const keepPrompt = (tx: Transaction, visit: PromptVisit, state: JourneyState): Promise<boolean> =>
-  keepJourney(tx, { interactionUid: journeyIdOf(visit), pageNumber: visit.journey.pageNumber, state })
+  keepJourney(tx, { ...visit.journeyKey, pageNumber: visit.journey.pageNumber, state })

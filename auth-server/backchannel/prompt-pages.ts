@@ -6,7 +6,7 @@ import { outsideTransaction, transact } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { overviewHref, signInHref, waitingHref } from '../dashboard/dashboard-pages.ts'
-import { type DashboardSession, endSession, findSession } from '../dashboard/dashboard-session.ts'
+import { endSession, findSession } from '../dashboard/dashboard-session.ts'
 import { type Form, readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
@@ -15,13 +15,14 @@ import { correctionOf, type EndReason, endings, isEndReason } from '../interacti
 import { claimPage, type JourneyState, pageNumberOf } from '../interactions/journey.ts'
 import { submitSecondFactor } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { approvePrompt, denyPrompt, keepPrompt, notOpen } from './decide-prompt.ts'
 import { findPrompt, type Prompt } from './prompt.ts'
-import { renderPrompt, renderWaiting } from './prompt-views.ts'
+import { type Looking, renderPrompt, renderWaiting } from './prompt-views.ts'
 import {
   isConsentGone,
   isTooLongAgo,
-  journeyIdOf,
+  journeyKeyOf,
   openPromptVisit,
   type PromptArrival,
   type PromptVisit,
@@ -41,9 +42,10 @@ export function promptPages(provider: Provider, dependencies: AuthServerDependen
     const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
     if (ctx.method === 'POST' && form === undefined) return
     const now = clock.now()
-    const session = await findSession(ctx, database, now)
+    const seals = storedSeals(config.SECRETS.seal_keys)
+    const session = await findSession(ctx, { database, seals }, now)
     if (session === undefined) return redirect(ctx, signInHref)
-    const looking = { session, formKeys: config.SECRETS.form_keys, now }
+    const looking = { session, formKeys: config.SECRETS.form_keys, seals, now }
     if (route === 'waiting_requests') return answerPage(ctx, await outsideTransaction(database, (tx) => renderWaiting(tx, looking)))
     const found = await findArrival(ctx, all, looking)
     if (!('arrival' in found)) return showWhyNot(ctx, all, looking, found)
@@ -51,25 +53,32 @@ export function promptPages(provider: Provider, dependencies: AuthServerDependen
   }
 }
 
-type Coming = { readonly session: DashboardSession; readonly now: Date }
-
 type Answered = 'not_found' | 'over' | 'client_blocked' | 'signed_in_too_long_ago'
 
 /** What the customer came for, if it can be answered now; otherwise why not. */
-async function findArrival(ctx: Context, { database, provider }: PromptDependencies, { session, now }: Coming): Promise<Found> {
+async function findArrival(ctx: Context, { database, provider }: PromptDependencies, { session, seals, now }: Looking): Promise<Found> {
   const requestId = ctx.path.split('/')[3] ?? ''
-  const prompt = await outsideTransaction(database, (tx) => findPrompt(tx, requestId, session.customerId))
+  const prompt = await outsideTransaction(database, (tx) => findPrompt(tx, requestId, { ...session, seals }))
   if (prompt === undefined) return { why: 'not_found' }
   if (prompt.outcome !== undefined || prompt.expiresAt <= now) return { why: 'over', prompt }
   const client = await provider.Client.find(prompt.clientId)
   if (client === undefined) return { why: 'client_blocked', prompt }
-  const arrival = { prompt, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
+  const journeyKey = journeyKeyOf(prompt, session, seals)
+  const arrival = {
+    prompt,
+    client,
+    session,
+    journeyKey,
+    requestId: ctx.state.requestId,
+    userAgent: ctx.get('user-agent').slice(0, 200),
+    now,
+  }
   return isTooLongAgo(arrival) ? { why: 'signed_in_too_long_ago' } : { arrival }
 }
 
 type Found = { readonly arrival: PromptArrival } | { readonly why: Answered; readonly prompt?: Prompt }
 
-async function showWhyNot(ctx: Context, { database }: PromptDependencies, { session }: Coming, { why, prompt }: WhyNot): Promise<void> {
+async function showWhyNot(ctx: Context, { database }: PromptDependencies, { session }: Looking, { why, prompt }: WhyNot): Promise<void> {
   if (why === 'signed_in_too_long_ago') {
     await endSession(ctx, database, session)
     redirect(ctx, signInHref)
@@ -93,10 +102,9 @@ async function show(ctx: Context, { database, config }: PromptDependencies, arri
 
 async function answer(ctx: Context, dependencies: PromptDependencies, arrival: PromptArrival, form: Form): Promise<void> {
   const { database, config, metrics } = dependencies
-  const interactionUid = journeyIdOf(arrival)
-  const pageNumber = pageNumberOf(config.SECRETS.form_keys, interactionUid, form.one('page_token'))
-  const journey =
-    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { interactionUid, pageNumber, now: arrival.now })))
+  const { journeyKey, now } = arrival
+  const pageNumber = pageNumberOf(config.SECRETS.form_keys, journeyKey.interactionUid, form.one('page_token'))
+  const journey = pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { ...journeyKey, pageNumber, now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
   const visit = await promptVisitOn(database, arrival, journey)
@@ -166,7 +174,11 @@ function showOutcome(ctx: Context, prompt: Prompt): void {
 function showEnd(ctx: Context, { clientName, params }: Prompt, reason: EndReason): void {
   const payment = String(params['scope']).includes('payments')
   const status = reason === 'locked' ? 429 : 400
-  answerProblem(ctx, { status, situation: endings[reason].situation }, { name: clientName, payment, backHref: waitingHref })
+  answerProblem(
+    ctx,
+    { status, situation: endings[reason].situation },
+    { name: clientName, payment, backHref: waitingHref, backToBank: true },
+  )
 }
 
 function redirect(ctx: Context, href: string): void {

@@ -13,17 +13,23 @@ import { actionToken, type DashboardSession } from '../dashboard/dashboard-sessi
 import { pageToken, type Step } from '../interactions/journey.ts'
 import { chooseAccounts, confirmPayment, paymentOf } from '../interactions/journey-pages.ts'
 import { commonOf } from '../page-frame.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
 import { listWaitingPrompts, type Prompt } from './prompt.ts'
-import { journeyIdOf, type PromptVisit, promptSteps } from './prompt-visit.ts'
+import { type PromptVisit, promptSteps } from './prompt-visit.ts'
 
 export const hrefOfPrompt = ({ requestId }: Prompt): string => `${waitingHref}/${requestId}`
 
-type Looking = { readonly session: DashboardSession; readonly formKeys: readonly string[]; readonly now: Date }
+export type Looking = {
+  readonly session: DashboardSession
+  readonly formKeys: readonly string[]
+  readonly seals: StoredSeals
+  readonly now: Date
+}
 
-export async function renderWaiting(tx: Transaction, { session, formKeys, now }: Looking): Promise<Html> {
+export async function renderWaiting(tx: Transaction, { session, formKeys, seals, now }: Looking): Promise<Html> {
   const { customerId } = session
   const requests: WaitingRequest[] = []
-  for (const prompt of await listWaitingPrompts(tx, customerId, now)) requests.push(await summaryOf(tx, prompt))
+  for (const prompt of await listWaitingPrompts(tx, { customerId, seals, now })) requests.push(await summaryOf(tx, prompt))
   return waitingRequestsPage({
     common: commonOf(undefined, (await getProfile(tx, customerId))?.fullName),
     requests,
@@ -74,7 +80,7 @@ function formPage(visit: PromptVisit, formKeys: readonly string[]): Omit<FormPag
   const steps: readonly Step[] = promptSteps[kind].filter((step) => step !== 'finished')
   return {
     formAction: hrefOfPrompt(prompt),
-    pageToken: pageToken(formKeys, journeyIdOf(visit), journey.pageNumber),
+    pageToken: pageToken(formKeys, visit.journeyKey.interactionUid, journey.pageNumber),
     errors: journey.state.errors,
     elsewhere: { bindingMessage: prompt.bindingMessage },
     ...(steps.length > 1 && { step: { number: steps.indexOf(journey.state.step) + 1, of: steps.length } }),

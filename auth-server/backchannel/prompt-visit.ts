@@ -3,9 +3,10 @@ import { findIntent } from '@bankside/bank/consents/find-intent'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Client } from 'oidc-provider'
 import type { DashboardSession } from '../dashboard/dashboard-session.ts'
-import { beginJourney, type Journey, type JourneyState, type Step, touchJourney } from '../interactions/journey.ts'
+import { beginJourney, type Journey, type JourneyKey, type JourneyState, type Step, touchJourney } from '../interactions/journey.ts'
 import { askSecondFactor } from '../interactions/sign-in-step.ts'
 import type { JourneyKind } from '../interactions/visit.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
 import type { Prompt } from './prompt.ts'
 
 /** One request of a customer who is signed in to the dashboard, about a prompt of theirs. */
@@ -13,6 +14,7 @@ export type PromptArrival = {
   readonly prompt: Prompt
   readonly client: Client
   readonly session: DashboardSession
+  readonly journeyKey: JourneyKey
   readonly requestId: string
   readonly userAgent: string
   readonly now: Date
@@ -38,10 +40,13 @@ export const promptSteps: Record<JourneyKind, readonly Step[]> = {
 }
 
 /** The pages of a prompt are this session's alone: another one, also of the same customer, begins anew and has tokens of its own. */
-export const journeyIdOf = ({ prompt, session }: PromptArrival): string => `prompt ${prompt.requestId} ${session.secret}`
+export const journeyKeyOf = (prompt: Prompt, session: DashboardSession, seals: StoredSeals): JourneyKey => ({
+  interactionUid: `prompt ${prompt.requestId} ${session.secret}`,
+  seals,
+})
 
 export async function openPromptVisit(database: Database, arrival: PromptArrival): Promise<PromptVisit> {
-  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { interactionUid: journeyIdOf(arrival), now: arrival.now }))
+  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { ...arrival.journeyKey, now: arrival.now }))
   return journey === undefined ? transact(database, (tx) => begin(tx, arrival)) : promptVisitOn(database, arrival, journey)
 }
 
@@ -54,7 +59,7 @@ async function begin(tx: Transaction, arrival: PromptArrival): Promise<PromptVis
   const consent = await consentOn(tx, arrival)
   const kind = kindOf(arrival, consent)
   const state = await firstState(tx, arrival, { kind, consent })
-  const journey = await beginJourney(tx, { interactionUid: journeyIdOf(arrival), state, now: arrival.now })
+  const journey = await beginJourney(tx, { ...arrival.journeyKey, state, now: arrival.now })
   return { ...arrival, journey, consent, kind }
 }
 

@@ -7,6 +7,7 @@ import type { Html } from '@bankside/service-kit/html'
 import type { Transaction } from '@bankside/service-kit/postgres'
 import { listWaitingPrompts } from '../backchannel/prompt.ts'
 import { commonOf } from '../page-frame.ts'
+import type { StoredSeals } from '../storage/stored-seals.ts'
 import { accountsOf, detailOf, hrefOf, namesOf, summaryOf } from './consent-views.ts'
 import { actionToken, type DashboardSession } from './dashboard-session.ts'
 
@@ -23,6 +24,7 @@ export type DashboardVisit = {
   /** The consent that was stopped by the request before this one. */
   readonly stopped: unknown
   readonly formKeys: readonly string[]
+  readonly seals: StoredSeals
   readonly now: Date
 }
 
@@ -39,7 +41,7 @@ export const purposes = {
 } as const
 
 async function overview(tx: Transaction, visit: DashboardVisit): Promise<Html> {
-  const { session, stopped, now } = visit
+  const { session, seals, stopped, now } = visit
   const [given, accounts] = [await listCustomerConsents(tx, { ...session, now }), await accountsOf(tx, session.customerId)]
   const justStopped = given.find(({ consent, active }) => !active && consent.id === stopped)
   const summaries = (active: boolean) => given.filter((one) => one.active === active).map((one) => summaryOf(one, accounts))
@@ -47,7 +49,7 @@ async function overview(tx: Transaction, visit: DashboardVisit): Promise<Html> {
     ...(await frame(tx, visit)),
     active: summaries(true),
     inactive: summaries(false),
-    waiting: { count: (await listWaitingPrompts(tx, session.customerId, now)).length, href: waitingHref },
+    waiting: { count: (await listWaitingPrompts(tx, { ...session, seals, now })).length, href: waitingHref },
     ...(justStopped && { notifications: [`You stopped access for ${justStopped.clientName}.`] }),
   })
 }

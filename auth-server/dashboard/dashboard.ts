@@ -46,10 +46,11 @@ async function serve(ctx: Context, route: string, dependencies: AuthServerDepend
   const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
   if (ctx.method === 'POST' && form === undefined) return
   const now = clock.now()
-  const session = await findSession(ctx, { database, seals: storedSeals(config.SECRETS.seal_keys) }, now)
+  const seals = storedSeals(config.SECRETS.seal_keys)
+  const session = await findSession(ctx, { database, seals }, now)
   if (session === undefined) return redirect(ctx, signInHref)
   const [, , consentId = ''] = ctx.path.split('/')
-  const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKeys: config.SECRETS.form_keys, now }
+  const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKeys: config.SECRETS.form_keys, seals, now }
   const page = dashboardPages[route]
   if (form === undefined) return page && answerPage(ctx, await transact(database, (tx) => page(tx, visit)))
   if (!isActRoute(route) || !isActionToken(visit.formKeys, session, purposes[route](visit), form.one('page_token')))

@@ -8,11 +8,17 @@ import type { Context } from './request-context.ts'
 export type Problem = { readonly status: number } & ({ readonly situation: Situation } | Words)
 type Words = { readonly title: string; readonly whatHappened: string; readonly whatToDo: string }
 
-type About = { readonly name?: string | undefined; readonly payment?: boolean; readonly backHref?: string }
+type About = {
+  readonly name?: string | undefined
+  readonly payment?: boolean
+  readonly backHref?: string
+  /** The way on stays at the bank, whoever it was about. */
+  readonly backToBank?: boolean
+}
 
 /** Bad news for a person: what happened, whether money moved, what to do (CX-17). Nothing of ours inside. */
-export function answerProblem(ctx: Context, problem: Problem, { name, payment = false, backHref }: About = {}): void {
-  const common = commonOf(name)
+export function answerProblem(ctx: Context, problem: Problem, { name, payment = false, backHref, backToBank = false }: About = {}): void {
+  const common = commonOf(backToBank ? undefined : name)
   const words =
     'situation' in problem ? problemTexts(problem.situation, { bankName: common.bankName, thirdParty: name, payment }) : wordsOf(problem)
   const page = problemPage({ common, ...words, reference: ctx.state.requestId, ...(backHref !== undefined && { backHref }) })
