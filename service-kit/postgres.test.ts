@@ -330,3 +330,21 @@ test('transactions wait for a connection in turn, and not for ever', async () =>
     await narrow.end()
   }
 })
+
+test('only what may be lost does not wait for the disk', async () => {
+  const both = openPrepared(testDatabase.ownerUrl)
+  try {
+    const ask = (how: { mayBeLost?: boolean }) =>
+      both.query<{ source: string }>(
+        undefined,
+        `update counter set n = n where id = 1 returning (select source from pg_settings where name = 'synchronous_commit') as source`,
+        [],
+        how,
+      )
+    const [kept, lost] = [await ask({}), await ask({ mayBeLost: true })]
+    assert.notEqual(kept[0]?.source, 'client')
+    assert.equal(lost[0]?.source, 'client')
+  } finally {
+    await both.end()
+  }
+})

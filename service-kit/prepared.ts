@@ -5,10 +5,17 @@ import { Unavailable } from './refusal.ts'
 /** Prepared statements on `pg`, for the queries that run with every request. One statement each, no transactions. */
 export type Prepared = {
   /**
+   * @param how `mayBeLost` for what nobody misses: should the database server itself crash, the changes of its last moment are
+   *   gone, unless one that was to be kept came after them. Never for what was used up or taken back.
    * @param name Names the text on each connection: one name, one text, for the life of the process. Without one, it is parsed each time.
    * @throws {Unavailable} when the database cannot be reached or does not answer in time.
    */
-  query<Row extends object>(name: string | undefined, text: string, values?: readonly unknown[]): Promise<Row[]>
+  query<Row extends object>(
+    name: string | undefined,
+    text: string,
+    values?: readonly unknown[],
+    how?: { readonly mayBeLost?: boolean },
+  ): Promise<Row[]>
   end(): Promise<void>
 }
 
@@ -28,6 +35,8 @@ export const connectionSettings = (
   types: { getTypeParser },
 })
 
+/** Changes that may be lost do not wait for the disk either. */
+const carelessConnections = 2
 /** Reads never wait for each other, nor for the disk: a few connections carry them all, and the fewer the less each costs. */
 const readingConnections = 2
 /** Whoever would wait behind so many is better served by another process. */
@@ -41,17 +50,18 @@ export function openPrepared(connectionString: string, options: PreparedOptions 
   const { maxConnections = 10 } = options
   const settings = connectionSettings(connectionString, options)
   const readers = openLane(settings, Math.min(readingConnections, maxConnections))
+  const careless = openLane({ ...settings, options: '-c synchronous_commit=off' }, carelessConnections)
   const writers = maxConnections > readingConnections ? openLane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
   return {
-    async query<Row extends object>(name: string | undefined, text: string, values: readonly unknown[] = []) {
+    async query<Row extends object>(name: string | undefined, text: string, values: readonly unknown[] = [], { mayBeLost = false } = {}) {
       if (name !== undefined) claimName(texts, name, text)
-      const lane = /^\s*select\s/i.test(text) ? readers : writers
+      const lane = mayBeLost ? careless : /^\s*select\s/i.test(text) ? readers : writers
       const { rows } = await lane.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
       return rows
     },
     end: async () => {
-      await Promise.all([readers, writers].map((lane) => lane.end()))
+      await Promise.all([readers, careless, writers].map((lane) => lane.end()))
     },
   }
 }

@@ -17,6 +17,8 @@ export type Artifact = {
   readonly usedUp?: () => Error
   /** A second use takes back what the first one was given (FAPI2-AZ-09), also when both came at once. */
   readonly secondUseRevokesGrant?: boolean
+  /** Whoever misses one begins again. That it was used up is never lost. */
+  readonly mayBeLost?: boolean
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
   /** Members of the payload that are handles of something else, and that the library never reads back. */
@@ -31,11 +33,12 @@ const longestJourneySeconds = 3_600
 
 const artifacts: Readonly<Record<string, Artifact>> = {
   Session: { table: 'session', columns: { uid: 'uid' }, keptSeconds: 0 },
-  Interaction: { table: 'interaction', columns: {}, keptSeconds: 0, strip: withoutSessionCookie },
+  Interaction: { table: 'interaction', columns: {}, mayBeLost: true, keptSeconds: 0, strip: withoutSessionCookie },
   PushedAuthorizationRequest: {
     table: 'pushed_authorization_request',
     columns: {},
     usedUp: () => new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used'),
+    mayBeLost: true,
     keptSeconds: longestJourneySeconds,
   },
   AuthorizationCode: {
@@ -43,6 +46,7 @@ const artifacts: Readonly<Record<string, Artifact>> = {
     columns: { grant_id: 'grantId' },
     usedUp: () => new errors.InvalidGrant(),
     secondUseRevokesGrant: true,
+    mayBeLost: true,
     keptSeconds: 0,
   },
   RefreshToken: { table: 'refresh_token', columns: { grant_id: 'grantId' }, usedUp: () => new errors.InvalidGrant(), keptSeconds: 0 },

@@ -9,7 +9,7 @@ type Row = { readonly id_hash: Buffer; readonly payload: string; readonly consum
 
 /** A narrow table per model. What may be used once is used up by one statement that succeeds once, however many ask at the same time. */
 export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: SealedPayloads, artifact: Artifact): Partial<Adapter> {
-  const { table, columns, usedUp, secondUseRevokesGrant, keptSeconds } = artifact
+  const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
   const found = (row: Row | undefined, id: string | undefined): AdapterPayload | undefined => {
     const payload = row && payloads.open(row.id_hash, row.payload)
@@ -20,12 +20,13 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
   return {
     async upsert(id, payload, expiresIn) {
       const hash = handleHash(id)
-      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), [
+      const values = [
         hash,
         payloads.seal(hash, payload),
         expiry(clock, expiresIn, keptSeconds),
         ...extra.map((column) => payload[columns[column] ?? column]),
-      ])
+      ]
+      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), values, { mayBeLost })
     },
     async find(id) {
       const text = `select ${selected} from oidc.${table} where id_hash = $1 and expires_at > $2`
