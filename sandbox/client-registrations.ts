@@ -1,15 +1,16 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { assertClientPolicy } from '@bankside/auth-server/client-policy'
-import { type Profile, profiles } from '@bankside/auth-server/client-policy/profiles'
 import type { Registration } from '@bankside/bank/clients/register-client'
 import { certificateKey, isIssuedBy, parseCertificate, subjectText } from '@bankside/certs/brought-certificate'
+import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
 import type { ClientToEquip, Equipped, SandboxFiles } from '@bankside/certs/sandbox-files'
 import { type PrivateKeySet, publicKeys } from '@bankside/certs/signing-keys'
 import { systemClock } from '@bankside/service-kit/clock'
 import { Refusal } from '@bankside/service-kit/refusal'
 import type { JWK } from 'jose'
-import { bankScopes, type DemoClient, demoClients, metadataOf, openBankingScopes } from './demo-clients.ts'
+import { clientMetadata } from './client-metadata.ts'
+import { bankScopes, type DemoClient, demoClients, openBankingScopes } from './demo-clients.ts'
 import type { GivenClient, GivenClients } from './given-clients.ts'
 import { Problem } from './problem.ts'
 import type { SandboxClient } from './sandbox-file.ts'
@@ -37,7 +38,7 @@ export async function clientRegistrations({
   given,
   givenPath,
 }: Making): Promise<readonly SandboxRegistration[]> {
-  const made = await Promise.all(given.clients.map((client) => ofGivenClient(client, files)))
+  const made = await Promise.all(given.clients.map((client) => ofGivenClient(client, files, audience)))
   const problems = [...given.problems, ...made.flatMap(({ problems: own, registered }) => [...own, ...policyProblems(registered)])]
   if (problems.length > 0)
     throw new Problem(`The clients of ${givenPath} (BANKSIDE_SANDBOX_CLIENTS) cannot be registered:\n- ${problems.join('\n- ')}`)
@@ -54,7 +55,14 @@ function ofDemoClient(
 ): SandboxRegistration {
   const own = equippedOf(files, client.clientId)
   const { clientId, profile, name, firstParty } = client
-  const metadata = metadataOf(client, { redirectUri, audience, keys: keysOf(own.jwksFile) })
+  const metadata = clientMetadata({
+    ...client,
+    metadata: client.metadata ?? {},
+    redirectUris: client.profile === 'resource_server' ? [] : [redirectUri],
+    keys: keysOf(own.jwksFile),
+    subject: subjectDistinguishedName(client.organisation),
+    audience,
+  })
   const described = {
     client_id: clientId,
     profile,
@@ -83,14 +91,21 @@ const lacksSomething = ({ jwks, jwksFile, certFile }: GivenClient): boolean => (
 
 type Made = { readonly problems: readonly string[]; readonly registered: readonly SandboxRegistration[] }
 
-async function ofGivenClient(client: GivenClient, files: SandboxFiles): Promise<Made> {
+async function ofGivenClient(client: GivenClient, files: SandboxFiles, audience: string): Promise<Made> {
   const { certFile, keyFile, jwksFile } = filesOf(client, files)
   const certificate = parseCertificate(readFileSync(certFile, 'utf8'))
   if (certificate === undefined)
     return { problems: [`${client.clientId}: cert_file: ${certFile} is no certificate in PEM`], registered: [] }
   const keys = jwksFile === null ? publicKeys(client.jwks as PrivateKeySet).keys : keysOf(jwksFile)
   const { clientId, profile, name, firstParty } = client
-  const metadata = { ...(await givenMetadata(client, certificate, keys)), ...client.metadata }
+  const selfSigned = client.authentication === 'self_signed_tls_client_auth'
+  const metadata = clientMetadata({
+    ...client,
+    signingAlgorithm: 'PS256',
+    keys: selfSigned ? [...keys, await certificateKey(certificate)] : keys,
+    subject: subjectText(certificate),
+    audience,
+  })
   const described = {
     client_id: clientId,
     profile,
@@ -114,27 +129,6 @@ function filesOf(client: GivenClient, files: SandboxFiles): { certFile: string; 
   const jwksFile = client.jwks === undefined ? (client.jwksFile ?? made?.jwksFile) : null
   if (certificate === undefined || jwksFile === undefined) throw new Error(`nothing was made for ${client.clientId}`)
   return { certFile: certificate.certFile, keyFile: certificate.keyFile, jwksFile }
-}
-
-async function givenMetadata(client: GivenClient, certificate: X509Certificate, keys: readonly JWK[]): Promise<Record<string, unknown>> {
-  const rules: Profile = profiles[client.profile]
-  const selfSigned = client.authentication === 'self_signed_tls_client_auth'
-  return {
-    client_name: client.name,
-    redirect_uris: client.redirectUris,
-    grant_types: rules.grantTypes,
-    response_types: rules.responseTypes,
-    token_endpoint_auth_method: client.authentication,
-    ...(client.authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectText(certificate) }),
-    ...(rules.senderConstraints.length > 0 &&
-      (client.senderConstraint === 'dpop' ? { dpop_bound_access_tokens: true } : { tls_client_certificate_bound_access_tokens: true })),
-    ...(rules.pushedRequests === 'required' && { require_pushed_authorization_requests: true }),
-    ...(rules.requestObjects === 'required' && { require_signed_request_object: true }),
-    id_token_signed_response_alg: 'PS256',
-    jwks: { keys: selfSigned ? [...keys, await certificateKey(certificate)] : keys },
-    scope: client.scopes.join(' '),
-    subject_type: client.firstParty ? 'public' : 'pairwise',
-  }
 }
 
 /** A certificate counts only where tokens are bound to it or where it authenticates; a self-signed one is known by itself. */

@@ -1,9 +1,7 @@
-import { type Profile, profiles } from '@bankside/auth-server/client-policy/profiles'
 import type { ClientProfile } from '@bankside/bank/clients/client'
 import type { KeyKind } from '@bankside/certs/authority'
-import { type Organisation, subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
+import type { Organisation } from '@bankside/certs/sandbox-credentials'
 import type { SigningAlgorithm } from '@bankside/certs/signing-keys'
-import type { JWK } from 'jose'
 
 export type DemoClient = {
   readonly clientId: string
@@ -182,31 +180,3 @@ export const demoClients: readonly DemoClient[] = [
     keyKind: 'ec',
   },
 ]
-
-/** What is registered for a client: RFC 7591 metadata, with RFC 8705 and RFC 9449, as the row of its profile wants them. */
-export function metadataOf(
-  client: DemoClient,
-  { redirectUri, keys, audience }: { redirectUri: string; keys: readonly JWK[]; audience: string },
-): Record<string, unknown> {
-  const rules: Profile = profiles[client.profile]
-  return {
-    client_name: client.name,
-    ...(rules.responseTypes.length > 0 && { redirect_uris: [redirectUri] }),
-    grant_types: rules.grantTypes,
-    response_types: rules.responseTypes,
-    token_endpoint_auth_method: client.authentication,
-    // No algorithm is named: whichever key of its file a program takes, the client may sign with it.
-    ...(client.authentication === 'tls_client_auth' && { tls_client_auth_subject_dn: subjectDistinguishedName(client.organisation) }),
-    ...(rules.senderConstraints.length > 0 && boundBy[client.senderConstraint]),
-    ...(rules.pushedRequests === 'required' && { require_pushed_authorization_requests: true }),
-    ...(rules.requestObjects === 'required' && { require_signed_request_object: true }),
-    ...(rules.introspection === 'allowed' && { audience }),
-    id_token_signed_response_alg: client.signingAlgorithm,
-    jwks: { keys },
-    scope: client.scopes.join(' '),
-    subject_type: client.firstParty ? 'public' : 'pairwise',
-    ...client.metadata,
-  }
-}
-
-const boundBy = { dpop: { dpop_bound_access_tokens: true }, mtls: { tls_client_certificate_bound_access_tokens: true } }
