@@ -10,6 +10,8 @@ import { refuseRevoked } from './client-authentication/refuse-revoked.ts'
 import type { Config } from './config.ts'
 import { dashboard } from './dashboard/dashboard.ts'
 import { exactDiscovery } from './discovery.ts'
+import { grantsApi } from './grants/grants-api.ts'
+import { nameGrants } from './grants/token-response.ts'
 import { answerErrors } from './http/answer-errors.ts'
 import { authorizationQuery } from './http/authorization-query.ts'
 import type { Listener } from './http/endpoints.ts'
@@ -67,6 +69,8 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(exactDiscovery(config.ISSUER))
     app.use(authorizationQuery)
     if (listener === 'mtls') for (const middleware of programs) app.use(middleware)
+    app.use(nameGrants(dependencies.prepared))
+    app.use(grantsApi(provider, dependencies, origin))
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
     app.use(slowDown(dependencies))
     app.use(mount(provider as unknown as Koa))

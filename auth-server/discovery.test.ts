@@ -24,6 +24,9 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     backchannel_token_delivery_modes_supported: ['poll', 'ping'],
     backchannel_user_code_parameter_supported: false,
     claim_types_supported: ['normal'],
+    grant_management_action_required: false,
+    grant_management_actions_supported: ['query', 'revoke', 'create', 'merge', 'replace'],
+    grant_management_endpoint: `${issuer}/grants`,
     claims_parameter_supported: true,
     claims_supported: [
       ...['sub', 'iss', 'auth_time', 'acr', 'amr', 'name', 'openbanking_intent_id'],
@@ -43,6 +46,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
       token_endpoint: `${mtlsIssuer}/token`,
       pushed_authorization_request_endpoint: `${mtlsIssuer}/par`,
       revocation_endpoint: `${mtlsIssuer}/revocation`,
+      grant_management_endpoint: `${mtlsIssuer}/grants`,
       backchannel_authentication_endpoint: `${mtlsIssuer}/backchannel`,
       introspection_endpoint: `${mtlsIssuer}/introspection`,
       userinfo_endpoint: `${mtlsIssuer}/userinfo`,
@@ -60,7 +64,7 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     revocation_endpoint_auth_signing_alg_values_supported: algorithms,
     scopes_supported: [
       ...['openid', 'accounts', 'payments', 'profile', 'accounts:read', 'transactions:read', 'payments:write'],
-      ...['beneficiaries:read', 'beneficiaries:write'],
+      ...['beneficiaries:read', 'beneficiaries:write', 'grant_management_query', 'grant_management_revoke'],
     ],
     subject_types_supported: ['pairwise', 'public'],
     tls_client_certificate_bound_access_tokens: true,

@@ -13,10 +13,13 @@ export const routes = {
   registration: '/register',
 } as const
 
+/** Not one of the library's. */
+export const grantsPath = '/grants'
+
 export const wellKnownPaths: ReadonlySet<string> = new Set(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])
 
 /** What the library's document lacks. Browsers never see the twin: the authorization endpoint has no alias (RFC 8705 section 5). */
-export const additionalMetadata = (mtlsIssuer: string) => ({
+export const additionalMetadata = (issuer: string, mtlsIssuer: string) => ({
   mtls_endpoint_aliases: {
     token_endpoint: mtlsIssuer + routes.token,
     pushed_authorization_request_endpoint: mtlsIssuer + routes.pushed_authorization_request,
@@ -25,6 +28,7 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
     introspection_endpoint: mtlsIssuer + routes.introspection,
     userinfo_endpoint: mtlsIssuer + routes.userinfo,
     registration_endpoint: mtlsIssuer + routes.registration,
+    grant_management_endpoint: mtlsIssuer + grantsPath,
   },
   // On the twin only: who registers by statement comes with a certificate (UKDCR-01).
   registration_endpoint: mtlsIssuer + routes.registration,
@@ -33,6 +37,9 @@ export const additionalMetadata = (mtlsIssuer: string) => ({
   revocation_endpoint_auth_methods_supported: allOfProfiles(({ clientAuthentication }) => clientAuthentication),
   revocation_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   ui_locales_supported: ['en-GB'],
+  grant_management_endpoint: issuer + grantsPath,
+  grant_management_actions_supported: ['query', 'revoke', 'create', 'merge', 'replace'],
+  grant_management_action_required: false,
 })
 
 /**

@@ -19,6 +19,9 @@ import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
 import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
 import type { Config } from './config.ts'
 import { additionalMetadata, routes } from './discovery.ts'
+import { rememberManagement } from './grants/grant-memory.ts'
+import { createAssertGrantAction } from './grants/requested-action.ts'
+import { createRevocationPolicy } from './grants/revocation.ts'
 import { cookieNames } from './http/cookie-names.ts'
 import { keyedSignatures } from './http/keyed-signatures.ts'
 import { limitClient, type RequestLimits } from './http/request-limits.ts'
@@ -73,6 +76,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   writeSessionsSeldom(provider, clock)
   namePairwise(provider)
   followKeySets(provider, published.keySets, log)
+  rememberManagement(provider)
   return provider
 }
 
@@ -100,7 +104,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     jwks: config.SIGNING_KEYS,
     routes,
     responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],
-    scopes: [...new Set([...scopes.ukOpenBanking, ...scopes.bankApi])],
+    scopes: [...new Set(Object.values(scopes).flat())],
     subjectTypes: ['pairwise', 'public'],
     pairwiseIdentifier: (_ctx, customerId, client) => pairwiseSubject(secrets.pairwise_salt, customerId, client.clientId),
     claims: { openid: ['sub', 'acr', 'amr', 'auth_time', refreshTokenExpiresAt], profile: ['name'], openbanking_intent_id: null },
@@ -116,7 +120,11 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     },
     extraClientMetadata: { properties: ['profile', 'first_party', 'organisation', 'audience', 'require_dpop_nonce'] },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
-    extraParams: { scope: createAssertAuthorizationRequest(database, clock) },
+    extraParams: {
+      grant_management_action: createAssertGrantAction(database, clock),
+      grant_id: null,
+      scope: createAssertAuthorizationRequest(database, clock),
+    },
     enabledJWA: enabledAlgorithms(config.SIGNING_KEYS),
     // One value for all that the library verifies; who is stricter is held to it by our own checks.
     clockTolerance: Math.max(...allOfProfiles(({ clockSkewSeconds }) => [clockSkewSeconds])),
@@ -127,7 +135,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     clientBasedCORS: () => false,
     // Addresses that third parties gave us: never a way into the bank's network.
     fetch: published.fetch as typeof fetch,
-    discovery: additionalMetadata(config.MTLS_ISSUER),
+    discovery: additionalMetadata(config.ISSUER, config.MTLS_ISSUER),
     cookies: {
       keys: keyedSignatures(secrets.cookie_keys),
       names: cookieNames,
@@ -200,7 +208,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
     jwtResponseModes: { enabled: true },
     clientCredentials: { enabled: true },
     ciba: ciba({ database, clock, salt: config.SECRETS.pairwise_salt }),
-    revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    revocation: { enabled: true, allowedPolicy: createRevocationPolicy(database, clock) },
     claimsParameter: { enabled: true, assertClaimsParameter },
     resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config), certificateOf) },
     richAuthorizationRequests: {

@@ -13,6 +13,7 @@ export type CustomerId = Id<'cus'>
 export type EntryId = Id<'ent'>
 export type EventId = Id<'evt'>
 export type HoldId = Id<'hld'>
+export type ManagedGrantId = Id<'gnt'>
 export type PaymentId = Id<'pay'>
 /** RFC 7591 client identifier. Never starts with `cus_`, so that it cannot be taken for a subject (FAPI2-AS-15). */
 export type ClientId = string
@@ -42,10 +43,12 @@ export const newCustomerId = mint('cus')
 export const newEntryId = mint('ent')
 export const newEventId = mint('evt')
 export const newHoldId = mint('hld')
+export const newManagedGrantId = mint('gnt')
 export const newPaymentId = mint('pay')
 
 export const isAccountId = recognise('acc')
 export const isBeneficiaryId = recognise('ben')
 export const isConsentId = recognise('con')
 export const isEntryId = recognise('ent')
+export const isManagedGrantId = recognise('gnt')
 export const isPaymentId = recognise('pay')

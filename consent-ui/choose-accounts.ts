@@ -1,4 +1,5 @@
 import { type Html, html } from '@bankside/service-kit/html'
+import { accessChange } from './components/access-change.ts'
 import { accountChoice } from './components/account-choice.ts'
 import { button } from './components/button.ts'
 import { clusters } from './components/clusters.ts'
@@ -6,7 +7,7 @@ import { cancelText, choices, form, formHeading, ifCancelled } from './component
 import { layout } from './components/layout.ts'
 import { name, nameInText } from './components/name.ts'
 import { summaryList } from './components/summary-list.ts'
-import type { Cluster, FormPage } from './page.ts'
+import type { AccessChange, Cluster, FormPage } from './page.ts'
 
 export type AccountToShare = {
   readonly id: string
@@ -32,6 +33,8 @@ export type ChooseAccounts = FormPage & {
   readonly purpose?: string | undefined
   /** A consent given before is given again: same information, same accounts to begin with (CX-AIS-08). */
   readonly renewal?: boolean | undefined
+  /** What was shared until now ends, and this takes its place. */
+  readonly change?: AccessChange | undefined
   /** UK: the third party asks its customer again, at least this often (CX-AIS-04, RA-01). */
   readonly reconfirmEveryDays?: number | undefined
 }
@@ -40,14 +43,16 @@ const reconfirmEveryDaysDefault = 90
 
 /** Field `account`, repeated; `action` is `confirm` or `cancel`. */
 export function chooseAccountsPage(page: ChooseAccounts): Html {
-  const { common, errors, renewal, purpose, accounts } = page
+  const { common, errors, purpose, accounts, change } = page
   const thirdParty = common.thirdParty?.name ?? ''
   const who = name(thirdParty)
   const canShare = accounts.some(({ eligible }) => eligible)
-  const content = html`${formHeading(page, renewal ? html`Keep sharing account information with ${who}` : html`Share account information with ${who}`)}
-      <p class="lead">${renewal ? html`You have shared this with ${who} before. What they can see has not changed.` : html`${who} has asked to see the information below. They can only look: they cannot move money.`}</p>
+  const words = wordsOf(page, who)
+  const content = html`${formHeading(page, words.heading)}
+      <p class="lead">${words.lead}</p>
+      ${change && html`<h2>What changes</h2>${accessChange(change)}`}
       ${purpose && html`<p>What it is for: ${name(purpose)}</p>`}
-      <h2>What ${who} will see</h2>
+      <h2>${words.whatHeading}</h2>
       ${clusters(page.clusters)}
       <h2>How long, and how to stop</h2>
       ${terms(page, who)}
@@ -55,12 +60,40 @@ export function chooseAccountsPage(page: ChooseAccounts): Html {
         page,
         html`${canShare && choice(page, who)}
         ${notEligible(accounts)}
-        ${canShare && choices({ confirm: renewal ? 'Keep sharing these accounts' : 'Share these accounts', confirmValue: 'confirm', cancel: cancelText(page) })}
+        ${canShare && choices({ confirm: words.confirm, confirmValue: 'confirm', cancel: cancelText(page) })}
         ${!canShare && html`<div class="choices">${button({ value: 'cancel', text: page.elsewhere ? 'Say no' : html`Go back to ${who}` })}</div>`}
-        <p class="hint">${ifCancelled(page, 'nothing is shared')}</p>`,
+        <p class="hint">${ifCancelled(page, words.nothing)}</p>`,
       )}`
-  const title = `${renewal ? 'Keep sharing accounts with' : 'Choose accounts to share with'} ${nameInText(thirdParty)}`
+  const title = `${words.title} ${nameInText(thirdParty)}`
   return layout({ common, title, hasErrors: Boolean(errors?.length) }, content)
+}
+
+function wordsOf({ renewal, change }: ChooseAccounts, who: Html) {
+  if (change !== undefined)
+    return {
+      title: 'Change what you share with',
+      heading: html`Change what you share with ${who}`,
+      lead: html`${who} sees some of your information already, and has asked to change that. They can only look: they cannot move money.`,
+      whatHeading: html`What ${who} will see after the change`,
+      confirm: 'Agree to the change',
+      nothing: 'nothing changes',
+    }
+  const first = {
+    title: 'Choose accounts to share with',
+    heading: html`Share account information with ${who}`,
+    lead: html`${who} has asked to see the information below. They can only look: they cannot move money.`,
+    whatHeading: html`What ${who} will see`,
+    confirm: 'Share these accounts',
+    nothing: 'nothing is shared',
+  }
+  if (!renewal) return first
+  return {
+    ...first,
+    title: 'Keep sharing accounts with',
+    heading: html`Keep sharing account information with ${who}`,
+    lead: html`You have shared this with ${who} before. What they can see has not changed.`,
+    confirm: 'Keep sharing these accounts',
+  }
 }
 
 function terms({ expiry, transactionWindow, reconfirmEveryDays = reconfirmEveryDaysDefault }: ChooseAccounts, who: Html): Html {

@@ -73,6 +73,9 @@ export const states: Readonly<Record<string, () => Html>> = {
   'choose-accounts-none-chosen': () => chooseAccountsPage({ ...toShare, errors: [formErrors.accountsMissing] }),
   'choose-accounts-renewal': () =>
     chooseAccountsPage({ ...toShare, renewal: true, accounts: accounts.map((account, index) => ({ ...account, selected: index < 2 })) }),
+  'choose-accounts-changed': () =>
+    chooseAccountsPage({ ...toShare, change, accounts: accounts.map((account, index) => ({ ...account, selected: index < 2 })) }),
+  'choose-accounts-changed-in-nothing': () => chooseAccountsPage({ ...toShare, change: { added: [], removed: [] } }),
   'choose-accounts-none-eligible': () => chooseAccountsPage({ ...toShare, accounts: [accountThatCannotBeShared] }),
   'confirm-payment': () =>
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, step: { number: 3, of: 3 }, accounts: [everyday, rainyDay] }),
@@ -152,6 +155,12 @@ const toShare = {
   expiry: 'Until 21 November 2027',
   transactionWindow: 'From 21 May 2026 onwards',
 } as const
+const change = {
+  added: ['Your direct debits', 'Details of your standing orders'],
+  removed: ['Your card number'],
+  expiry: { before: 'Until 21 May 2027', after: 'Until 21 November 2027' },
+  transactionWindow: { before: 'From 21 August 2026 onwards', after: 'From 21 May 2026 onwards' },
+}
 const connected: ConnectedAccount = {
   common: maya,
   thirdPartyName: 'Acorn Money',

@@ -37,6 +37,16 @@ export type Elsewhere = { readonly bindingMessage?: string | undefined }
 /** A group of permissions with its heading, as `bank/consents/permission` words it (customer experience 5.9). */
 export type Cluster = { readonly title: string; readonly lines: readonly string[] }
 
+type BeforeAndAfter = { readonly before: string; readonly after: string }
+
+/** How what is asked differs from what the customer agreed to before. What stays the same is left out. */
+export type AccessChange = {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly expiry?: BeforeAndAfter | undefined
+  readonly transactionWindow?: BeforeAndAfter | undefined
+}
+
 /** A line of facts about the page's subject: label on the left, value on the right. */
 export type Fact = { readonly label: string; readonly value: string }
 

@@ -99,6 +99,8 @@ create table consents.consent (
   authorised_at timestamp with time zone,
   grant_id text,
   deleted_at timestamp with time zone,
+  managed_grant_id text,
+  managed_since timestamp with time zone,
   constraint consent_amount_has_a_currency CHECK (((amount_minor IS NULL) = (currency IS NULL))),
   constraint consent_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint consent_authorised_has_a_customer CHECK (((status <> ALL (ARRAY['AUTH'::text, 'COND'::text, 'CANC'::text])) OR ((customer_id IS NOT NULL) AND (authorised_at IS NOT NULL)))),
@@ -115,7 +117,10 @@ create table consents.consent (
   constraint consent_payment_has_an_amount CHECK (((kind = 'account_access'::text) = (amount_minor IS NULL))),
   constraint consent_pkey PRIMARY KEY (consent_id),
   constraint consent_reason_code_is_short CHECK ((length(status_reason_code) <= 4)),
-  constraint consent_status_is_known CHECK ((status = ANY (ARRAY['AWAU'::text, 'AUTH'::text, 'RJCT'::text, 'COND'::text, 'CANC'::text, 'EXPD'::text])))
+  constraint consent_status_is_known CHECK ((status = ANY (ARRAY['AWAU'::text, 'AUTH'::text, 'RJCT'::text, 'COND'::text, 'CANC'::text, 'EXPD'::text]))),
+  constraint managed_grant_has_a_beginning CHECK (((managed_grant_id IS NULL) OR (managed_since IS NOT NULL))),
+  constraint managed_grant_id_is_prefixed CHECK ((managed_grant_id ~ '^gnt_[0-9a-f]{32}$'::text)),
+  constraint managed_grant_is_of_a_customer CHECK (((managed_grant_id IS NULL) OR (customer_id IS NOT NULL)))
 );
 
 create table consents.consent_account (
@@ -440,6 +445,7 @@ create table oidc."grant" (
   created_at timestamp with time zone not null,
   revoked_at timestamp with time zone,
   expires_at timestamp with time zone not null,
+  claim_before timestamp with time zone,
   constraint grant_pkey PRIMARY KEY (grant_id)
 );
 
@@ -571,6 +577,8 @@ CREATE INDEX consent_of_customer ON consents.consent USING btree (customer_id, a
 
 CREATE INDEX consent_of_grant ON consents.consent USING btree (grant_id) WHERE (grant_id IS NOT NULL);
 
+CREATE UNIQUE INDEX managed_grant_is_of_one_consent ON consents.consent USING btree (managed_grant_id) WHERE (managed_grant_id IS NOT NULL);
+
 CREATE INDEX customer_by_email ON customers.customer USING btree (lower(email));
 
 CREATE INDEX sca_challenge_expiry ON customers.sca_challenge USING btree (expires_at);
@@ -624,6 +632,8 @@ CREATE INDEX backchannel_request_of_grant ON oidc.backchannel_authentication_req
 CREATE INDEX grant_expiry ON oidc."grant" USING btree (expires_at);
 
 CREATE INDEX grant_of_client ON oidc."grant" USING btree (client_id) WHERE (revoked_at IS NULL);
+
+CREATE INDEX grant_unclaimed ON oidc."grant" USING btree (claim_before) WHERE (claim_before IS NOT NULL);
 
 CREATE INDEX interaction_expiry ON oidc.interaction USING btree (expires_at);
 
@@ -764,6 +774,16 @@ begin
       return null;
   end case;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION consents.claim_grant(p_grant_id text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update oidc.grant set claim_before = null where grant_id = p_grant_id and claim_before is not null
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION consents.consent_moves_forward()
@@ -1757,6 +1777,7 @@ grant execute on function clients.use_initial_access_token(p_token_hash bytea, p
 grant execute on function consents.account_of_customer(p_customer_id text, p_scheme_name text, p_identification text) to bankside_auth_server;
 grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_auth_server;
 grant execute on function consents.account_to_credit(p_scheme_name text, p_identification text, p_currency text) to bankside_resource_api;
+grant execute on function consents.claim_grant(p_grant_id text) to bankside_auth_server;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
@@ -1854,6 +1875,7 @@ grant select on ledger.posting to bankside_resource_api;
 grant select on ledger.posting to bankside_worker;
 grant select on ledger.rate to bankside_resource_api;
 grant select on ledger.rate to bankside_worker;
+grant select on oidc."grant" (column claim_before) to bankside_worker;
 grant select on oidc."grant" (column client_id) to bankside_resource_api;
 grant select on oidc."grant" (column created_at) to bankside_resource_api;
 grant select on oidc."grant" (column customer_id) to bankside_resource_api;
@@ -1862,6 +1884,7 @@ grant select on oidc."grant" (column expires_at) to bankside_worker;
 grant select on oidc."grant" (column grant_id) to bankside_resource_api;
 grant select on oidc."grant" (column grant_id) to bankside_worker;
 grant select on oidc."grant" (column revoked_at) to bankside_resource_api;
+grant select on oidc."grant" (column revoked_at) to bankside_worker;
 grant select on oidc.authorization_code (column expires_at) to bankside_worker;
 grant select on oidc.authorization_code (column id_hash) to bankside_worker;
 grant select on oidc.backchannel_authentication_request (column expires_at) to bankside_worker;

@@ -20,7 +20,7 @@ export type DemoClient = {
 }
 
 /** All that a client can have, of the API it uses. */
-export const openBankingScopes = ['openid', 'accounts', 'payments'] as const
+export const openBankingScopes = ['openid', 'accounts', 'payments', 'grant_management_query', 'grant_management_revoke'] as const
 export const bankScopes = [
   'openid',
   'profile',

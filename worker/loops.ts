@@ -1,3 +1,4 @@
+import { endUnclaimedConsents } from '@bankside/bank/consents/end-unclaimed-consents'
 import { expireConsents } from '@bankside/bank/consents/expire-consents'
 import { deliverEvents } from '@bankside/bank/events/deliver-events'
 import { expireHolds } from '@bankside/bank/ledger/expire-holds'
@@ -76,6 +77,7 @@ export function bankLoops({ database, log, metrics, notifications }: LoopNeeds):
           onFault: (error, consentId) => fault('expire consents', { consentId })(error),
         }),
     },
+    { name: 'end unclaimed consents', idleMs: 30_000, work: (now) => endUnclaimedConsents(database, { now, limit: consentsPerRound }) },
     { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
     {
       name: 'measure backlog',

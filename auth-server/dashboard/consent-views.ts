@@ -73,6 +73,12 @@ function statusLabelOf({ consent, active }: CustomerConsent): string {
 
 function endedBecause({ consent, clientName }: CustomerConsent): string {
   if (consent.deletedAt !== undefined) return `${clientName} has told us that it no longer needs access.`
-  if (consent.status === 'CANC') return 'You stopped access.'
+  if (consent.status === 'CANC') return cancelledBecause(consent.statusReason?.code, clientName)
+  if (consent.statusReason?.code === 'U036') return `${clientName} did not use it.`
   return consent.status === 'COND' ? 'The payment was made.' : 'The time that you agreed to is over.'
+}
+
+function cancelledBecause(code: string | undefined, clientName: string): string {
+  if (code === 'CN01') return `${clientName} has told us that it no longer needs access.`
+  return code === 'NARR' ? `You agreed to share other things with ${clientName} instead.` : 'You stopped access.'
 }

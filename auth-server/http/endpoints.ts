@@ -48,6 +48,7 @@ export const endpoints: readonly Endpoint[] = [
     answers: 'json',
     body: registrationBody,
   },
+  { name: 'grant', path: /^\/grants\/[\w.~-]{1,128}$/, methods: ['GET', 'DELETE'], at: both, answers: 'json' },
   { name: 'authorization', path: /^\/auth$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },

@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto'
-import { authoriseConsent } from '@bankside/bank/consents/authorise-consent'
-import type { CustomerId } from '@bankside/bank/ids'
+import { type AuthorisationOrder, authoriseConsent } from '@bankside/bank/consents/authorise-consent'
+import { type CustomerId, newManagedGrantId } from '@bankside/bank/ids'
 import { refuse } from '@bankside/bank/refusal'
 import { pageVersion } from '@bankside/consent-ui/page-version'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
+import { grantActionOf } from '../grants/requested-action.ts'
 import type { Form } from '../http/form.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { longestJourneySeconds } from '../tokens/lifetimes.ts'
@@ -24,6 +25,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
   const { errors: _shown, ...state } = journey.state
   const customerId = signedIn(state)
   const accountIds = form.all('account')
+  const managed = managedBy(visit)
   const order = {
     params: interaction.params,
     clientId: client.clientId,
@@ -31,6 +33,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     consent,
     accountIds,
     firstParty: isFirstParty(client),
+    managed,
     now,
   }
   const grant = await saveGrant(provider, audiencesOf(config), order)
@@ -38,7 +41,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     const next = await transact(database, async (tx) => {
       await claimRequest(tx, visit)
       const grantId = grant.jti
-      const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId })
+      const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId, managed })
       const reached: JourneyState = outcome === 'authorised' ? { ...state, step: 'finished', grantId } : endedBy(state, 'wrong_debtor')
       // Whoever answered the page once more while this ran, with a no say, has the last word.
       if (!(await keepJourney(tx, { ...visit.journeyKey, pageNumber: journey.pageNumber, state: reached })))
@@ -53,24 +56,37 @@ export async function submitDecision({ provider, database, config }: Deciding, v
   }
 }
 
+/** The managed grant that this decision makes, or gives other terms. */
+function managedBy({ interaction, superseded }: Visit): AuthorisationOrder['managed'] {
+  const action = grantActionOf(interaction.params)
+  if (action === undefined) return undefined
+  if (action.action === 'create') return { grantId: newManagedGrantId(), isNew: true }
+  return { grantId: action.managedGrantId, supersedes: superseded?.id, isNew: false }
+}
+
 /** What a decision is made with, by whichever door the customer came. */
-export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId' | 'userAgent' | 'now'>
+export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId' | 'userAgent' | 'now'> & Partial<Pick<Visit, 'superseded'>>
 
 export async function authorise(
   tx: Transaction,
-  { consent, client, journey, requestId, userAgent, now }: Decider,
-  { customerId, accountIds, grantId }: { customerId: CustomerId; accountIds: readonly string[]; grantId: string },
+  { consent, superseded, client, journey, requestId, userAgent, now }: Decider,
+  choice: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'grantId' | 'managed'>,
 ): Promise<'authorised' | 'rejected'> {
   if (consent === undefined) return refuse('consent_not_found', 'the consent is not open any more')
   const { outcome } = await authoriseConsent(tx, {
     consentId: consent.id,
     clientId: client.clientId,
-    customerId,
-    accountIds,
-    grantId,
+    ...choice,
     ...(consent.kind !== 'account_access' && { challengeId: journey.state.challengeId }),
     interactionId: requestId,
-    evidence: { page: journey.state.step, pages: pageVersion, locale: 'en-GB', device: userAgent, shown: termsOf(consent) },
+    evidence: {
+      page: journey.state.step,
+      pages: pageVersion,
+      locale: 'en-GB',
+      device: userAgent,
+      shown: termsOf(consent),
+      changed: superseded?.id ?? null,
+    },
     now,
   })
   return outcome

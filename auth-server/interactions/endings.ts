@@ -7,7 +7,7 @@ export type Ending = {
   /** What the customer reads. */
   readonly situation: Situation
   /** What the third party is told when the customer goes back to it. */
-  readonly error: 'access_denied' | 'invalid_request'
+  readonly error: 'access_denied' | 'invalid_request' | 'invalid_grant_id'
 }
 
 const gone: Ending = { situation: 'request_changed', error: 'access_denied' }
@@ -17,6 +17,8 @@ const notPossible: Ending = { situation: 'contact_bank', error: 'invalid_request
 /** Reasons of this edge's own. */
 const endingsHere = {
   cancelled: gone,
+  /** GM-02. */
+  other_customers_grant: { situation: 'other_customer', error: 'invalid_grant_id' },
   locked: { situation: 'locked', error: 'access_denied' },
   answered_elsewhere: gone,
   ran_out: tooLate,
@@ -39,7 +41,7 @@ const endingsByRefusal = {
   date_invalid: notPossible,
   field_invalid: notPossible,
   field_missing: notPossible,
-  grant_revoked: gone,
+  grant_revoked: { situation: 'request_changed', error: 'invalid_grant_id' },
   idempotency_key_in_use: notPossible,
   idempotency_key_reused: notPossible,
   insufficient_funds: notPossible,

@@ -1,7 +1,8 @@
+import { accountInformationOf } from '@bankside/bank/consents/account-information-detail'
 import type { Consent } from '@bankside/bank/consents/consent'
 import type { ClaimsParameter, Grant, Provider } from 'oidc-provider'
 import { intentOf, type RequestParameters } from '../intents/intent.ts'
-import { grantSeconds } from '../tokens/lifetimes.ts'
+import { claimGrantSeconds, grantSeconds } from '../tokens/lifetimes.ts'
 import type { Audiences } from '../tokens/resource-servers.ts'
 
 export type GrantOrder = {
@@ -13,6 +14,8 @@ export type GrantOrder = {
   /** What the customer chose: for a payment, the account to pay from. */
   readonly accountIds: readonly string[]
   readonly firstParty: boolean
+  /** The name under which the third party will manage it, if it asked for that; new to it, or known. */
+  readonly managed?: { readonly grantId: string; readonly isNew: boolean } | undefined
   readonly now: Date
 }
 
@@ -27,9 +30,16 @@ export async function saveGrant(provider: Provider, audiences: Audiences, order:
   grant.addOIDCClaims(granted)
   grant.rejectOIDCClaims(rejected)
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
-  Object.assign(grant, { expiresIn: grantSeconds(consent, now) })
+  Object.assign(grant, { expiresIn: grantSeconds(consent, now), managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order) })
   await grant.save()
   return grant
+}
+
+/** A consent that was lodged has a name that the third party knows, and so has one under a grant that it knows. */
+function claimBefore({ params, firstParty, managed, now }: GrantOrder): number | undefined {
+  const lodgedHere = (intentOf(params)?.type ?? 'openbanking_consent') !== 'openbanking_consent'
+  if (firstParty || !lodgedHere || managed?.isNew === false) return undefined
+  return Math.floor(now.getTime() / 1000) + claimGrantSeconds
 }
 
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
@@ -44,10 +54,11 @@ function claimsOf(params: RequestParameters, firstParty: boolean): [granted: str
  * RAR-03: what was asked, with what became of it. A third party is told which accounts it may see, not which one pays: that is
  * the customer's to share (PIS-08).
  */
-function detailOf({ params, accountIds, firstParty }: GrantOrder, { id }: Consent) {
+function detailOf({ params, accountIds, firstParty }: GrantOrder, consent: Consent) {
+  const { id } = consent
   const intent = intentOf(params)
   if (intent === undefined || intent.type === 'openbanking_consent') return { type: 'openbanking_consent', consent_id: id }
-  if (intent.type === 'account_information')
-    return { ...intent.detail, consent_id: id, accounts: [...new Set(accountIds)].map((account_id) => ({ account_id })) }
+  if (consent.kind === 'account_access')
+    return { ...accountInformationOf(consent), consent_id: id, accounts: [...new Set(accountIds)].map((account_id) => ({ account_id })) }
   return { ...intent.detail, consent_id: id, ...(firstParty && { debtorAccount: { account_id: accountIds[0] } }) }
 }

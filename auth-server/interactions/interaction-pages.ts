@@ -43,8 +43,9 @@ async function show(ctx: Context, dependencies: JourneyDependencies): Promise<vo
   const { database, config, provider } = dependencies
   const visit = await openVisit(database, await findArrival(ctx, provider, dependencies))
   const { state } = visit.journey
-  if (isGone(visit)) await outsideTransaction(database, (tx) => keep(tx, visit, endedBy(state, 'consent_not_found')))
-  if (state.step === 'ended' || isGone(visit)) return showEnd(ctx, visit, state.ended?.reason ?? 'consent_not_found')
+  const gone = goneBecause(visit)
+  if (gone !== undefined) await outsideTransaction(database, (tx) => keep(tx, visit, endedBy(state, gone)))
+  if (state.step === 'ended' || gone !== undefined) return showEnd(ctx, visit, state.ended?.reason ?? gone ?? 'consent_not_found')
   if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
   allowFormsTo(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
   answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_keys)))
@@ -81,7 +82,8 @@ async function leave(ctx: Context, dependencies: JourneyDependencies): Promise<v
 async function reached(dependencies: JourneyDependencies, visit: Visit, form: Form): Promise<JourneyState> {
   const { state } = visit.journey
   try {
-    if (isGone(visit)) return endedBy(state, 'consent_not_found')
+    const gone = goneBecause(visit)
+    if (gone !== undefined) return endedBy(state, gone)
     const next = await submit(dependencies, visit, form)
     const reason = next.ended?.reason
     if (reason === 'locked' || reason === 'wrong_debtor') await rejectIntent(dependencies.database, visit, reason)
@@ -118,9 +120,12 @@ async function decided(dependencies: JourneyDependencies, visit: Visit): Promise
 const keep = (tx: Transaction, { journeyKey, journey }: Visit, state: JourneyState): Promise<boolean> =>
   keepJourney(tx, { ...journeyKey, pageNumber: journey.pageNumber, state })
 
-/** The consent was there when the journey began, and is not open any more: withdrawn, run out, or answered elsewhere. */
-const isGone = ({ journey: { state }, consent }: Visit): boolean =>
-  state.consentId !== undefined && consent === undefined && state.step !== 'ended' && state.step !== 'finished'
+/** What was there when the journey began is not open any more: withdrawn, run out, or answered elsewhere. */
+function goneBecause({ journey: { state }, consent, superseded }: Visit): EndReason | undefined {
+  if (state.step === 'ended' || state.step === 'finished') return undefined
+  if (state.consentId !== undefined && consent === undefined) return 'consent_not_found'
+  return state.supersedes !== undefined && superseded === undefined ? 'grant_revoked' : undefined
+}
 
 function showEnd(ctx: Context, { interaction, client, kind }: Visit, reason: EndReason): void {
   answerProblem(

@@ -1,13 +1,13 @@
 import { asksForRefundAccount } from '@bankside/bank/consents/asks-for-refund-account'
-import type { Consent, PaymentConsent } from '@bankside/bank/consents/consent'
+import type { AccountAccessConsent, Consent, PaymentConsent } from '@bankside/bank/consents/consent'
 import { type AccountToChoose, listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
-import { permissionTexts } from '@bankside/bank/consents/permission-texts'
+import { permissionChange, permissionTexts } from '@bankside/bank/consents/permission-texts'
 import { chooseAccountsPage } from '@bankside/consent-ui/choose-accounts'
 import { confirmPaymentPage } from '@bankside/consent-ui/confirm-payment'
 import { formatPayeeAccount } from '@bankside/consent-ui/format/account-number'
 import { formatAmount } from '@bankside/consent-ui/format/amount'
 import { formatExpiry, formatTransactionWindow } from '@bankside/consent-ui/format/consent-terms'
-import type { FormPage } from '@bankside/consent-ui/page'
+import type { AccessChange, FormPage } from '@bankside/consent-ui/page'
 import { secondFactorPage } from '@bankside/consent-ui/second-factor'
 import { type SignInContext, signInPage } from '@bankside/consent-ui/sign-in'
 import type { Html } from '@bankside/service-kit/html'
@@ -60,11 +60,12 @@ export function paymentOf(consent: Consent | undefined) {
   return { payee: creditor.name, payeeIdentification: formatPayeeAccount(creditor), amount: formatAmount(amount), reference }
 }
 
-type Shown = Pick<Visit, 'consent' | 'journey'>
+type Shown = Pick<Visit, 'consent' | 'journey'> & Partial<Pick<Visit, 'superseded'>>
 
-export async function chooseAccounts(tx: Transaction, { consent, journey }: Shown, page: FormPage): Promise<Html> {
+export async function chooseAccounts(tx: Transaction, { consent, superseded, journey }: Shown, page: FormPage): Promise<Html> {
   if (consent?.kind !== 'account_access') throw new Error('accounts are chosen for an account access')
-  const accounts = await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })
+  const chosenBefore = superseded === undefined ? consent : { ...consent, accountIds: superseded.accountIds }
+  const accounts = await listEligibleAccounts(tx, { consent: chosenBefore, customerId: signedIn(journey.state) })
   const asksTransactions = consent.permissions.some((permission) => permission.startsWith('ReadTransactions'))
   return chooseAccountsPage({
     ...page,
@@ -81,7 +82,22 @@ export async function chooseAccounts(tx: Transaction, { consent, journey }: Show
     expiry: formatExpiry(consent.expiresAt),
     transactionWindow: asksTransactions ? formatTransactionWindow({ from: consent.transactionFrom, to: consent.transactionTo }) : undefined,
     renewal: consent.customerId !== undefined,
+    ...(superseded && { change: changeBetween(superseded, consent) }),
   })
+}
+
+/** CX-AIS-08: said in words, line by line, before the whole. */
+function changeBetween(before: AccountAccessConsent, after: AccountAccessConsent): AccessChange {
+  const { added, removed } = permissionChange(before.permissions, after.permissions)
+  const windowOf = ({ transactionFrom, transactionTo }: AccountAccessConsent) =>
+    formatTransactionWindow({ from: transactionFrom, to: transactionTo })
+  const changed = (one: string, other: string) => (one === other ? undefined : { before: one, after: other })
+  return {
+    added: added.flatMap(({ lines }) => lines),
+    removed: removed.flatMap(({ lines }) => lines),
+    expiry: changed(formatExpiry(before.expiresAt), formatExpiry(after.expiresAt)),
+    transactionWindow: changed(windowOf(before), windowOf(after)),
+  }
 }
 
 export async function confirmPayment(tx: Transaction, { consent, journey }: Shown, page: FormPage): Promise<Html> {

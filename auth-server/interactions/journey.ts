@@ -33,6 +33,8 @@ const journeyState = z.object({
   challengeId: z.string().optional(),
   challengeExpiresAt: z.string().optional(),
   consentId: z.custom<ConsentId>(isConsentId).optional(),
+  /** The consent whose place this one takes, under a grant that the third party manages. */
+  supersedes: z.custom<ConsentId>(isConsentId).optional(),
   grantId: z.string().optional(),
   errors: z.array(fieldError).optional(),
   /** Why there is no way on; the third party is told the error when the customer goes back to it. */

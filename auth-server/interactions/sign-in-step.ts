@@ -16,6 +16,8 @@ export type SigningIn = {
   readonly journey: Journey
   /** What the customer is signing in for, when there is a consent to decide on. */
   readonly consent: Consent | undefined
+  /** The consent whose place it takes. */
+  readonly superseded?: Consent | undefined
   readonly requestId: string
   readonly now: Date
 }
@@ -63,7 +65,7 @@ export async function submitSecondFactor(
   form: Form,
   { dataKey, next }: { readonly dataKey: Buffer; readonly next: Step },
 ): Promise<JourneyState> {
-  const { journey, consent, requestId, now } = signingIn
+  const { journey, consent, superseded, requestId, now } = signingIn
   const { errors: _shown, ...state } = journey.state
   const { challengeId, customerId } = asked(state)
   const code = form.one('code').replace(/\s/g, '')
@@ -77,6 +79,7 @@ export async function submitSecondFactor(
   }
   if (result !== 'accepted') return { ...state, errors: [messages[result]] }
   if (consent?.customerId !== undefined && consent.customerId !== customerId) return endedBy(state, 'consent_not_yours')
+  if (superseded !== undefined && superseded.customerId !== customerId) return endedBy(state, 'other_customers_grant')
   if (!(await hasAnAccountFor(database, consent, customerId))) return endedBy(state, 'wrong_debtor')
   return { ...state, step: next, authenticatedAt: state.authenticatedAt ?? Math.floor(now.getTime() / 1000) }
 }

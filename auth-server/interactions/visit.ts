@@ -1,11 +1,16 @@
-import type { Consent } from '@bankside/bank/consents/consent'
+import type { AccountAccessConsent, Consent } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
+import { findManagedGrant } from '@bankside/bank/consents/managed-grant'
 import type { ConsentId, CustomerId } from '@bankside/bank/ids'
-import { refusalOf } from '@bankside/bank/refusal'
+import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
+
 import type { Config } from '../config.ts'
+
+import { grantActionOf } from '../grants/requested-action.ts'
+
 import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { consentOfIntent } from '../intents/consent-of-intent.ts'
@@ -44,6 +49,8 @@ export type Visit = Arrival & {
   readonly kind: JourneyKind
   /** Read anew with every request. Undefined where there is none: a first-party app that only signs in. */
   readonly consent: Consent | undefined
+  /** The consent whose place it takes, as long as it is there to be taken. */
+  readonly superseded: AccountAccessConsent | undefined
   readonly journey: Journey
 }
 
@@ -104,13 +111,15 @@ async function endAtOnce(database: Database, arrival: Arrival, error: unknown): 
   const { now } = arrival
   const state = endedBy({ step: 'sign_in' }, code)
   const journey = await outsideTransaction(database, (tx) => beginJourney(tx, { ...arrival.journeyKey, state, now }))
-  return { ...arrival, journey, consent: undefined, kind: kindOf(journey, undefined) }
+  return { ...arrival, journey, consent: undefined, superseded: undefined, kind: kindOf(journey, undefined) }
 }
 
 /** What is known now of a journey that the arrival is on. */
 export async function visitOn(database: Database, arrival: Arrival, journey: Journey): Promise<Visit> {
-  const consent = await outsideTransaction(database, (tx) => consentOn(tx, arrival, journey.state.consentId))
-  return { ...arrival, journey, consent, kind: kindOf(journey, consent) }
+  const { consentId, supersedes } = journey.state
+  const consent = await outsideTransaction(database, (tx) => consentOn(tx, arrival, consentId))
+  const current = supersedes && (await outsideTransaction(database, (tx) => currentOn(tx, arrival)))
+  return { ...arrival, journey, consent, superseded: current?.id === supersedes ? current : undefined, kind: kindOf(journey, consent) }
 }
 
 const kindOf = ({ state: { consentId } }: Journey, consent: Consent | undefined): JourneyKind => {
@@ -128,35 +137,54 @@ const beginsByWriting = (interaction: Interaction): boolean =>
 
 async function begin(tx: Transaction, arrival: Arrival): Promise<Visit> {
   const { now } = arrival
-  const consentId = await nameConsent(tx, arrival)
+  const current = await currentOn(tx, arrival)
+  if (current === undefined && changesGrant(arrival.interaction)) refuse('grant_revoked', 'the grant is over')
+  const consentId = await nameConsent(tx, arrival, current)
   const consent = await consentOn(tx, arrival, consentId)
-  const state = await firstState(tx, arrival, { consentId, consent })
+  const superseded = current?.id === consentId ? undefined : current
+  const state = await firstState(tx, arrival, { consentId, consent, superseded })
   const journey = await beginJourney(tx, { ...arrival.journeyKey, state, now })
   // Of two requests that began the journey at once, the other may have been first.
   const agreed = journey.state.consentId === consentId ? consent : await consentOn(tx, arrival, journey.state.consentId)
-  return { ...arrival, journey, consent: agreed, kind: kindOf(journey, agreed) }
+  return { ...arrival, journey, consent: agreed, superseded, kind: kindOf(journey, agreed) }
 }
 
 async function firstState(
   tx: Transaction,
   { interaction, session, now }: Arrival,
-  { consentId, consent }: { readonly consentId: ConsentId | undefined; readonly consent: Consent | undefined },
+  { consentId, consent, superseded }: Partial<Pick<Visit, 'consent' | 'superseded'>> & { readonly consentId: ConsentId | undefined },
 ): Promise<JourneyState> {
-  const state: JourneyState = { step: 'sign_in', ...(consentId !== undefined && { consentId }) }
+  const state: JourneyState = { step: 'sign_in', ...(consentId && { consentId }), ...(superseded && { supersedes: superseded.id }) }
   const customerId = interaction.session?.accountId as CustomerId | undefined
   const authenticatedAt = session.accountId === undefined ? undefined : session.loginTs
   if (customerId === undefined || authenticatedAt === undefined) return state
   const known = { ...state, customerId, authenticatedAt }
+  if (superseded !== undefined && superseded.customerId !== customerId) return endedBy(state, 'other_customers_grant')
   if (interaction.prompt.name === 'consent') return { ...known, step: consent ? 'choose_accounts' : 'finished' }
   // Of the two factors the session still proves one; the payment asks for the other, bound to itself.
   const onlySecondFactor = interaction.prompt.reasons.every((reason) => reason === freshSecondFactor)
   return onlySecondFactor ? askSecondFactor(tx, known, { consent, now }) : state
 }
 
+const changesGrant = ({ params }: Interaction): boolean => (grantActionOf(params)?.action ?? 'create') !== 'create'
+
+/** The consent that the grant stands for which this request gives other terms. */
+async function currentOn(tx: Transaction, { interaction, client, now }: Arrival): Promise<AccountAccessConsent | undefined> {
+  const action = grantActionOf(interaction.params)
+  if (action === undefined || action.action === 'create') return undefined
+  const current = await findManagedGrant(tx, { managedGrantId: action.managedGrantId, clientId: client.clientId, now })
+  return current?.kind === 'account_access' ? current : undefined
+}
+
 /**
  * The consent that the third party names, or the one that is lodged now for what it says in its details: not when that was
  * pushed, so that what nobody comes to decide on leaves nothing behind, and pushing stays as cheap as it is often repeated.
  */
-async function nameConsent(tx: Transaction, { interaction, client, requestId, now }: Arrival): Promise<ConsentId | undefined> {
-  return consentOfIntent(tx, intentOf(interaction.params), { client, interactionId: requestId, now })
+async function nameConsent(
+  tx: Transaction,
+  { interaction, client, requestId, now }: Arrival,
+  current: AccountAccessConsent | undefined,
+): Promise<ConsentId | undefined> {
+  const mergedInto = grantActionOf(interaction.params)?.action === 'merge' ? current : undefined
+  return consentOfIntent(tx, intentOf(interaction.params), { client, mergedInto, interactionId: requestId, now })
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import type { Adapter } from 'oidc-provider'
+import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
 /**
@@ -14,9 +14,13 @@ export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedP
       const now = clock.now()
       await prepared.query(
         'oidc_grant_upsert',
-        `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)
+        `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (grant_id) do update set payload = excluded.payload, expires_at = excluded.expires_at`,
-        [id, payload.clientId, payload.accountId, payloads.seal(id, payload), now, new Date(now.getTime() + expiresIn * 1000)],
+        [
+          ...[id, payload.clientId, payload.accountId, payloads.seal(id, payload)],
+          ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload)],
+        ],
       )
     },
     async find(id) {
@@ -33,4 +37,9 @@ export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedP
       await prepared.query('oidc_grant_revoke', text, [id, clock.now()])
     },
   }
+}
+
+function claimBefore(payload: AdapterPayload): Date | null {
+  const seconds = payload['claimBefore']
+  return typeof seconds === 'number' ? new Date(seconds * 1000) : null
 }

@@ -132,6 +132,8 @@ export async function startServerProcesses(count: number, environment: Readonly<
       stop,
     },
     audiences: { uk: settings['UK_AUDIENCE'] ?? '', bank: settings['BANK_AUDIENCE'] ?? '' },
+    urls: database,
+    certificate: ec,
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
   }

@@ -26,6 +26,9 @@ export type TestServer = {
   readonly owner: Database
   /** The database as this process's own role reaches it: what somebody can do who has that, and no key. */
   readonly authServerUrl: string
+  /** For another process over the same database. */
+  readonly urls: { readonly resourceApiUrl: string; readonly workerUrl: string }
+  readonly certificate: Credential
   /** JSON lines, as they were written. */
   readonly logged: string[]
   readonly dataKey: Buffer
@@ -117,6 +120,8 @@ export async function startTestServer({
     authority,
     owner,
     authServerUrl: testDatabase.authServerUrl,
+    urls: testDatabase,
+    certificate: ec,
     logged,
     dataKey,
     notificationKey,

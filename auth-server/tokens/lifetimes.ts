@@ -25,6 +25,9 @@ const firstPartyGrantSeconds = 90 * day
 /** For a consent that lasts until the customer stops it (D15): the store wants an end, so it is one that nobody meets. */
 const endlessGrantSeconds = 36_500 * day
 
+/** GM-06: a code lives a minute; nobody who lost the answer to it tries for longer than this. */
+export const claimGrantSeconds = 3_600
+
 /** D13: an account access lasts as long as its consent, and so do its refresh tokens. */
 export function grantSeconds(consent: Consent | undefined, now: Date): number {
   if (consent === undefined) return firstPartyGrantSeconds

@@ -10,36 +10,52 @@ import {
 } from 'oidc-provider'
 import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
+import { grantsPath } from '../discovery.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { assertLicensed } from './assert-licensed.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 
-export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string }
+/** The third is this server's own: where clients ask after what they were granted. */
+export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string; readonly grants: string }
 
-export const audiencesOf = (config: Config): Audiences => ({ ukOpenBanking: config.UK_AUDIENCE, bankApi: config.BANK_AUDIENCE })
+export const audiencesOf = (config: Config): Audiences => ({
+  ukOpenBanking: config.UK_AUDIENCE,
+  bankApi: config.BANK_AUDIENCE,
+  grants: config.ISSUER + grantsPath,
+})
 
 /** Every scope, and the API it opens. `openid` is of both: who may know who the customer is, and how sure we are. */
 export const scopes = {
   ukOpenBanking: ['openid', 'accounts', 'payments'],
   bankApi: ['openid', 'profile', 'accounts:read', 'transactions:read', 'payments:write', 'beneficiaries:read', 'beneficiaries:write'],
+  grants: ['grant_management_query', 'grant_management_revoke'],
 } as const satisfies Record<keyof Audiences, readonly string[]>
 
-/** A third party acts for itself only to lodge consents and to ask after them. */
-const scopesOfClientCredentials: ReadonlySet<string> = new Set(['accounts', 'payments'])
+/** A third party acts for itself only to lodge consents, and to ask after them and after its grants. */
+const scopesOfClientCredentials: Readonly<Record<'ukOpenBanking' | 'grants', readonly string[]>> = {
+  ukOpenBanking: ['accounts', 'payments'],
+  grants: scopes.grants,
+}
 
 type CertificateOf = (ctx: KoaContextWithOIDC) => ClientCertificate | undefined
 
-/** Tokens have one audience, and a client has one API: third parties the UK's, our own apps the bank's. */
+/**
+ * Tokens have one audience, and a client has one API: third parties the UK's, our own apps the bank's. A third party's own
+ * token may be for its grants instead, never for both.
+ */
 export function createResourceServers(audiences: Audiences, certificateOf: CertificateOf) {
-  const apiOf = (client: Client): keyof Audiences => (isFirstParty(client) ? 'bankApi' : 'ukOpenBanking')
+  const apiOf = (ctx: KoaContextWithOIDC, client: Client): keyof Audiences => {
+    if (isFirstParty(client)) return 'bankApi'
+    return isForItself(ctx) && asksForGrants(ctx) ? 'grants' : 'ukOpenBanking'
+  }
   return {
-    defaultResource: (_ctx: KoaContextWithOIDC, client: Client) => audiences[apiOf(client)],
+    defaultResource: (ctx: KoaContextWithOIDC, client: Client) => audiences[apiOf(ctx, client)],
     useGrantedResource: () => true,
     getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
-      const api = apiOf(client)
+      const api = apiOf(ctx, client)
       if (resource !== audiences[api]) throw new errors.InvalidTarget()
       if (ctx.oidc.route === 'token' && !isFirstParty(client)) assertLicensed(ctx, client, certificateOf(ctx))
-      if (ctx.oidc.params?.['grant_type'] === 'client_credentials') assertClientCredentials(ctx, client)
+      if (isForItself(ctx)) assertClientCredentials(ctx, client, api)
       return {
         audience: audiences[api],
         scope: scopes[api].join(' '),
@@ -55,10 +71,15 @@ export function createResourceServers(audiences: Audiences, certificateOf: Certi
 export const mayIntrospect = (_ctx: KoaContextWithOIDC, client: Client, token: AccessToken | ClientCredentials | RefreshToken): boolean =>
   profileOf(client).introspection === 'allowed' && token.kind !== 'RefreshToken' && token.aud === client['audience']
 
-function assertClientCredentials(ctx: KoaContextWithOIDC, client: Client): void {
-  if (isFirstParty(client)) throw new errors.UnauthorizedClient('tokens without a customer are for third parties')
+const isForItself = ({ oidc }: KoaContextWithOIDC): boolean => oidc.params?.['grant_type'] === 'client_credentials'
+
+const asksForGrants = ({ oidc }: KoaContextWithOIDC): boolean =>
+  [...oidc.requestParamScopes].some((scope) => (scopes.grants as readonly string[]).includes(scope))
+
+function assertClientCredentials(ctx: KoaContextWithOIDC, client: Client, api: keyof Audiences): void {
+  if (api === 'bankApi') throw new errors.UnauthorizedClient('tokens without a customer are for third parties')
   const asked = [...ctx.oidc.requestParamScopes]
-  const refused = asked.find((scope) => !scopesOfClientCredentials.has(scope))
+  const refused = asked.find((scope) => !scopesOfClientCredentials[api].includes(scope))
   if (refused !== undefined) throw new errors.InvalidScope('requested scope is not allowed without a customer', refused)
   // Who registered by statement manages its registration with a token that is for nothing else (UKDCR-15).
   if (asked.length === 0 && client['organisation'] === undefined)

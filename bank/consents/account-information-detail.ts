@@ -43,6 +43,8 @@ const dateOf = (text: string | undefined): Date | undefined => (text === undefin
 export type AccountInformationOrder = {
   readonly clientId: string
   readonly detail: unknown
+  /** The consent that the detail is added to, if it is. */
+  readonly mergedInto?: AccountAccessConsent | undefined
   readonly interactionId?: string | undefined
   readonly now: Date
 }
@@ -53,8 +55,12 @@ export type AccountInformationOrder = {
  *
  * @throws {Refusal} as {@link parseAccountInformationDetail}.
  */
-export function lodgeAccountInformation(tx: Transaction, { detail, ...order }: AccountInformationOrder): Promise<AccountAccessConsent> {
-  const asked = parseAccountInformationDetail(detail, order.now)
+export function lodgeAccountInformation(
+  tx: Transaction,
+  { detail, mergedInto, ...order }: AccountInformationOrder,
+): Promise<AccountAccessConsent> {
+  const parsed = parseAccountInformationDetail(detail, order.now)
+  const asked = mergedInto === undefined ? parsed : mergedWith(mergedInto, parsed)
   return lodgeAccountAccessConsent(tx, { ...order, ...termsOf(asked), request: ukRequestOf(asked) })
 }
 
@@ -66,4 +72,34 @@ export function ukRequestOf(detail: Omit<AccountInformationDetail, 'type'>): obj
     TransactionToDateTime: detail.transactionToDateTime,
   }
   return { Data: { Permissions: detail.permissions, ...dates }, Risk: {} }
+}
+
+type UkRequest = {
+  readonly Data: {
+    readonly Permissions: readonly string[]
+    readonly ExpirationDateTime?: string | null
+    readonly TransactionFromDateTime?: string | null
+    readonly TransactionToDateTime?: string | null
+  }
+}
+
+/** A consent in the words of a detail, by whichever door it came. */
+export function accountInformationOf({ request }: AccountAccessConsent): AccountInformationDetail {
+  const { Data } = request as UkRequest
+  return {
+    type: 'account_information',
+    permissions: [...Data.Permissions],
+    ...(Data.ExpirationDateTime && { expirationDateTime: Data.ExpirationDateTime }),
+    ...(Data.TransactionFromDateTime && { transactionFromDateTime: Data.TransactionFromDateTime }),
+    ...(Data.TransactionToDateTime && { transactionToDateTime: Data.TransactionToDateTime }),
+  }
+}
+
+/**
+ * What a consent becomes when a detail is added to it (GM-05): the permissions of both, and the dates of the detail where it
+ * names any. A date that it does not name stays as it is: it does not mean "for ever" here. The customer sees and decides on the result.
+ */
+export function mergedWith(consent: AccountAccessConsent, added: AccountInformationDetail): AccountInformationDetail {
+  const before = accountInformationOf(consent)
+  return { ...before, ...added, permissions: [...new Set([...before.permissions, ...added.permissions])] }
 }

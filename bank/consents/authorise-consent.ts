@@ -1,5 +1,5 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
-import type { AccountId, CustomerId } from '../ids.ts'
+import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import { isBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import { bindingHash } from './binding-hash.ts'
@@ -10,6 +10,7 @@ import { mayBeAuthorised } from './find-intent.ts'
 import { type ConsentSought, lockConsent } from './get-consent.ts'
 import { listEligibleAccounts } from './list-eligible-accounts.ts'
 import { rejectAwaiting } from './reject-consent.ts'
+import { supersedeConsent } from './supersede-consent.ts'
 import { payeeOfTransfer } from './transfer-detail.ts'
 
 export type AuthorisationOrder = ConsentSought & {
@@ -17,12 +18,23 @@ export type AuthorisationOrder = ConsentSought & {
   /** What the customer chose: for a payment, the one account to pay from. */
   readonly accountIds: readonly string[]
   readonly grantId: string
+  /** Under which the third party will manage it. A new one, or one that is of this consent or of the one it takes the place of. */
+  readonly managed?: Managed | undefined
   /** The second factor that the customer answered for this consent. Payments need one. */
   readonly challengeId?: string | undefined
   readonly interactionId?: string | undefined
   /** What the customer was shown and answered, for the audit log (CX-19). */
   readonly evidence: Readonly<Record<string, unknown>>
   readonly now: Date
+}
+
+type Management = Pick<Consent, 'managedGrantId' | 'managedSince'>
+
+type Managed = {
+  readonly grantId: ManagedGrantId
+  /** The consent whose place it takes; undefined for a new grant, and where a consent is renewed as it is. */
+  readonly supersedes?: ConsentId | undefined
+  readonly isNew: boolean
 }
 
 /** Rejected: the account that the third party named to pay from is not this customer's, or cannot pay (PIS-07, AC01). */
@@ -33,11 +45,13 @@ export const chosenAccountsLimit = 100
 
 /**
  * The customer says yes, to the whole and for good (CON-02): binds the customer, keeps the chosen accounts, spends the answered
- * challenge and ends what an earlier authorisation of this consent had issued (RW-TOK-04).
+ * challenge and ends what an earlier authorisation of this consent had issued (RW-TOK-04), or what had been issued for the
+ * consent whose place it takes (GM-05).
  *
  * @throws {Refusal} `consent_not_found`, `consent_not_authorised` (in no state for it), `consent_not_yours` (of another client, or
  *   first authorised by another customer), `field_missing` (no account chosen), `account_not_permitted`, `account_not_usable`,
- *   `insufficient_user_authentication` (challenge not answered, spent, expired, or for other terms).
+ *   `insufficient_user_authentication` (challenge not answered, spent, expired, or for other terms), `grant_revoked` (the managed
+ *   grant is of another consent by now, or over).
  */
 export async function authoriseConsent(tx: Transaction, order: AuthorisationOrder): Promise<Authorisation> {
   const consent = await lockConsent(tx, order)
@@ -54,8 +68,9 @@ export async function authoriseConsent(tx: Transaction, order: AuthorisationOrde
   if (consent.kind !== 'account_access' && accountIds.length !== 1)
     refuse('field_invalid', 'a payment comes from one account', { path: 'account' })
   if (consent.kind !== 'account_access' || order.challengeId !== undefined) await spendChallenge(tx, consent, order)
+  const management = await takePlace(tx, consent, order)
 
-  return { outcome: 'authorised', consent: await keep(tx, consent, order, accountIds) }
+  return { outcome: 'authorised', consent: await keep(tx, { ...consent, ...management }, order, accountIds) }
 }
 
 const wrongDebtor = { reasonCode: 'AC01', description: 'The account to pay from cannot be used for this payment' }
@@ -97,6 +112,16 @@ async function spendChallenge(tx: Transaction, consent: Consent, { challengeId, 
   if (spent === null) refuse('insufficient_user_authentication', 'no second factor was answered for these terms')
 }
 
+/** A managed grant passes to this consent, and the one it was of until now ends. */
+async function takePlace(tx: Transaction, consent: Consent, { managed, ...order }: AuthorisationOrder): Promise<Management> {
+  const { managedGrantId, managedSince } = consent
+  if (managed === undefined) return { managedGrantId, managedSince }
+  if (managed.isNew) return { managedGrantId: managed.grantId, managedSince: order.now }
+  const { grantId, supersedes } = managed
+  if (supersedes !== undefined) return supersedeConsent(tx, { ...order, consentId: supersedes, managedGrantId: grantId, by: consent.id })
+  return managedGrantId === grantId ? { managedGrantId, managedSince } : refuse('grant_revoked', 'the managed grant is of another consent')
+}
+
 async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]): Promise<Consent> {
   const { customerId, grantId, now } = order
   const [debtorAccountId] = consent.kind === 'account_access' ? [] : accountIds
@@ -104,6 +129,8 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
     update consents.consent set
       status = 'AUTH', status_updated_at = ${sql.timestamp(now)}, status_reason_code = null, status_reason_description = null,
       customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
+      managed_grant_id = ${consent.managedGrantId ?? null},
+      managed_since = ${consent.managedSince === undefined ? null : sql.timestamp(consent.managedSince)},
       debtor_account_id = ${debtorAccountId ?? null}
     where consent_id = ${consent.id}`)
   if (consent.kind === 'account_access') await replaceAccounts(tx, consent, accountIds)

@@ -1,5 +1,5 @@
 import { sql, z } from '@bankside/service-kit/postgres'
-import { type AccountId, type ConsentId, isAccountId, isConsentId } from '../ids.ts'
+import { type AccountId, type ConsentId, isAccountId, isConsentId, isManagedGrantId, type ManagedGrantId } from '../ids.ts'
 import { type Currency, isCurrency } from '../money.ts'
 import type { Consent } from './consent.ts'
 import { isPermission, type Permission } from './permission.ts'
@@ -34,6 +34,8 @@ export const consentRow = z.object({
   customer_id: z.templateLiteral(['cus_', z.string()]).nullable(),
   authorised_at: z.date().nullable(),
   grant_id: z.string().nullable(),
+  managed_since: z.date().nullable(),
+  managed_grant_id: z.custom<ManagedGrantId>(isManagedGrantId).nullable(),
   deleted_at: z.date().nullable(),
   account_ids: z.array(accountId),
 })
@@ -44,7 +46,7 @@ export const consentColumns = sql.fragment`
   c.consent_id, c.client_id, c.kind, c.status, c.status_updated_at, c.status_reason_code, c.status_reason_description, c.created_at,
   c.authorise_before, c.request, c.permissions, c.expires_at, c.transaction_from, c.transaction_to, c.amount_minor, c.currency,
   c.creditor_name, c.creditor_scheme_name, c.creditor_identification, c.creditor_account_id, c.debtor_account_id, c.debtor_scheme_name,
-  c.debtor_identification, c.reference, c.customer_id, c.authorised_at, c.grant_id, c.deleted_at,
+  c.debtor_identification, c.reference, c.customer_id, c.authorised_at, c.grant_id, c.managed_grant_id, c.managed_since, c.deleted_at,
   array(select ca.account_id from consents.consent_account ca where ca.consent_id = c.consent_id order by ca.account_id) as account_ids`
 
 export function toConsent(row: ConsentRow): Consent {
@@ -61,6 +63,8 @@ export function toConsent(row: ConsentRow): Consent {
     customerId: row.customer_id ?? undefined,
     authorisedAt: row.authorised_at ?? undefined,
     grantId: row.grant_id ?? undefined,
+    managedGrantId: row.managed_grant_id ?? undefined,
+    managedSince: row.managed_since ?? undefined,
     deletedAt: row.deleted_at ?? undefined,
   }
   if (row.kind === 'account_access')

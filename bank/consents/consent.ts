@@ -1,4 +1,4 @@
-import type { AccountId, ConsentId, CustomerId } from '../ids.ts'
+import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import type { Money } from '../money.ts'
 import type { Permission } from './permission.ts'
 
@@ -25,6 +25,10 @@ type Terms = {
   readonly customerId: CustomerId | undefined
   readonly authorisedAt: Date | undefined
   readonly grantId: string | undefined
+  /** Under which the third party manages it, if it asked to. */
+  readonly managedGrantId: ManagedGrantId | undefined
+  /** When it began, be it with another consent. */
+  readonly managedSince: Date | undefined
   readonly deletedAt: Date | undefined
 }
 

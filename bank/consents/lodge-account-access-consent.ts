@@ -51,6 +51,8 @@ export async function lodgeAccountAccessConsent(tx: Transaction, asked: AccountA
     customerId: undefined,
     authorisedAt: undefined,
     grantId: undefined,
+    managedGrantId: undefined,
+    managedSince: undefined,
     deletedAt: undefined,
   }
   await tx.query(sql.unsafe`

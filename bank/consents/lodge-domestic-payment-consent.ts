@@ -66,6 +66,8 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
     customerId: undefined,
     authorisedAt: undefined,
     grantId: undefined,
+    managedGrantId: undefined,
+    managedSince: undefined,
     deletedAt: undefined,
   }
   await insertPaymentConsent(tx, consent, asked.interactionId)

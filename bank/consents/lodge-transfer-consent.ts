@@ -54,6 +54,8 @@ export async function lodgeTransferConsent(tx: Transaction, asked: TransferReque
     customerId: asked.customerId,
     authorisedAt: undefined,
     grantId: undefined,
+    managedGrantId: undefined,
+    managedSince: undefined,
     deletedAt: undefined,
   }
   await insertPaymentConsent(tx, consent, asked.interactionId)

@@ -38,3 +38,26 @@ function transactionLines(asked: ReadonlySet<Permission>): string[] {
   const direction = credits === asked.has('ReadTransactionsDebits') ? '' : credits ? 'incoming ' : 'outgoing '
   return [asked.has('ReadTransactionsDetail') ? `Details of your ${direction}transactions` : `Your ${direction}transactions`]
 }
+
+export type PermissionChange = { readonly added: readonly ClusterText[]; readonly removed: readonly ClusterText[] }
+
+/**
+ * What is new to a customer who agreed to other permissions before, and what they would not share any more, in the same words.
+ * A line that only says more than the one before it takes nothing away.
+ */
+export function permissionChange(before: readonly Permission[], after: readonly Permission[]): PermissionChange {
+  const [textsBefore, textsAfter] = [permissionTexts(before), permissionTexts(after)]
+  const gone = before.filter((code) => !after.includes(code))
+  const titlesWithLoss = new Set(clusters.filter(({ lines }) => gone.some((code) => code in lines)).map(({ title }) => title as string))
+  return {
+    added: linesOnlyIn(textsAfter, textsBefore),
+    removed: linesOnlyIn(textsBefore, textsAfter).filter(({ title }) => titlesWithLoss.has(title)),
+  }
+}
+
+function linesOnlyIn(these: readonly ClusterText[], others: readonly ClusterText[]): readonly ClusterText[] {
+  const known = new Set(others.flatMap(({ lines }) => lines))
+  return these
+    .map(({ title, lines }) => ({ title, lines: lines.filter((line) => !known.has(line)) }))
+    .filter(({ lines }) => lines.length > 0)
+}

@@ -1,9 +1,8 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
 import type { CustomerId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
-import { changeStatus } from './change-status.ts'
+import { cancelAccess } from './cancel-access.ts'
 import type { AccountAccessConsent } from './consent.ts'
-import { endGrant } from './end-grant.ts'
 import { lockAnyConsent } from './get-consent.ts'
 
 export type Revocation = {
@@ -29,7 +28,5 @@ export async function revokeConsent(
   if (consent.status === 'CANC') return consent
 
   const reason = { code: 'CUST', description: 'The customer stopped the access' }
-  const revoked = await changeStatus(tx, consent, { to: 'CANC', reason, action: 'consent.revoked', actor: customerId, interactionId, now })
-  if (consent.grantId !== undefined) await endGrant(tx, { grantId: consent.grantId, now })
-  return revoked
+  return cancelAccess(tx, consent, { reason, action: 'consent.revoked', actor: customerId, interactionId, now })
 }

@@ -1,0 +1,16 @@
+import type { Grant, Provider } from 'oidc-provider'
+
+/** What our grants hold beside what the library puts into them. */
+export type ManagedGrant = Grant & {
+  /** The name under which the third party manages it; told with every token (GM-04). */
+  managedGrantId?: string | undefined
+  /** Seconds since the epoch. Its consent has no name yet that the third party knows: it ends when the code is not redeemed. */
+  claimBefore?: number | undefined
+}
+
+/** The library stores of an artifact what its class lists. */
+export function rememberManagement({ Grant }: Provider): void {
+  const stored = Grant as unknown as { readonly IN_PAYLOAD: readonly string[] }
+  const names = [...stored.IN_PAYLOAD, 'managedGrantId', 'claimBefore']
+  Object.defineProperty(stored, 'IN_PAYLOAD', { get: () => names })
+}

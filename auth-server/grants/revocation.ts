@@ -1,0 +1,30 @@
+import { consentOfGrant, giveUpConsent } from '@bankside/bank/consents/give-up-consent'
+import type { Clock } from '@bankside/service-kit/clock'
+import { type Database, transact } from '@bankside/service-kit/postgres'
+import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, RefreshToken } from 'oidc-provider'
+import type { Context } from '../http/request-context.ts'
+import { protocolErrors } from '../protocol-errors.ts'
+
+type Revocable = AccessToken | ClientCredentials | RefreshToken
+
+/**
+ * RFC 7009: a client revokes its own tokens only. A third party that revokes its refresh token gives up what the customer
+ * allowed: grant, tokens and consent end together, before the library goes on to forget the token (REV-01, GM-12). The
+ * customer can be asked for the same consent again.
+ */
+export const createRevocationPolicy =
+  (database: Database, clock: Clock) =>
+  async (ctx: KoaContextWithOIDC, client: Client, token: Revocable): Promise<boolean> => {
+    if (token.clientId !== client.clientId) return false
+    const { grantId } = token as RefreshToken
+    if (token.kind !== 'RefreshToken' || grantId === undefined) return true
+    const { clientId } = client
+    const order = { clientId, through: 'token_revocation', interactionId: (ctx as unknown as Context).state.requestId } as const
+    await protocolErrors(
+      transact(database, async (tx) => {
+        const consentId = await consentOfGrant(tx, { grantId, clientId })
+        if (consentId !== undefined) await giveUpConsent(tx, { ...order, consentId, now: clock.now() })
+      }),
+    )
+    return true
+  }
