@@ -49,6 +49,7 @@ const refused: [label: string, status: number, sent: string][] = [
   ['two hosts', 400, `GET ${path} HTTP/1.1\r\nHost: other\r\n${host}\r\n`],
   ['an unknown expectation', 417, `GET ${path} HTTP/1.1\r\nExpect: miracles\r\n${host}\r\n`],
   ['headers that are too long', 431, `GET ${path} HTTP/1.1\r\nx-long: ${long}\r\n${host}\r\n`],
+  ['more than a hundred headers', 431, `GET ${path} HTTP/1.1\r\n${'x: 1\r\n'.repeat(101)}${host}\r\n`],
   ['a target that is too long', 431, `GET ${path}?${long} HTTP/1.1\r\n${host}\r\n`],
   ['a target that is no URL', 400, `GET http://[ HTTP/1.1\r\n${host}\r\n`],
   ['a target without a path', 400, `GET https://localhost HTTP/1.1\r\n${host}\r\n`],

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Clock } from '@bankside/service-kit/clock'
-import { refuseMalformed } from '@bankside/service-kit/tls-server'
+import { hasTooManyHeaders, refuseMalformed } from '@bankside/service-kit/tls-server'
 import { hardening } from './send.ts'
 
 /**
@@ -32,9 +32,9 @@ export function refuseUnroutable(server: Server, clock: Clock): void {
 /** Lets through what has one meaning, with its target as a path: the authority of `GET https://host/path` is as little trusted as `Host`. */
 export function onlyRoutable(handler: RequestListener): RequestListener {
   return (request, response) => {
-    const path = isAmbiguous(request) ? undefined : pathOf(request.url ?? '')
+    const path = hasTooManyHeaders(request) || isAmbiguous(request) ? undefined : pathOf(request.url ?? '')
     if (path === undefined) {
-      response.writeHead(400, { ...headers(), connection: 'close', 'content-length': 0 }).end()
+      response.writeHead(hasTooManyHeaders(request) ? 431 : 400, { ...headers(), connection: 'close', 'content-length': 0 }).end()
       return
     }
     request.url = path

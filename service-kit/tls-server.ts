@@ -43,6 +43,8 @@ const keepAliveTimeoutMs = 65_000
 
 export const limits = {
   maxHeaderSize: 16_384,
+  /** Several times what a browser and two proxies write. */
+  maxHeaders: 100,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   handshakeTimeout: 10_000,
@@ -76,6 +78,8 @@ export function createTlsServer(options: TlsServerOptions, handler: RequestListe
     handler,
   )
   server.maxConnections = limits.maxConnections
+  // Node would drop what is more, without a word: one more shows that there was more.
+  server.maxHeadersCount = limits.maxHeaders + 1
   server.on('clientError', refuseMalformed)
   server.on('checkExpectation', refuseExpectation)
   return server
@@ -95,6 +99,9 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Pick<Socke
   }
   socket.end(`HTTP/1.1 ${answers.get(error.code ?? '') ?? '400 Bad Request'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
+
+/** For handlers to refuse: a request of which part was dropped is not the one that was sent. */
+export const hasTooManyHeaders = ({ rawHeaders }: IncomingMessage): boolean => rawHeaders.length / 2 > limits.maxHeaders
 
 const refuseExpectation: RequestListener = (_request: IncomingMessage, response) => {
   response.writeHead(417, { Connection: 'close' }).end()

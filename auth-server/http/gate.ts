@@ -1,3 +1,4 @@
+import { hasTooManyHeaders } from '@bankside/service-kit/tls-server'
 import type { Listener } from './endpoints.ts'
 import { answerProblem, problems } from './problem-answer.ts'
 import type { Context, Next } from './request-context.ts'
@@ -13,6 +14,7 @@ const refusals = {
   misdirected: { status: 421, error: 'invalid_request', description: 'this server does not answer under that name', problem: 'notFound' },
   unknown: { status: 404, error: 'not_found', description: 'unknown path', problem: 'notFound' },
   method: { status: 405, error: 'invalid_request', description: 'method not allowed', problem: 'notAllowed' },
+  headers: { status: 431, error: 'invalid_request', description: 'the request has too many headers', problem: 'tooLarge' },
   tooLarge: { status: 413, error: 'invalid_request', description: 'the request body is too large', problem: 'tooLarge' },
   mediaType: { status: 415, error: 'invalid_request', description: 'the body is of another media type', problem: 'notAllowed' },
 } as const satisfies Record<string, Refused>
@@ -41,6 +43,7 @@ export function gate(listener: Listener, origin: string) {
 
 function refusalOf(ctx: Context, host: string): Refused | undefined {
   const { endpoint } = ctx.state
+  if (hasTooManyHeaders(ctx.req)) return refusals.headers
   const named = ctx.req.headers.host === host || endpoint?.underAnyName === true
   if (!named || !ctx.req.url?.startsWith('/')) return refusals.misdirected
   if (endpoint === undefined) return refusals.unknown

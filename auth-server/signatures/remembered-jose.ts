@@ -19,6 +19,9 @@ type Header = jose.CompactJWSHeaderParameters
 type Remembered = { readonly header: Header; readonly verify: VerificationKey }
 type Segments = { readonly header: string; readonly payload: string; readonly signature: string; readonly signed: Buffer }
 
+/** Several times what a request object with a whole payment in it has. Nothing that is longer is decoded, let alone verified. */
+export const jwsAtMostLength = 16_384
+
 const algorithms: ReadonlySet<string> = new Set<SignatureAlgorithm>(['PS256', 'ES256', 'EdDSA', 'Ed25519'])
 /** A client that writes its header anew each time is served as jose serves it. */
 const headersPerKey = 8
@@ -34,6 +37,7 @@ export async function compactVerify(
   key: jose.JWK | jose.CryptoKey | KeyObject | Uint8Array,
   options?: jose.VerifyOptions,
 ): Promise<jose.CompactVerifyResult> {
+  assertShort(jws)
   const segments = segmentsOf(jws)
   if (segments === undefined || !isJwk(key)) return jose.compactVerify(jws, key, options)
   const name = nameOf(segments.header, options?.algorithms)
@@ -54,6 +58,7 @@ export async function jwtVerify(
   key: Parameters<typeof jose.jwtVerify>[1],
   options: jose.JWTVerifyOptions = {},
 ): Promise<jose.JWTVerifyResult> {
+  assertShort(jwt)
   const segments = (key as unknown) === jose.EmbeddedJWK && hasOnlyTyp(options) ? segmentsOf(jwt) : undefined
   if (segments === undefined) return jose.jwtVerify(jwt, key as jose.JWTVerifyGetKey, options)
   const name = nameOf(segments.header, options.algorithms, options.typ)
@@ -69,6 +74,21 @@ export async function jwtVerify(
   if (payload === undefined || payload.exp !== undefined || payload.nbf !== undefined || typeof payload.iat !== 'number')
     return jose.jwtVerify(jwt, jose.EmbeddedJWK, options)
   return { payload, protectedHeader: remembered.header as jose.JWTHeaderParameters }
+}
+
+export function decodeJwt(jwt: string): jose.JWTPayload {
+  assertShort(jwt)
+  return jose.decodeJwt(jwt)
+}
+
+export function decodeProtectedHeader(token: string | object): jose.ProtectedHeaderParameters {
+  assertShort(token)
+  return jose.decodeProtectedHeader(token)
+}
+
+function assertShort(jws: unknown): void {
+  if ((typeof jws === 'string' || jws instanceof Uint8Array) && jws.length > jwsAtMostLength)
+    throw new jose.errors.JWTInvalid(`a JWT has at most ${jwsAtMostLength} characters`)
 }
 
 export async function calculateJwkThumbprint(

@@ -34,9 +34,22 @@ export function keepClients(provider: Provider, prepared: Prepared): void {
     const found = known.get(id)
     if (found?.version === version) return found.client
     const client = await find(id)
-    if (client !== undefined) known.set(id, { version, client })
+    if (client === undefined) return undefined
+    tryFewKeys(client)
+    known.set(id, { version, client })
     return client
   }
+}
+
+type KeyStore = { selectForVerify(options: object): readonly object[] }
+
+/** Whoever does not say which of its keys it signed with has this many tried; or a stranger's request would cost as many signatures as a client has keys. */
+const keysTriedAtMost = 3
+
+function tryFewKeys(client: Client): void {
+  const { asymmetricKeyStore: keys } = client as unknown as { asymmetricKeyStore: KeyStore }
+  const select = keys.selectForVerify.bind(keys)
+  keys.selectForVerify = (options) => select(options).slice(0, keysTriedAtMost)
 }
 
 async function readVersions(prepared: Prepared, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
