@@ -273,13 +273,23 @@ for (const [what, params] of downgrades)
     )
   })
 
-for (const params of [{ response_mode: 'query' }, { response_mode: undefined }, { response_mode: 'fragment' }])
-  test(`FAPI1A-02 FAPI1A-09 response_mode ${params.response_mode} is refused to a JARM client, by a signed response`, async () => {
-    const { page } = await openByValue(jarm, params)
-    const { response, kept: _query, ...others } = responseOf(page)
-    assert.deepEqual(others, {})
-    assert.equal(decoded(response)['error'], 'invalid_request')
+for (const [response_mode, read] of [
+  ['query', responseOf],
+  [undefined, responseOf],
+  ['fragment', fragmentOf],
+] as const)
+  test(`FAPI1A-02 FAPI1A-09 response_mode ${response_mode} is refused to a JARM client, in the way that it can read`, async () => {
+    const { page } = await openByValue(jarm, { response_mode, state: 's' })
+    const { error, state, iss, error_description: _text, kept: _query, ...others } = read(page)
+    assert.deepEqual([error, state, iss, others], ['invalid_request', 's', server.issuer, {}])
   })
+
+test('FAPI1A-02 FAPI1A-09 response_mode form_post is refused to a JARM client by a signed response', async () => {
+  const { page } = await openByValue(jarm, { response_mode: 'form_post' })
+  const { response, kept: _query, ...others } = responseOf(page)
+  assert.deepEqual(others, {})
+  assert.match(String(decoded(response)['error']), /^(invalid_request|unsupported_response_mode)$/)
+})
 
 test('JAR-01 FAPI1A-04 a request object of a hybrid client opens nothing for a client of another profile, and the other way round', async () => {
   const ofFapi2 = await fapi2.requestObject({ claims: await claimsOf(fapi2) })

@@ -30,12 +30,16 @@ export function isPkceRequired({ oidc }: KoaContextWithOIDC, client: Client): bo
 }
 
 /**
- * An error leaves as the profile's responses do, whatever mode the failed request asked for: signed where responses are
- * signed, and never in the query where they come in the fragment. To be called before the library picks the way.
+ * An error leaves as the profile's responses do, whatever mode the failed request asked for: never in the query where they
+ * come in the fragment. Where they are signed, a client that did not ask for that could not read it: it is told plainly what
+ * it did wrong, and an error tells nothing else. To be called before the library picks the way.
  */
 export function keepErrorInProfile({ oidc }: KoaContextWithOIDC): void {
   const { client, params } = oidc
   if (client === undefined || params === undefined) return
+  const asked = params['response_mode']
   const { responseModes } = profileOf(client)
-  if (!responseModes.some((mode) => mode === params['response_mode'])) params['response_mode'] = responseModes[0]
+  if (responseModes.some((mode) => mode === asked)) return
+  const isPlain = asked === undefined || asked === 'query' || asked === 'fragment'
+  if (!(isPlain && responseModes[0] === 'jwt')) params['response_mode'] = responseModes[0]
 }
