@@ -220,7 +220,6 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
       await movement(tx, key, 'x'.repeat(32))
     },
   ],
-  ['movement_request_hash_is_sha_256', (tx) => movement(tx, '00000000-0000-4000-8000-000000000000', 'short')],
   ['hold_is_captured_once', (tx) => capture(tx, { holdId: sql.fragment`${hold}::text`, to: ben, paymentId: null }, 2)],
 ]
 

@@ -79,6 +79,32 @@ export function movementCall(movements: readonly Movement[], now: Date): Movemen
   }
 }
 
+const transferTypes = [
+  ...['timestamptz', 'uuid', 'bytea', 'text', 'text', 'text', 'text', 'numeric', 'text', 'text', 'text', 'date'],
+  ...['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text'],
+]
+export const transferStatement = {
+  name: 'ledger_write_transfer',
+  text: `select ledger.write_transfer(${transferTypes.map((type, index) => `$${index + 1}::${type}`).join(', ')}) as outcome`,
+}
+
+/** The call for a movement that is one transfer and nothing else; undefined for any other. */
+export function transferCall({ key, operations, actor, interactionId = null as never }: Movement, now: Date): MovementCall | undefined {
+  const [operation, another] = operations
+  if (another !== undefined || (operation.kind !== 'transfer' && operation.kind !== 'opening')) return undefined
+  const { kind, from, to, amount, description, reference, valueDate = null as never, debtor, creditor } = operation
+  const entryId = newEntryId(now)
+  const facts = JSON.stringify({ made: [entryId], operations: [operationFacts(operation)] })
+  return {
+    made: [[entryId]],
+    values: [
+      ...[now.toISOString(), key.id, `\\x${key.requestHash}`, entryId, kind, from, to, amount.minor.toString(), amount.currency],
+      ...[description, reference, valueDate, ...partyCells(debtor), ...partyCells(creditor)],
+      ...[newEventId(now), operationEvents[kind], newAuditRecordId(now), actor, interactionId, facts],
+    ],
+  }
+}
+
 type Rows = Record<Table, Cell[][]> & { readonly exchanges: object[]; operations: number }
 const newTable = (table: Table): Cell[][] => columns[table].map(() => [])
 
@@ -139,7 +165,7 @@ type Place = { readonly rows: Rows; readonly movement: number; readonly operatio
 
 function addLeg({ rows, movement, operation }: Place, entryId: string | null, leg: Leg, heldMinor = 0n): void {
   const { accountId, amount, other, counterparty: told } = leg
-  const party = [told?.name ?? null, told?.schemeName ?? null, told?.identification ?? null]
+  const party = partyCells(told)
   add(rows.leg, [movement, operation, entryId, accountId, amount.currency, amount.minor, heldMinor, other, ...party])
 }
 
@@ -263,4 +289,6 @@ function addCapture(
   return entryId
 }
 
-const partyCells = (party: Party | undefined): Cell[] => [party?.name ?? null, party?.schemeName ?? null, party?.identification ?? null]
+function partyCells(party: Party | undefined): (string | null)[] {
+  return [party?.name ?? null, party?.schemeName ?? null, party?.identification ?? null]
+}

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@bankside/service-kit/clock'
-import { sqlState } from '@bankside/service-kit/postgres'
+import { sqlState, violatedConstraint } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
 import type { EntryId, HoldId } from '../ids.ts'
 import { type Decline, declines, type MovementOutcome } from './movement.ts'
-import { movementCall, movementStatement } from './movement-call.ts'
+import { type MovementCall, movementCall, movementStatement, transferCall, transferStatement } from './movement-call.ts'
 import type { Lane } from './movement-lanes.ts'
 import type { Waiting } from './movement-queue.ts'
 
@@ -31,30 +31,48 @@ export async function writeBatch(lane: Lane, batch: readonly Waiting[], clock: C
  * made, so asking again is safe as often as it is needed.
  */
 async function callWithRetries(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<MovementOutcome[]> {
-  const { values, made } = movementCall(
-    batch.map(({ movement }) => movement),
-    clock.now(),
-  )
+  const movements = batch.map(({ movement }) => movement)
+  const now = clock.now()
+  const [only] = movements
+  const single = movements.length === 1 && only !== undefined ? transferCall(only, now) : undefined
+  const plain = single && (await callOne(lane, single))
+  if (plain !== undefined) return [plain]
+  const { values, made } = movementCall(movements, now)
   for (let attempt = 1; ; attempt++) {
     try {
       const [row] = await lane.call<{ outcome: string[]; replayed: (string | null)[] | null }>(movementStatement, values)
       if (row?.outcome.length !== batch.length) throw new Error('a call of the ledger was not answered for each movement')
-      return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', made[index] ?? []))
+      return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', [made[index] ?? [], single?.made[0] ?? []]))
     } catch (error) {
-      const state = sqlState(error)
-      const again = state === undefined ? error instanceof Unavailable : repeated.has(state)
-      if (!again || attempt === attempts) throw error
+      if (!isRepeated(error) || attempt === attempts) throw error
       await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
     }
   }
 }
 
-function toOutcome(word: string, replayed: string, made: readonly (EntryId | HoldId)[]): MovementOutcome {
-  if (word === 'done') return { made, replayed: false }
+/** One transfer by itself. Undefined when its key was used before, or when it is to be asked again: then it goes the way of all others. */
+async function callOne(lane: Lane, { values, made }: MovementCall): Promise<MovementOutcome | undefined> {
+  try {
+    const [row] = await lane.call<{ outcome: string }>(transferStatement, values)
+    return toOutcome(row?.outcome ?? '', '', [made[0] ?? []])
+  } catch (error) {
+    if (isRepeated(error) || violatedConstraint(error) === 'movement_is_made_once') return undefined
+    throw error
+  }
+}
+
+function isRepeated(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === undefined ? error instanceof Unavailable : repeated.has(state)
+}
+
+/** `attempted`: the ids that this call gave, and those that one before it gave which was not answered. */
+function toOutcome(word: string, replayed: string, attempted: readonly (readonly (EntryId | HoldId)[])[]): MovementOutcome {
+  if (word === 'done') return { made: attempted[0] ?? [], replayed: false }
   if (word === 'replayed') {
     const ids = replayed === '' ? [] : (replayed.split(' ') as (EntryId | HoldId)[])
     // Its own ids: the answer to an earlier attempt was lost, not the commit.
-    return { made: ids, replayed: ids.length === 0 || ids[0] !== made[0] }
+    return { made: ids, replayed: !attempted.some(([first]) => first !== undefined && first === ids[0]) }
   }
   if (!(declines as readonly string[]).includes(word)) throw new Error(`the ledger answered ${word}`)
   return { declined: word as Decline }
