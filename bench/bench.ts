@@ -1,5 +1,6 @@
 /** `npm run bench`: the product against a naive peer, path by path, in interleaved rounds. See README.md. */
 import pg from 'pg'
+import { benchLedger } from './ledger/bench-ledger.ts'
 import { codeFlow, stepsOf } from './load/code-flow.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
 import { residentMegabytes } from './measure/memory.ts'
@@ -21,6 +22,7 @@ async function main(): Promise<number> {
   const stop = () => stopAll(stopping)
   stopOnSignal(stop)
   try {
+    if (options.ledger) return verdictOnLedger(await benchLedger(options, stopping, say))
     const { sides, adminUrl } = await startSides(options, stopping, say)
     const admin = new pg.Client(adminUrl)
     await admin.connect()
@@ -31,6 +33,11 @@ async function main(): Promise<number> {
   } finally {
     await stop()
   }
+}
+
+function verdictOnLedger(short: readonly string[]): number {
+  say(short.length === 0 ? '\nEvery row is what it should be.' : `\nShort of what it should be: ${short.join('; ')}.`)
+  return short.length === 0 ? 0 : 1
 }
 
 function readOptions(): Options | undefined {

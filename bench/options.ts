@@ -7,6 +7,9 @@ export type Options = {
   readonly customers: number
   readonly selfCheck: boolean
   readonly databaseUrl: string | undefined
+  /** The ledger against pgbench, instead of the paths. */
+  readonly ledger: boolean
+  readonly large: boolean
 }
 
 export const usage = `npm run bench -- [options]
@@ -15,6 +18,8 @@ export const usage = `npm run bench -- [options]
   --rounds 5       rounds on each side, taken in turn
   --customers 64   customers of the sandbox and of the peer
   --self-check     the peer against a second peer: every ratio must be about 1
+  --ledger         the ledger against pgbench on the same server, instead of the paths
+  --large          with --ledger: a million accounts and five million entries as well
   --database url   with --self-check: a PostgreSQL server to use instead of a sandbox`
 
 /** @throws {RangeError} with a sentence for the person at the terminal. */
@@ -28,6 +33,8 @@ export function parseOptions(args: readonly string[]): Options {
       customers: { type: 'string', default: '64' },
       'self-check': { type: 'boolean', default: false },
       database: { type: 'string' },
+      ledger: { type: 'boolean', default: false },
+      large: { type: 'boolean', default: false },
     },
   })
   if (values.database !== undefined && !values['self-check'])
@@ -39,6 +46,8 @@ export function parseOptions(args: readonly string[]): Options {
     customers: within('--customers', values.customers, 16, 1_000),
     selfCheck: values['self-check'],
     databaseUrl: values.database,
+    ledger: values.ledger,
+    large: values.large,
   }
 }
 

@@ -1,0 +1,134 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import pg from 'pg'
+import type { Options } from '../options.ts'
+import type { Stopping } from '../processes/stopping.ts'
+import { median, spread } from '../report/statistics.ts'
+import { startProductTarget } from '../targets/product.ts'
+import { fillLedger } from './ledger-database.ts'
+import { type LedgerRow, ledgerRows } from './ledger-rows.ts'
+import { startLoadProcess } from './load-process.ts'
+import { measure, type Sample } from './measure-ledger.ts'
+import { prepareTpcB } from './pgbench.ts'
+
+const smallLedger = { accounts: 10_000, entries: 100_000 } as const
+const largeLedger = { accounts: 1_000_000, entries: 5_000_000 } as const
+
+type Say = (text: string) => void
+type Compared = { readonly row: LedgerRow; readonly pairs: readonly (readonly [referred: Sample, measured: Sample])[] }
+
+/** `npm run bench -- --ledger`: the ledger against `pgbench` on the same server, in turn. Returns the names of rows that fall short. */
+export async function benchLedger(options: Options, stopping: Stopping, say: Say): Promise<readonly string[]> {
+  say('starting a sandbox of its own')
+  const { target, adminUrl } = await startProductTarget(options.customers, stopping)
+  const admin = new pg.Client(adminUrl)
+  await admin.connect()
+  stopping.push(() => admin.end())
+  say('filling a ledger')
+  const small = await fillLedger(adminUrl, smallLedger, stopping)
+  if (options.large) say('filling a large one: this takes some minutes')
+  const large = options.large ? await fillLedger(adminUrl, largeLedger, stopping) : undefined
+  const tpcB = await prepareTpcB(adminUrl, stopping)
+  const load = await startLoadProcess(stopping)
+  const rows = ledgerRows({ admin, seconds: options.seconds, tpcB, load, small, large, target })
+  const compared: Compared[] = []
+  for (const row of rows) compared.push(await compareRow(admin, row, options.rounds, say))
+  const { rows: settings } = await admin.query(
+    `select name, setting from pg_settings where name in ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers') order by name`,
+  )
+  say(`\n${table(compared)}\n\nTPC-B by ${tpcB.by}; ${settings.map(({ name, setting }) => `${name} ${setting}`).join(', ')}.`)
+  if (large === undefined) say('A million accounts with five million entries: --large.')
+  save(compared, settings)
+  return compared.filter(fallsShort).map(({ row }) => row.name)
+}
+
+async function compareRow(admin: pg.Client, row: LedgerRow, rounds: number, say: Say): Promise<Compared> {
+  const pairs: (readonly [Sample, Sample])[] = []
+  await row.measured()
+  for (let round = 0; round < rounds; round++) {
+    const early = round % 2 === 0 ? row.referred : row.measured
+    const late = round % 2 === 0 ? row.measured : row.referred
+    const [one, other] = [await measure(admin, early), await measure(admin, late)]
+    pairs.push(round % 2 === 0 ? [one, other] : [other, one])
+    say(`  ${row.name}: round ${round + 1} of ${rounds}`)
+  }
+  return { row, pairs }
+}
+
+const ratioOf = ({ pairs }: Compared) => spread(pairs.map(([referred, measured]) => measured.perSecond / referred.perSecond))
+const cpuOf = ({ postgresUs, clientUs }: Sample) =>
+  postgresUs === undefined || clientUs === undefined ? Number.NaN : postgresUs + clientUs
+const medianOf = (samples: readonly Sample[], pick: (sample: Sample) => number | undefined) =>
+  median(samples.map((sample) => pick(sample) ?? Number.NaN))
+const p99Of = ({ pairs }: Compared) =>
+  medianOf(
+    pairs.map(([, measured]) => measured),
+    ({ p99Ms }) => p99Ms,
+  )
+
+function fallsShort(compared: Compared): boolean {
+  const { wanted, p99Ms } = compared.row
+  return ratioOf(compared).median < wanted || (p99Ms !== undefined && p99Of(compared) > p99Ms)
+}
+
+function table(compared: readonly Compared[]): string {
+  const head = [
+    'operation',
+    '/s',
+    'p50 ms',
+    'p99 ms',
+    'PG µs',
+    'client µs',
+    'WAL bytes',
+    'compared with',
+    '/s',
+    'PG µs',
+    'ratio (least–most)',
+    'CPU ratio',
+    'wanted',
+  ]
+  const lines = compared.map((one) => {
+    const [referred, measured] = [one.pairs.map(([sample]) => sample), one.pairs.map(([, sample]) => sample)]
+    const { median: ratio, least, most } = ratioOf(one)
+    const cpuRatio = median(one.pairs.map(([first, second]) => cpuOf(first) / cpuOf(second)))
+    const whole = (samples: readonly Sample[], pick: (sample: Sample) => number | undefined) => number(medianOf(samples, pick))
+    const exact = (pick: (sample: Sample) => number | undefined) => number(medianOf(measured, pick), 1)
+    return [
+      ...[one.row.name, whole(measured, ({ perSecond }) => perSecond), exact(({ p50Ms }) => p50Ms), exact(({ p99Ms }) => p99Ms)],
+      ...[
+        whole(measured, ({ postgresUs }) => postgresUs),
+        whole(measured, ({ clientUs }) => clientUs),
+        whole(measured, ({ walBytes }) => walBytes),
+      ],
+      ...[one.row.reference, whole(referred, ({ perSecond }) => perSecond), whole(referred, ({ postgresUs }) => postgresUs)],
+      ...[
+        `${ratio.toFixed(2)}x (${least.toFixed(2)}–${most.toFixed(2)})`,
+        number(cpuRatio, 2),
+        `${one.row.wanted.toFixed(2)}x${fallsShort(one) ? ' !' : ''}`,
+      ],
+    ]
+  })
+  const all = [head, ...lines]
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
+  return all
+    .map((line) =>
+      line
+        .map((cell, column) => (column === 0 || column === 7 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('  '),
+    )
+    .join('\n')
+}
+
+const number = (value: number, digits = 0) =>
+  Number.isNaN(value) ? '–' : value.toLocaleString('en-GB', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+
+function save(compared: readonly Compared[], postgres: readonly object[]): void {
+  const at = new Date().toISOString()
+  const directory = path.join(import.meta.dirname, '../results')
+  mkdirSync(directory, { recursive: true })
+  const rows = compared.map(({ row, pairs }) => ({ name: row.name, reference: row.reference, wanted: row.wanted, pairs }))
+  writeFileSync(
+    path.join(directory, `ledger-${at.replaceAll(':', '-').slice(0, 19)}.json`),
+    JSON.stringify({ at, node: process.version, postgres, rows }, null, 2),
+  )
+}

@@ -1,0 +1,114 @@
+import type { Client } from 'pg'
+import { transfer } from '../load/transfer.ts'
+import { measureRound } from '../measure/round.ts'
+import type { Target } from '../targets/target.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
+import type { LoadOrder, LoadProcess } from './load-process.ts'
+import type { Measured } from './measure-ledger.ts'
+import type { TpcB } from './pgbench.ts'
+
+export type LedgerRow = {
+  readonly name: string
+  /** What it is compared with. */
+  readonly reference: string
+  readonly referred: () => Promise<Measured>
+  readonly measured: () => Promise<Measured>
+  /** What the ratio should be at least. */
+  readonly wanted: number
+  readonly p99Ms?: number
+}
+
+export type LedgerStage = {
+  readonly admin: Client
+  readonly seconds: number
+  readonly tpcB: TpcB
+  readonly load: LoadProcess
+  readonly small: LedgerDatabase
+  /** With `--large`. */
+  readonly large: LedgerDatabase | undefined
+  readonly target: Target
+}
+
+const clients = 32
+const gathered = { inFlight: 256, lanes: 2, movementsPerCall: 300 } as const
+const oneByOne = (inFlight: number) => ({ inFlight, lanes: inFlight, movementsPerCall: 1 })
+
+/** The rows of the table, in the order in which they are printed. */
+export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }: LedgerStage): readonly LedgerRow[] {
+  const ask =
+    (work: LoadOrder['work'], database: LedgerDatabase, how: Pick<LoadOrder, 'inFlight' | 'lanes' | 'movementsPerCall'>) => async () => {
+      const accounts = work === 'page' ? database.readable : database.accounts
+      const result = await load.perform({ databaseUrl: database.url, work, seconds, accounts, ...how })
+      return { ...result, perSecond: (result.operations * 1000) / result.elapsedMs }
+    }
+  const againstTpcB = { reference: `TPC-B, ${clients} clients`, referred: () => tpcB.run('tpcb', seconds, clients) }
+  const againstSelect = { reference: 'pgbench -S, 16 clients', referred: () => tpcB.run('select', seconds, 16) }
+  const oneCommit = ask('transfer', small, oneByOne(clients))
+  const reading = { inFlight: 64, lanes: 2, movementsPerCall: 1 }
+  const read = large ?? small
+  const few = (inFlight: number): LedgerRow => ({
+    name: `transfer, gathered, ${inFlight} in flight`,
+    reference: `one commit each, ${inFlight} in flight`,
+    referred: ask('transfer', small, oneByOne(inFlight)),
+    measured: ask('transfer', small, { ...gathered, inFlight }),
+    wanted: 1,
+  })
+  return [
+    { name: `transfer, one commit each, ${clients} in flight`, ...againstTpcB, measured: oneCommit, wanted: 1.2 },
+    {
+      name: `transfer, gathered, ${gathered.inFlight} in flight`,
+      ...againstTpcB,
+      measured: ask('transfer', small, gathered),
+      wanted: 5,
+      p99Ms: 40,
+    },
+    { name: 'the same, all to one account', ...againstTpcB, measured: ask('hot transfer', small, gathered), wanted: 4.5 },
+    ...(large === undefined
+      ? []
+      : [{ name: `the same, ${sizeOf(large)}`, ...againstTpcB, measured: ask('transfer', large, gathered), wanted: 4.5 }]),
+    few(1),
+    few(4),
+    {
+      name: 'transfer through the HTTP API',
+      reference: 'one commit each',
+      referred: oneCommit,
+      measured: () => throughHttp(admin, target, seconds),
+      wanted: 0.5,
+    },
+    {
+      name: `balance, ${read.entries.toLocaleString('en-GB')} entries`,
+      ...againstSelect,
+      measured: ask('balance', read, reading),
+      wanted: 0.8,
+    },
+    {
+      name: `page of 50, ${read.entries.toLocaleString('en-GB')} entries`,
+      ...againstSelect,
+      measured: ask('page', read, reading),
+      wanted: 0.25,
+    },
+    ...(large === undefined
+      ? []
+      : [
+          {
+            name: `page of 50, ${large.entries.toLocaleString('en-GB')} entries`,
+            reference: `page of 50, ${small.entries.toLocaleString('en-GB')} entries`,
+            referred: ask('page', small, reading),
+            measured: ask('page', large, reading),
+            wanted: 1 / 1.2,
+          },
+        ]),
+  ]
+}
+
+const sizeOf = ({ accounts, entries }: LedgerDatabase) =>
+  `${accounts.length >= 50_000 ? 'a million' : accounts.length} accounts, ${entries.toLocaleString('en-GB')} entries`
+
+/** As many as it did the last time in so many seconds; the first time, a few. */
+let perSecondBefore = 100
+async function throughHttp(admin: Client, target: Target, seconds: number): Promise<Measured> {
+  const round = await measureRound(admin, target, transfer, Math.max(48, Math.ceil(perSecondBefore * seconds)))
+  perSecondBefore = round.perSecond
+  const cpuUs = round.mainUs === undefined || round.poolUs === undefined ? undefined : (round.mainUs + round.poolUs) * round.operations
+  return { perSecond: round.perSecond, operations: round.operations, p50Ms: round.p50Ms, p99Ms: round.p99Ms, cpuUs }
+}
