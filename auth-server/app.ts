@@ -2,6 +2,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
+import type { RedisStore } from '@bankside/service-kit/redis'
 import Koa from 'koa'
 import mount from 'koa-mount'
 import { promptPages } from './backchannel/prompt-pages.ts'
@@ -34,6 +35,8 @@ export type AuthServerDependencies = {
   readonly config: Config
   readonly database: Database
   readonly prepared: Prepared
+  /** Where what is short-lived goes, if there is one. */
+  readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AuthServerMetrics

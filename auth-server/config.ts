@@ -8,6 +8,7 @@ import {
   logLevel,
   port,
   readConfig,
+  redisUrl,
   requestsPerSecond,
   sealingKeys,
 } from '@bankside/service-kit/config'
@@ -26,6 +27,8 @@ const schema = z.object({
   UK_AUDIENCE: httpsUrl,
   BANK_AUDIENCE: httpsUrl,
   DATABASE_URL: databaseUrl,
+  REDIS_URL: redisUrl.optional(),
+  REDIS_CA: z.string().optional(),
   TLS_RSA_KEY: z.string(),
   TLS_RSA_CERT: z.string(),
   TLS_EC_KEY: z.string(),

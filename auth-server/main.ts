@@ -5,6 +5,7 @@ import { startOperations } from '@bankside/service-kit/operations-server'
 import { openDatabase, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
+import { openRedis } from '@bankside/service-kit/redis'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import type { Config } from './config.ts'
 import { createAuthServerMetrics } from './metrics.ts'
@@ -29,6 +30,8 @@ const log = createLog({ level: config.LOG_LEVEL, name: 'auth-server' })
 const registry = createMetrics('auth-server')
 const database = await openDatabase(config.DATABASE_URL)
 const prepared = openPrepared(config.DATABASE_URL)
+const redis =
+  config.REDIS_URL === undefined ? undefined : await openRedis({ url: config.REDIS_URL, ca: config.REDIS_CA, onChange: tellOfRedis })
 
 const published = openPublished({ config, database, clock: systemClock, log })
 await published.revocations.refresh()
@@ -36,6 +39,7 @@ const dependencies = {
   config,
   database,
   prepared,
+  redis,
   clock: systemClock,
   log,
   metrics: createAuthServerMetrics(registry),
@@ -54,10 +58,14 @@ const address = config.LISTEN_ADDRESS
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,
   address: config.OPERATIONS_ADDRESS,
-  checks: { database: () => database.query(sql.unsafe`select 1`) },
+  checks: { database: () => database.query(sql.unsafe`select 1`), ...(redis && { redis: redis.check }) },
   registry,
 })
 await Promise.all([listen(issuer, { port: config.ISSUER_PORT, address }), listen(mtls, { port: config.MTLS_PORT, address })])
+
+function tellOfRedis(state: 'lost' | 'ready' | 'unfit', reason: string): void {
+  log[state === 'ready' ? 'info' : 'error']({ redis: state }, reason)
+}
 
 /** Beside everything else, and again at the next start when it was cut short. */
 function reseal({ SECRETS }: Config): void {
@@ -71,6 +79,6 @@ runUntilStopped({
     keys.stop()
     published.revocations.close()
     await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs })])
-    await Promise.all([database.end(), prepared.end(), operations.close()])
+    await Promise.all([database.end(), prepared.end(), redis?.end(), operations.close()])
   },
 })

@@ -3,6 +3,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
+import type { RedisStore } from '@bankside/service-kit/redis'
 import { type Configuration, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
 import { backchannelRequestStorage } from './backchannel/backchannel-request-storage.ts'
 import { ciba } from './backchannel/ciba.ts'
@@ -52,6 +53,7 @@ export type ProviderDependencies = {
   readonly config: Config
   readonly database: Database
   readonly prepared: Prepared
+  readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AuthServerMetrics
@@ -90,17 +92,11 @@ function allowLocalRedirects({ Client }: Provider): void {
 }
 
 function configuration(dependencies: ProviderDependencies): Configuration {
-  const { config, database, prepared, clock, log, published, renderError } = dependencies
+  const { config, database, clock, published, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
   return {
-    adapter: createAdapter({
-      prepared,
-      clock,
-      log,
-      seals: storedSeals(secrets.seal_keys),
-      own: ownStorage(dependencies),
-    }),
+    adapter: createAdapter({ ...dependencies, seals: storedSeals(secrets.seal_keys), own: ownStorage(dependencies) }),
     jwks: config.SIGNING_KEYS,
     routes,
     responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],

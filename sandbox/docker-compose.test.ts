@@ -1,12 +1,17 @@
 /** docker-compose.yml is read here as text in the plain YAML that it keeps to, and compared with what the processes read. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readAuthServerConfig } from '@bankside/auth-server/config'
+import { freePorts } from '@bankside/auth-server/testing/server-processes'
 import { readSettings as readResourceApiSettings } from '@bankside/resource-api/config'
 import { readConfig } from '@bankside/service-kit/config'
+import { openRedis } from '@bankside/service-kit/redis'
+import { withoutRedis } from '@bankside/service-kit/test-redis'
 import { workerSettings } from '@bankside/worker/config'
 import { migrateSettings } from './migrate.ts'
 import { prepareCompose } from './prepare-compose.ts'
@@ -101,6 +106,37 @@ test('FAPI2-CR-09 the keys that one service renews are those that the other read
   assert.match(service('auth-server'), /keys:\/run\/keys:ro"/)
   assert.match(service('rotate-keys'), /keys:\/run\/keys"/)
 })
+
+test('the Redis of the profile keeps what it is told, and its user may do what the authorization server does', {
+  skip: withoutRedis,
+}, async () => {
+  const own = join(folder, 'with-redis')
+  await prepareCompose(own, { redis: true })
+  const [port = 0] = await freePorts(1)
+  const url = readFileSync(join(own, 'redis_url'), 'utf8').replace('@redis:6379', `@127.0.0.1:${port}`)
+  const conf = join(own, 'redis_conf')
+  writeFileSync(conf, readFileSync(conf, 'utf8').replace('dir /data', `dir "${join(own, 'redis')}"\nport ${port}\nbind 127.0.0.1`))
+  const child = spawn('redis-server', [conf], { stdio: 'ignore' })
+  try {
+    const redis = await untilReached(() => openRedis({ url, onChange: () => {} }))
+    await redis.check()
+    await redis.end()
+  } finally {
+    child.kill('SIGKILL')
+  }
+  assert.equal(readFileSync(join(folder, 'redis_url'), 'utf8'), '', 'without, the setting is empty')
+})
+
+async function untilReached<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  for (let times = 1; ; times++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (times === 100) throw error
+      await sleep(50)
+    }
+  }
+}
 
 test('no secret stands in the file, and our containers run without root on a disk they cannot write to', () => {
   assert.doesNotMatch(text, /(PASSWORD|SECRET|KEY)S?: /)

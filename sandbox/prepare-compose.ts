@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { join } from 'node:path'
 import { ensureSandboxFiles } from '@bankside/certs/sandbox-files'
 import { systemClock } from '@bankside/service-kit/clock'
+import { redisUsers } from '@bankside/service-kit/redis'
 import { demoClients } from './demo-clients.ts'
 import { explain } from './problem.ts'
 import { ensureSecrets, newSecret } from './secrets.ts'
@@ -12,7 +13,7 @@ import { readSettings } from './settings.ts'
 if (import.meta.main) {
   try {
     const folder = join(readSettings().home, 'compose')
-    await prepareCompose(folder)
+    await prepareCompose(folder, { redis: process.argv.includes('--redis') })
     console.log(`The secrets are in ${folder}. Next: docker compose up --build`)
   } catch (error) {
     console.error(explain(error))
@@ -20,7 +21,7 @@ if (import.meta.main) {
   }
 }
 
-export async function prepareCompose(folder: string): Promise<void> {
+export async function prepareCompose(folder: string, { redis = false } = {}): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const secret = (name: string, make: () => string): string => {
     const path = join(folder, name)
@@ -35,11 +36,23 @@ export async function prepareCompose(folder: string): Promise<void> {
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
   secret('notification_keys', newSecret)
-  secret('redis_conf', () => `requirepass ${password()}\nsave ""\nappendonly no\n`)
+  prepareRedis(folder, redis)
   const keys = join(folder, 'keys')
   mkdirSync(keys, { recursive: true, mode: 0o700 })
   ensureSecrets(join(keys, 'auth_server_secrets'))
   await copyCertificates(folder)
+}
+
+/** Without Redis the file with its URL is there and empty: an empty setting is none. */
+function prepareRedis(folder: string, wanted: boolean): void {
+  const [conf, url] = [join(folder, 'redis_conf'), join(folder, 'redis_url')]
+  mkdirSync(join(folder, 'redis'), { recursive: true, mode: 0o700 })
+  const isThere = existsSync(url) && readFileSync(url, 'utf8') !== ''
+  if (isThere || (existsSync(conf) && existsSync(url) && !wanted)) return
+  const password = newSecret()
+  const lines = [...redisUsers(password), 'dir /data', 'save ""', 'appendonly yes', 'appendfsync always', 'maxmemory-policy noeviction']
+  writeFileSync(conf, `${lines.join('\n')}\n`, { mode: 0o600 })
+  writeFileSync(url, wanted ? `redis://bankside:${password}@redis:6379` : '', { mode: 0o600 })
 }
 
 function databaseUrl(user: string, password: string): string {

@@ -43,6 +43,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       DATABASE_URL: urlAs(ownerUrl, 'bankside_auth_server'),
       SIGNING_KEYS_FILE: files.signingKeysFile,
       SECRETS_FILE: placesIn(home).secrets,
+      ...(settings.redis && { REDIS_URL: settings.redis.url, ...(settings.redis.ca && { REDIS_CA: settings.redis.ca }) }),
       NOTIFICATION_KEYS_FILE: placesIn(home).notificationKey,
     }),
     service('resource-api', {

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { ConfigError, databaseUrl, logLevel, port, readConfig } from '@bankside/service-kit/config'
+import { ConfigError, databaseUrl, logLevel, port, readConfig, redisUrl } from '@bankside/service-kit/config'
 import { z } from 'zod'
 import { Problem } from './problem.ts'
 
@@ -25,6 +25,8 @@ const schema = z.object({
     .regex(/^[1-9][0-9]{0,6}$/, 'must be a number of requests per second')
     .optional(),
   DATABASE_URL: databaseUrl.optional(),
+  REDIS_URL: redisUrl.optional(),
+  REDIS_CA: z.string().optional(),
 })
 
 export type Settings = {
@@ -32,6 +34,8 @@ export type Settings = {
   readonly ports: Ports
   /** An external PostgreSQL, as its owner. */
   readonly databaseUrl: string | undefined
+  /** For the short-lived artifacts of the authorization server. */
+  readonly redis: { readonly url: string; readonly ca: string | undefined } | undefined
   readonly generatedCustomers: number
   /** Of more clients. */
   readonly clientsFile: string | undefined
@@ -49,6 +53,7 @@ export function readSettings(): Settings {
       home: resolve(given.BANKSIDE_HOME),
       ports: portsFrom(given.BANKSIDE_PORT_BASE),
       databaseUrl: given.DATABASE_URL,
+      redis: given.REDIS_URL === undefined ? undefined : { url: given.REDIS_URL, ca: given.REDIS_CA },
       generatedCustomers: given.BANKSIDE_SANDBOX_CUSTOMERS,
       clientsFile: given.BANKSIDE_SANDBOX_CLIENTS && resolve(given.BANKSIDE_SANDBOX_CLIENTS),
       logLevel: given.BANKSIDE_LOG_LEVEL,

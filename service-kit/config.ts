@@ -75,6 +75,8 @@ export const httpsUrl = z.string().refine((text) => URL.parse(text)?.protocol ==
 
 export const databaseUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgresql:// URL')
 
+export const redisUrl = z.string().regex(/^rediss?:\/\//, 'must be a redis:// or rediss:// URL')
+
 export const addressList = z
   .string()
   .default('')

@@ -1,11 +1,13 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Prepared } from '@bankside/service-kit/prepared'
+import type { RedisStore } from '@bankside/service-kit/redis'
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import { clientStorage } from './client-storage.ts'
 import { grantStorage } from './grant-storage.ts'
 import { postgresArtifacts } from './postgres-artifacts.ts'
+import { redisArtifacts } from './redis-artifacts.ts'
 import { sealedPayloads } from './sealed-payloads.ts'
 import type { StoredSeals } from './stored-seals.ts'
 
@@ -21,6 +23,8 @@ export type Artifact = {
   readonly mayBeLost?: boolean
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
+  /** In Redis where there is one. What lasts as long as a consent, and what allows by not being there, never is. */
+  readonly shortLived: boolean
   /** Members of the payload that are handles of something else, and that the library never reads back. */
   readonly strip?: (payload: AdapterPayload) => AdapterPayload
 }
@@ -32,14 +36,15 @@ export type Artifact = {
 const longestJourneySeconds = 3_600
 
 const artifacts: Readonly<Record<string, Artifact>> = {
-  Session: { table: 'session', columns: { uid: 'uid' }, keptSeconds: 0 },
-  Interaction: { table: 'interaction', columns: {}, mayBeLost: true, keptSeconds: 0, strip: withoutSessionCookie },
+  Session: { table: 'session', columns: { uid: 'uid' }, keptSeconds: 0, shortLived: true },
+  Interaction: { table: 'interaction', columns: {}, mayBeLost: true, keptSeconds: 0, shortLived: true, strip: withoutSessionCookie },
   PushedAuthorizationRequest: {
     table: 'pushed_authorization_request',
     columns: {},
     usedUp: () => new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used'),
     mayBeLost: true,
     keptSeconds: longestJourneySeconds,
+    shortLived: true,
   },
   AuthorizationCode: {
     table: 'authorization_code',
@@ -48,19 +53,27 @@ const artifacts: Readonly<Record<string, Artifact>> = {
     secondUseRevokesGrant: true,
     mayBeLost: true,
     keptSeconds: 0,
+    shortLived: true,
   },
-  RefreshToken: { table: 'refresh_token', columns: { grant_id: 'grantId' }, usedUp: () => new errors.InvalidGrant(), keptSeconds: 0 },
+  RefreshToken: {
+    table: 'refresh_token',
+    columns: { grant_id: 'grantId' },
+    usedUp: () => new errors.InvalidGrant(),
+    keptSeconds: 0,
+    shortLived: false,
+  },
 }
 
 export type AdapterDependencies = {
   readonly prepared: Prepared
+  readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
   readonly seals: StoredSeals
   readonly own?: OwnStorage
 }
 
-/** What oidc-provider keeps. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
+/** What oidc-provider keeps, in PostgreSQL, and what is short-lived in Redis where there is one. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
 export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDependencies): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
   return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, { ...dependencies, prepared: answering })) })
@@ -71,11 +84,16 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-function storageOf(model: string, { prepared, clock, log, seals }: Omit<AdapterDependencies, 'own'>): Partial<Adapter> {
+function storageOf(model: string, { prepared, redis, clock, log, seals }: Omit<AdapterDependencies, 'own'>): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
-  if (model === 'Grant') return grantStorage(prepared, clock, sealedPayloads(model, seals, log))
+  const grants = grantStorage(prepared, clock, sealedPayloads('Grant', seals, log))
+  if (model === 'Grant') return grants
   const artifact = artifacts[model]
-  return artifact === undefined ? {} : postgresArtifacts(prepared, clock, sealedPayloads(model, seals, log, artifact.strip), artifact)
+  if (artifact === undefined) return {}
+  const payloads = sealedPayloads(model, seals, log, artifact.strip)
+  return redis === undefined || !artifact.shortLived
+    ? postgresArtifacts(prepared, clock, payloads, artifact)
+    : redisArtifacts(redis, clock, payloads, artifact, grants.destroy)
 }
 
 function withoutSessionCookie(payload: AdapterPayload): AdapterPayload {

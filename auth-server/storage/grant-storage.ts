@@ -7,7 +7,7 @@ import type { SealedPayloads } from './sealed-payloads.ts'
  * Grants are named by their id (it is no secret: it is in every access token), belong to a customer and a client, and are
  * never deleted while their tokens may live: revoking marks them, and the resource API reads the mark with every call.
  */
-export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedPayloads): Partial<Adapter> {
+export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedPayloads): Pick<Adapter, 'upsert' | 'find' | 'destroy'> {
   return {
     async upsert(id, payload, expiresIn) {
       if (!payload.accountId || !payload.clientId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')

@@ -8,6 +8,7 @@ import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { type Database, openDatabase } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
+import { openRedis } from '@bankside/service-kit/redis'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import { createTlsServer, listen } from '@bankside/service-kit/tls-server'
 import type { JWK } from 'jose'
@@ -94,6 +95,7 @@ export async function startTestServer({
   })
   const database = await openDatabase(config.DATABASE_URL)
   const prepared = openPrepared(config.DATABASE_URL)
+  const redis = config.REDIS_URL === undefined ? undefined : await openRedis({ url: config.REDIS_URL, onChange: () => {} })
   const owner = await openDatabase(testDatabase.ownerUrl)
   const logged: string[] = []
   const log = createLog({ level: 'info', name: 'auth-server' }, { write: (line: string) => void logged.push(line) })
@@ -105,6 +107,7 @@ export async function startTestServer({
       config,
       database,
       prepared,
+      redis,
       clock: systemClock,
       log,
       metrics: createAuthServerMetrics(createMetrics('auth-server')),
@@ -137,7 +140,7 @@ export async function startTestServer({
         server.close()
         server.closeAllConnections()
       }
-      await Promise.all([database.end(), prepared.end(), owner.end()])
+      await Promise.all([database.end(), prepared.end(), redis?.end(), owner.end()])
       await testDatabase.drop()
     },
   }
