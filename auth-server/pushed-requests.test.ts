@@ -108,6 +108,8 @@ test('FAPI2-AZ-03 RAR-06 BCP-02 a request that was not pushed is answered with a
     assert.equal(answer.headers['location'], undefined)
     assert.match(answer.text, /This link does not work/)
     assert.match(answer.text, /shared nothing and paid nothing/)
+    // What the company has to mend is on the page: its customers send pictures of it.
+    assert.match(answer.text, /For the company that sent you <span class="reference">(invalid_request|request_uri_not_supported)/)
   }
 })
 

@@ -207,5 +207,15 @@ function problems(): Record<string, () => Html> {
     'problem-not-found': () => problemPage({ common: bank, ...problemTexts('not_found', { bankName: 'Bankside', payment: false }) }),
     'problem-fault': () =>
       problemPage({ common: bank, ...problemTexts('fault', { bankName: 'Bankside', payment: false }), reference: '93bac548-d2de-4546' }),
+    'problem-request': () =>
+      problemPage({
+        common: bank,
+        title: 'This link does not work',
+        whatHappened: 'The company that sent you here made a mistake in its request, or the link was used before.',
+        didMoneyMove: 'Opening it shared nothing and paid nothing.',
+        whatToDo: 'Go back to the company you came from and start again.',
+        reference: '93bac548-d2de-4546',
+        protocolError: 'invalid_request_object: Request Object is missing the exp claim',
+      }),
   }
 }

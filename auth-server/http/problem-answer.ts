@@ -14,14 +14,16 @@ type About = {
   readonly backHref?: string
   /** The way on stays at the bank, whoever it was about. */
   readonly backToBank?: boolean
+  readonly protocolError?: string
 }
 
 /** Bad news for a person: what happened, whether money moved, what to do (CX-17). Nothing of ours inside. */
-export function answerProblem(ctx: Context, problem: Problem, { name, payment = false, backHref, backToBank = false }: About = {}): void {
+export function answerProblem(ctx: Context, problem: Problem, about: About = {}): void {
+  const { name, payment = false, backHref, backToBank = false, protocolError } = about
   const common = commonOf(backToBank ? undefined : name)
   const words =
     'situation' in problem ? problemTexts(problem.situation, { bankName: common.bankName, thirdParty: name, payment }) : wordsOf(problem)
-  const page = problemPage({ common, ...words, reference: ctx.state.requestId, ...(backHref !== undefined && { backHref }) })
+  const page = problemPage({ common, ...words, reference: ctx.state.requestId, protocolError, ...(backHref !== undefined && { backHref }) })
   answerPage(ctx, page, problem.status)
 }
 

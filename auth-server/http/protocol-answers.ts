@@ -106,6 +106,14 @@ export async function renderProtocolError(koaContext: KoaContextWithOIDC, _out: 
     return answerProblem(ctx, problems.unavailable)
   }
   if (error instanceof errors.SessionNotFound) return answerProblem(ctx, problems.ended)
-  if (error instanceof errors.OIDCProviderError && error.expose) return answerProblem(ctx, problems.brokenRequest)
+  if (error instanceof errors.OIDCProviderError && error.expose)
+    return answerProblem(ctx, problems.brokenRequest, { protocolError: protocolErrorText(error) })
   return answerProblem(ctx, problems.fault)
+}
+
+const descriptionLengthAtMost = 200
+
+/** Descriptions name rules and parameters; a value is repeated in none that somebody other than a registered client can cause. */
+function protocolErrorText({ error, error_description: text = '' }: errors.OIDCProviderError): string {
+  return text === '' || text.length > descriptionLengthAtMost ? error : `${error}: ${text}`
 }
