@@ -26,6 +26,8 @@ import { requestLog } from './http/request-log.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import { serveAssets } from './http/serve-assets.ts'
 import { interactionPages } from './interactions/interaction-pages.ts'
+import { deliverLogouts } from './logout/deliver-logouts.ts'
+import { endSession } from './logout/end-session.ts'
 import type { AuthServerMetrics } from './metrics.ts'
 import { createProvider } from './provider.ts'
 import type { Published } from './published/open-published.ts'
@@ -45,7 +47,10 @@ export type AuthServerDependencies = {
 }
 
 type Handler = ReturnType<Koa['callback']>
-export type Handlers = Readonly<Record<Listener, Handler>>
+export type Handlers = Readonly<Record<Listener, Handler>> & {
+  /** Tells clients of logouts, as many as are due (at most so many at once). @returns how many were attempted. */
+  readonly deliverLogouts: () => Promise<number>
+}
 
 /**
  * One provider behind two listeners: the issuer, where browsers come, and its twin, where clients come with certificates.
@@ -56,7 +61,12 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
   const programs = [refuseRevoked(dependencies), registration(provider, dependencies)]
-  const pages = [interactionPages(provider, dependencies), dashboard(dependencies), promptPages(provider, dependencies)]
+  const pages = [
+    interactionPages(provider, dependencies),
+    dashboard(dependencies),
+    endSession(provider, dependencies),
+    promptPages(provider, dependencies),
+  ]
 
   const listen = (listener: Listener, origin: string): Handler => {
     const app = new Koa<State>()
@@ -79,7 +89,11 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(mount(provider as unknown as Koa))
     return documents.before(app.callback()) as Handler
   }
-  return { issuer: listen('issuer', config.ISSUER), mtls: listen('mtls', config.MTLS_ISSUER) }
+  return {
+    issuer: listen('issuer', config.ISSUER),
+    mtls: listen('mtls', config.MTLS_ISSUER),
+    deliverLogouts: () => deliverLogouts({ ...dependencies, provider, fetch: dependencies.published.fetch }),
+  }
 }
 
 function securityHeaders(ctx: Context, next: Next): Promise<void> {

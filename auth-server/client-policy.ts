@@ -45,6 +45,8 @@ const rules: readonly Rule[] = [
   (metadata, { signingAlgorithms }) => oneOfIfGiven(metadata, 'request_object_signing_alg', signingAlgorithms),
   backchannel,
   introspectedAudience,
+  logoutAddresses,
+  detailTypes,
   (metadata, { senderConstraints }) =>
     'require_dpop_nonce' in metadata && !(senderConstraints.includes('dpop') && typeof metadata['require_dpop_nonce'] === 'boolean')
       ? ['require_dpop_nonce is a boolean, for clients that may use DPoP']
@@ -116,6 +118,30 @@ function backchannel(metadata: ClientMetadata, { backchannelDelivery, signingAlg
 function introspectedAudience(metadata: ClientMetadata, { introspection }: Profile): readonly string[] {
   if (introspection === 'allowed') return isHttps(metadata['audience']) ? [] : ['audience must be the https URI of an API']
   return 'audience' in metadata ? ['audience is for resource servers'] : []
+}
+
+/** Where a customer goes after signing out, and where the client is told of it. */
+function logoutAddresses(metadata: ClientMetadata): readonly string[] {
+  const { post_logout_redirect_uris: uris = [], backchannel_logout_uri: told, backchannel_logout_session_required: named } = metadata
+  const list = Array.isArray(uris) ? uris : undefined
+  return [
+    ...(list === undefined || list.length > maxRedirectUris ? [`post_logout_redirect_uris is a list of at most ${maxRedirectUris}`] : []),
+    ...(list?.every(isPlainHttps) ? [] : ['post_logout_redirect_uris are https, without fragment and user']),
+    ...(told === undefined || isPlainHttps(told) ? [] : ['backchannel_logout_uri is https, without fragment and user']),
+    ...(named === undefined || typeof named === 'boolean' ? [] : ['backchannel_logout_session_required is a boolean']),
+  ]
+}
+
+/** RAR-02. What they open is bound by the scopes as well. */
+function detailTypes(metadata: ClientMetadata): readonly string[] {
+  return 'authorization_details_types' in metadata
+    ? allOf(metadata, 'authorization_details_types', ['openbanking_consent', 'account_information', 'payment_initiation'])
+    : []
+}
+
+function isPlainHttps(uri: unknown): boolean {
+  const url = typeof uri === 'string' ? URL.parse(uri) : null
+  return url?.protocol === 'https:' && !String(uri).includes('#') && url.username === '' && url.password === ''
 }
 
 const isHttps = (uri: unknown): boolean => typeof uri === 'string' && URL.parse(uri)?.protocol === 'https:'

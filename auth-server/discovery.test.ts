@@ -23,13 +23,16 @@ function expected({ issuer, mtlsIssuer }: TestServer) {
     backchannel_authentication_request_signing_alg_values_supported: algorithms,
     backchannel_token_delivery_modes_supported: ['poll', 'ping'],
     backchannel_user_code_parameter_supported: false,
+    backchannel_logout_session_supported: true,
+    backchannel_logout_supported: true,
     claim_types_supported: ['normal'],
+    end_session_endpoint: `${issuer}/session/end`,
     grant_management_action_required: false,
     grant_management_actions_supported: ['query', 'revoke', 'create', 'merge', 'replace'],
     grant_management_endpoint: `${issuer}/grants`,
     claims_parameter_supported: true,
     claims_supported: [
-      ...['sub', 'iss', 'auth_time', 'acr', 'amr', 'name', 'openbanking_intent_id'],
+      ...['sub', 'iss', 'auth_time', 'sid', 'acr', 'amr', 'name', 'openbanking_intent_id'],
       'http://openbanking.org.uk/refresh_token_expires_at',
     ],
     code_challenge_methods_supported: ['S256'],
@@ -159,7 +162,7 @@ test('FAPI2-CR-04 FAPI2-CR-07 the published keys are public, strong and told apa
 })
 
 test('FAPI2-AS-06 endpoints that are not advertised are not there', async () => {
-  for (const path of ['/me', '/reg', '/token/introspection', '/device/auth', '/session/end', '/session/end/confirm', '/challenge'])
+  for (const path of ['/me', '/reg', '/token/introspection', '/device/auth', '/session/end/success', '/challenge'])
     for (const method of ['GET', 'POST']) {
       const { status } = await exchange(server.issuer + path, { ca: server.ca, method })
       assert.equal(status, 404, `${method} ${path}`)
@@ -167,7 +170,7 @@ test('FAPI2-AS-06 endpoints that are not advertised are not there', async () => 
 })
 
 test('BCP-19 the mTLS listener shows no page', async () => {
-  for (const path of ['/auth', '/connected-accounts', '/interaction/aaaaaaaaaaaaaaaaaaaaaaaaa', '/assets/bankside.css']) {
+  for (const path of ['/auth', '/connected-accounts', '/session/end', '/interaction/aaaaaaaaaaaaaaaaaaaaaaaaa', '/assets/bankside.css']) {
     const { status } = await exchange(server.mtlsIssuer + path, { ca: server.ca })
     assert.equal(status, 404, path)
   }

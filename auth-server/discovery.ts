@@ -38,6 +38,7 @@ export const additionalMetadata = (issuer: string, mtlsIssuer: string) => ({
   revocation_endpoint_auth_signing_alg_values_supported: allOfProfiles(({ signingAlgorithms }) => signingAlgorithms),
   ui_locales_supported: ['en-GB'],
   grant_management_endpoint: issuer + grantsPath,
+  end_session_endpoint: `${issuer}/session/end`,
   grant_management_actions_supported: ['query', 'revoke', 'create', 'merge', 'replace'],
   grant_management_action_required: false,
 })
@@ -73,6 +74,7 @@ const claimsSupported = [
   'sub',
   'iss',
   'auth_time',
+  'sid',
   'acr',
   'amr',
   'name',

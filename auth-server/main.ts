@@ -20,6 +20,7 @@ const jose = useRememberedJose()
 const { createAuthServer } = await import('./app.ts')
 const { readAuthServerConfig } = await import('./config.ts')
 const { followKeys } = await import('./keys/follow-keys.ts')
+const { keepDelivering } = await import('./logout/keep-delivering.ts')
 const { requestLimits } = await import('./http/request-limits.ts')
 const { keysFromSettings } = await import('./keys/key-source.ts')
 const { openPublished } = await import('./published/open-published.ts')
@@ -67,6 +68,8 @@ function tellOfRedis(state: 'lost' | 'ready' | 'unfit', reason: string): void {
   log[state === 'ready' ? 'info' : 'error']({ redis: state }, reason)
 }
 
+const stopDelivering = keepDelivering(handlers.deliverLogouts, log)
+
 /** Beside everything else, and again at the next start when it was cut short. */
 function reseal({ SECRETS }: Config): void {
   resealStored(prepared, storedSeals(SECRETS.seal_keys), log).catch((error) => log.warn({ err: error }, 'sealing anew was cut short'))
@@ -78,7 +81,7 @@ runUntilStopped({
     operations.drain()
     keys.stop()
     published.revocations.close()
-    await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs })])
+    await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs }), stopDelivering()])
     await Promise.all([database.end(), prepared.end(), redis?.end(), operations.close()])
   },
 })

@@ -114,7 +114,9 @@ function configuration(dependencies: ProviderDependencies): Configuration {
       introspection_signed_response_alg: 'PS256',
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    extraClientMetadata: { properties: ['profile', 'first_party', 'organisation', 'audience', 'require_dpop_nonce'] },
+    extraClientMetadata: {
+      properties: ['profile', 'first_party', 'organisation', 'audience', 'require_dpop_nonce', 'post_logout_redirect_uris'],
+    },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: {
       grant_management_action: createAssertGrantAction(database, clock),
@@ -192,7 +194,9 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
     jwtUserinfo: { enabled: true },
     introspection: { enabled: true, allowedPolicy: mayIntrospect },
     jwtIntrospection: { enabled: true },
+    // Its pages need scripts, and it tells clients while the customer waits: see logout/.
     rpInitiatedLogout: { enabled: false },
+    backchannelLogout: { enabled: true },
     fapi: { enabled: true, profile: (_ctx, client) => (client === undefined ? '2.0' : profileOf(client).fapi) },
     // Whether a client must push its requests, and sign them, is in the row of its profile.
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },

@@ -8,6 +8,7 @@ import { formatAmount } from './format/amount.ts'
 import { accounts, accountThatCannotBeShared, clusters, everyday, journey, maya, signOut } from './gallery-subjects.ts'
 import { secondFactorPage } from './second-factor.ts'
 import { signInPage } from './sign-in.ts'
+import { signOutPage } from './sign-out.ts'
 import { stopAccessPage } from './stop-access.ts'
 import { waitingRequestsPage } from './waiting-requests.ts'
 
@@ -71,6 +72,7 @@ export const hostileStates: Readonly<Record<string, () => Html>> = {
       elsewhere: { bindingMessage: hostileNames.endless },
       lines: [],
     }),
+  ...forEach((who) => signOutPage({ ...journey, common: common(who), fields: { state: who } }), 'hostile-sign-out'),
   'hostile-second-factor': () =>
     secondFactorPage({
       ...journey,

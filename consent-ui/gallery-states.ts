@@ -27,7 +27,8 @@ import { problemPage } from './problem.ts'
 import { refusedPage } from './refused.ts'
 import { secondFactorPage } from './second-factor.ts'
 import { signInPage } from './sign-in.ts'
-import { answeredTexts, problemTexts, type Situation } from './situations.ts'
+import { signOutPage } from './sign-out.ts'
+import { answeredTexts, problemTexts, type Situation, signOutTexts } from './situations.ts'
 import { stopAccessPage } from './stop-access.ts'
 
 /** Every page in every state that looks different, by name. The gallery writes them out; the tests open each one in a browser. */
@@ -139,6 +140,11 @@ export const states: Readonly<Record<string, () => Html>> = {
       accounts: ['Everyday, ending 4821', 'Rainy day, ending 0377'],
       signOut,
     }),
+  'sign-out': () => signOutPage({ ...journey, common: bank, fields: {} }),
+  'sign-out-asked-by-company': () => signOutPage({ ...journey, common: acorn, fields: { client_id: 'acorn', state: 'x' } }),
+  'signed-out': () => donePage({ common: bank, ...signOutTexts({ signedOut: true }) }),
+  'signed-out-go-back': () => donePage({ common: acorn, ...signOutTexts({ signedOut: true }), continueHref: callback }),
+  'stayed-signed-in': () => donePage({ common: bank, ...signOutTexts({ signedOut: false }), continueHref: '/connected-accounts' }),
   ...hostileStates,
 }
 

@@ -85,6 +85,15 @@ export function problemTexts(situation: Situation, { bankName, thirdParty, payme
   return { ...texts[situation], didMoneyMove: nothing }
 }
 
+/** What `donePage` says at the end of a sign-out that was asked for, or was not wanted. */
+export function signOutTexts({ signedOut }: { readonly signedOut: boolean }): OutcomeTexts {
+  if (!signedOut) return { title: 'You are still signed in', lines: ['Nothing has changed.'] }
+  return {
+    title: 'You have signed out',
+    lines: ['What you share with companies stays as it is. Sign in to Connected accounts to change that.', 'You can close this page.'],
+  }
+}
+
 type OutcomeTexts = Pick<Done, 'title' | 'lines'>
 
 /** The same for a request that a company made from elsewhere: who comes back to it is signed in, so it may be named. */

@@ -414,6 +414,23 @@ create table oidc.backchannel_authentication_request (
   constraint backchannel_request_id_is_unique UNIQUE (request_id)
 );
 
+create table oidc.backchannel_logout (
+  logout_id text not null,
+  client_id text not null,
+  customer_id text not null,
+  sid text,
+  created_at timestamp with time zone not null,
+  attempts integer not null,
+  next_attempt_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  dead_at timestamp with time zone,
+  last_error text,
+  constraint backchannel_logout_pkey PRIMARY KEY (logout_id),
+  constraint logout_id_is_prefixed CHECK ((logout_id ~ '^lgo_[0-9a-f]{32}$'::text)),
+  constraint logout_is_not_both_delivered_and_dead CHECK (((delivered_at IS NULL) OR (dead_at IS NULL))),
+  constraint logout_is_waiting_delivered_or_dead CHECK (((next_attempt_at IS NULL) = ((delivered_at IS NOT NULL) OR (dead_at IS NOT NULL))))
+);
+
 create table oidc.backchannel_notification (
   request_id text not null,
   client_id text not null,
@@ -609,6 +626,10 @@ CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
 CREATE INDEX authorization_code_expiry ON oidc.authorization_code USING btree (expires_at);
 
 CREATE INDEX authorization_code_of_grant ON oidc.authorization_code USING btree (grant_id);
+
+CREATE INDEX backchannel_logout_age ON oidc.backchannel_logout USING btree (created_at);
+
+CREATE INDEX backchannel_logout_waiting ON oidc.backchannel_logout USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX backchannel_notification_due ON oidc.backchannel_notification USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
@@ -1822,6 +1843,7 @@ grant delete on customers.sign_in_attempt to bankside_worker;
 grant delete on oidc."grant" to bankside_worker;
 grant delete on oidc.authorization_code to bankside_worker;
 grant delete on oidc.backchannel_authentication_request to bankside_worker;
+grant delete on oidc.backchannel_logout to bankside_worker;
 grant delete on oidc.interaction to bankside_worker;
 grant delete on oidc.journey to bankside_worker;
 grant delete on oidc.prompted_customer to bankside_worker;
@@ -1879,6 +1901,7 @@ grant insert, select on events.notification to bankside_worker;
 grant insert, select on ledger.rate to bankside_ledger;
 grant insert, select on oidc."grant" to bankside_auth_server;
 grant insert, select on oidc.backchannel_authentication_request to bankside_auth_server;
+grant insert, select on oidc.backchannel_logout to bankside_auth_server;
 grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
@@ -1961,6 +1984,8 @@ grant select on oidc.authorization_code (column expires_at) to bankside_worker;
 grant select on oidc.authorization_code (column id_hash) to bankside_worker;
 grant select on oidc.backchannel_authentication_request (column expires_at) to bankside_worker;
 grant select on oidc.backchannel_authentication_request (column id_hash) to bankside_worker;
+grant select on oidc.backchannel_logout (column created_at) to bankside_worker;
+grant select on oidc.backchannel_logout (column logout_id) to bankside_worker;
 grant select on oidc.backchannel_notification (column request_id) to bankside_auth_server;
 grant select on oidc.interaction (column expires_at) to bankside_worker;
 grant select on oidc.interaction (column id_hash) to bankside_worker;
@@ -2011,6 +2036,11 @@ grant update on oidc.backchannel_authentication_request (column grant_id) to ban
 grant update on oidc.backchannel_authentication_request (column interval_seconds) to bankside_auth_server;
 grant update on oidc.backchannel_authentication_request (column outcome) to bankside_auth_server;
 grant update on oidc.backchannel_authentication_request (column polled_at) to bankside_auth_server;
+grant update on oidc.backchannel_logout (column attempts) to bankside_auth_server;
+grant update on oidc.backchannel_logout (column dead_at) to bankside_auth_server;
+grant update on oidc.backchannel_logout (column delivered_at) to bankside_auth_server;
+grant update on oidc.backchannel_logout (column last_error) to bankside_auth_server;
+grant update on oidc.backchannel_logout (column next_attempt_at) to bankside_auth_server;
 grant update on oidc.backchannel_notification (column attempts) to bankside_worker;
 grant update on oidc.backchannel_notification (column delivered_at) to bankside_worker;
 grant update on oidc.backchannel_notification (column given_up_at) to bankside_worker;

@@ -35,6 +35,9 @@ const rows: Record<string, (name: string, ms: number) => ReturnType<typeof sql.u
   'oidc.prompted_customer': (name, ms) => sql.unsafe`insert into oidc.prompted_customer values (${name}, ${at(ms)})`,
   'oidc.backchannel_notification': (name, ms) =>
     sql.unsafe`insert into oidc.backchannel_notification values (${name}, 'c', 'https://c.test', ''::bytea, ${at(ms)}, 0)`,
+  'oidc.backchannel_logout': (name, ms) => sql.unsafe`
+    insert into oidc.backchannel_logout (logout_id, client_id, customer_id, created_at, attempts, delivered_at)
+    values (${`lgo_${Buffer.from(name).toString('hex').padEnd(32, '0')}`}, 'c', ${customer}, ${at(ms)}, 1, ${at(ms)})`,
   'customers.session': (name, ms) =>
     sql.unsafe`insert into customers.session values (${bytes(name)}, ${customer}, ${at(0)}, ${at(0)}, ${at(ms)})`,
   'customers.sca_challenge': (_name, ms) =>

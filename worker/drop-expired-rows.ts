@@ -18,6 +18,8 @@ const expiring: readonly Expiring[] = [
     ['backchannel_notification', 'request_id'],
   ].map(([table = '', key = '']) => ({ table: ['oidc', table], key, time: 'expires_at', keptMs: hourMs })),
   { table: ['oidc', 'revoked_token'], key: 'token_hash', time: 'expires_at', keptMs: hourMs },
+  // Delivered or given up within hours.
+  { table: ['oidc', 'backchannel_logout'], key: 'logout_id', time: 'created_at', keptMs: dayMs },
   // Prompts of the last hour are counted, answered or not.
   { table: ['oidc', 'backchannel_authentication_request'], key: 'id_hash', time: 'expires_at', keptMs: 2 * hourMs },
   { table: ['oidc', 'prompted_customer'], key: 'customer_id', time: 'prompted_at', keptMs: hourMs },

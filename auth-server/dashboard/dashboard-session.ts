@@ -35,6 +35,13 @@ export async function endSession(ctx: Context, database: Database, { secret }: D
   ctx.cookies.set(sessionCookie, null, options)
 }
 
+/** Whoever's session this browser has with the dashboard: it ends. */
+export async function forgetDashboard(ctx: Context, database: Database): Promise<void> {
+  const secret = ctx.cookies.get(sessionCookie, { signed: false })
+  if (secret !== undefined) await transact(database, (tx) => closeSession(tx, { secret }))
+  ctx.cookies.set(sessionCookie, null, options)
+}
+
 const idBytes = 32
 
 /** Names the way of this browser through sign-in, before there is a session. */

@@ -53,6 +53,8 @@ export const endpoints: readonly Endpoint[] = [
   { name: 'resume', path: new RegExp(`^/auth/${uid}$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'interaction', path: new RegExp(`^/interaction/${uid}$`), methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
   { name: 'leave', path: new RegExp(`^/interaction/${uid}/leave$`), methods: ['GET'], at: issuerOnly, answers: 'page' },
+  { name: 'end_session', path: /^\/session\/end$/, methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
+  { name: 'end_session_confirm', path: /^\/session\/end\/confirm$/, methods: ['POST'], at: issuerOnly, answers: 'page' },
   { name: 'dashboard', path: /^\/connected-accounts$/, methods: ['GET'], at: issuerOnly, answers: 'page' },
   { name: 'dashboard_sign_in', path: /^\/connected-accounts\/sign-in$/, methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
   { name: 'waiting_requests', path: /^\/connected-accounts\/requests$/, methods: ['GET'], at: issuerOnly, answers: 'page' },

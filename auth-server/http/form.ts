@@ -3,12 +3,17 @@ import { answerProblem, problems } from './problem-answer.ts'
 import type { Context } from './request-context.ts'
 
 /** What a page's form can hold, with limits: of anything else, nothing is looked at. */
-export type Form = { one(field: string): string; all(field: string): readonly string[] }
+export type Form = {
+  one(field: string): string
+  all(field: string): readonly string[]
+  /** Those of these fields that are there, as pairs. */
+  entries(...fields: readonly string[]): [name: string, value: string][]
+}
 
 /** For what happens without one. */
-export const noForm: Form = { one: () => '', all: () => [] }
+export const noForm: Form = { one: () => '', all: () => [], entries: () => [] }
 
-const maxFieldLength = 1_024
+const maxFieldLength = 2_048
 /** No browser's field holds one, and no text of the database can. */
 const zero = '\0'
 
@@ -28,7 +33,14 @@ export async function readForm(ctx: Context, origin: string): Promise<Form | und
   }
   const fields = new URLSearchParams(body)
   const all = (field: string) => fields.getAll(field).filter((value) => value.length <= maxFieldLength && !value.includes(zero))
-  return { all, one: (field) => all(field)[0] ?? '' }
+  const entries = (...names: readonly string[]) => names.flatMap((name) => all(name).map((value): [string, string] => [name, value]))
+  return { all, one: (field) => all(field)[0] ?? '', entries }
+}
+
+/** A form that may come from anywhere, because nothing happens by it that an address could not do as well. Undefined when it is too long. */
+export async function readAnyForm(ctx: Context): Promise<URLSearchParams | undefined> {
+  const body = await readBody(ctx)
+  return body === undefined ? undefined : new URLSearchParams(body)
 }
 
 /** `Origin: null` is what a page sends that hides where it is; ours do not. Programs that send neither header still need the page token. */

@@ -23,7 +23,7 @@ function followed(first: KeyMaterial) {
   const server = followKeys(
     ({ config }) => {
       state.made.push(config.SIGNING_KEYS.keys.map(({ kid }) => kid ?? ''))
-      return { issuer: async () => {}, mtls: async () => {} }
+      return { issuer: async () => {}, mtls: async () => {}, deliverLogouts: async () => 0 }
     },
     dependencies as unknown as AuthServerDependencies,
     {

@@ -57,6 +57,7 @@ export function followKeys(
     handlers: {
       issuer: (request, response) => serving.issuer(request, response),
       mtls: (request, response) => serving.mtls(request, response),
+      deliverLogouts: () => serving.deliverLogouts(),
     },
     follow: look,
     stop() {

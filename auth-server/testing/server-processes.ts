@@ -134,6 +134,8 @@ export async function startServerProcesses(count: number, environment: Readonly<
     audiences: { uk: settings['UK_AUDIENCE'] ?? '', bank: settings['BANK_AUDIENCE'] ?? '' },
     urls: database,
     certificate: ec,
+    deliverLogouts: async () => 0,
+    signIdToken: () => Promise.reject(new Error('its keys are its own')),
     issueCertificate: (name, { untrusted = false } = {}) =>
       issueTransportCertificate(untrusted ? other : authority, { organisation: organisationOf(name), keyKind: 'ec', now }),
   }

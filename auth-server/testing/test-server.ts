@@ -11,10 +11,11 @@ import { openPrepared } from '@bankside/service-kit/prepared'
 import { openRedis } from '@bankside/service-kit/redis'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import { createTlsServer, listen } from '@bankside/service-kit/tls-server'
-import type { JWK } from 'jose'
+import { importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { createAuthServer } from '../app.ts'
 import { readAuthServerConfig } from '../config.ts'
 import { requestLimits } from '../http/request-limits.ts'
+import type { SigningKey } from '../keys/key-material.ts'
 import { createAuthServerMetrics } from '../metrics.ts'
 import { openPublished, type Published } from '../published/open-published.ts'
 import { type StoredSeals, storedSeals } from '../storage/stored-seals.ts'
@@ -30,6 +31,10 @@ export type TestServer = {
   /** For another process over the same database. */
   readonly urls: { readonly resourceApiUrl: string; readonly workerUrl: string }
   readonly certificate: Credential
+  /** One round of what a process does all the time. */
+  deliverLogouts(): Promise<number>
+  /** As the server signs it, with whatever the test says. */
+  signIdToken(claims: JWTPayload): Promise<string>
   /** JSON lines, as they were written. */
   readonly logged: string[]
   readonly dataKey: Buffer
@@ -70,7 +75,7 @@ export async function startTestServer({
     issueServerCertificate(authority, { keyKind: 'ec', now }),
     issueServerCertificate(authority, { keyKind: 'rsa', now }),
   ])
-  const handlers: { issuer?: Handler; mtls?: Handler } = {}
+  const handlers: { issuer?: Handler; mtls?: Handler; deliverLogouts?: () => Promise<number> } = {}
   const certificates = [ec, rsa]
   const issuerServer = createTlsServer({ certificates, requestClientCertificate: false }, (request, response) =>
     handlers.issuer?.(request, response),
@@ -125,6 +130,8 @@ export async function startTestServer({
     authServerUrl: testDatabase.authServerUrl,
     urls: testDatabase,
     certificate: ec,
+    signIdToken: (claims) => signIdToken(issuer, config.SIGNING_KEYS.keys, claims),
+    deliverLogouts: async () => (await handlers.deliverLogouts?.()) ?? 0,
     logged,
     dataKey,
     notificationKey,
@@ -144,6 +151,13 @@ export async function startTestServer({
       await testDatabase.drop()
     },
   }
+}
+
+async function signIdToken(issuer: string, keys: readonly SigningKey[], claims: JWTPayload): Promise<string> {
+  const key = keys.find(({ alg }) => alg === 'ES256') as JWK
+  return new SignJWT({ iss: issuer, ...claims })
+    .setProtectedHeader({ alg: 'ES256', kid: key.kid ?? '' })
+    .sign(await importJWK(key, 'ES256'))
 }
 
 export type ListenerParts = {

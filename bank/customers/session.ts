@@ -42,3 +42,8 @@ export async function touchSession(
 export async function closeSession(tx: Transaction, { secret }: { readonly secret: string }): Promise<void> {
   await tx.query(sql.unsafe`delete from customers.session where session_hash = ${hashOf(secret)}`)
 }
+
+/** All of them, in whichever browser: the customer has signed out of the bank. */
+export async function closeSessionsOf(tx: Transaction, customerId: CustomerId): Promise<void> {
+  await tx.query(sql.unsafe`delete from customers.session where customer_id = ${customerId}`)
+}

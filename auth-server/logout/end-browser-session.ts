@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { appendAudit } from '@bankside/bank/audit/append-audit'
+import { endGrant } from '@bankside/bank/consents/end-grant'
+import { closeSessionsOf } from '@bankside/bank/customers/session'
+import type { CustomerId } from '@bankside/bank/ids'
+import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import type { Client, Provider, Session } from 'oidc-provider'
+import { cookieNames } from '../http/cookie-names.ts'
+import type { Context } from '../http/request-context.ts'
+import { isFirstParty } from '../storage/client-storage.ts'
+
+type Needs = { readonly provider: Provider; readonly database: Database; readonly now: Date }
+
+/**
+ * Ends the session that authorization requests are answered from, and the customer's sessions with the dashboard. What third
+ * parties were allowed is not touched (LOGOUT-04); what the bank's own apps got through this session ends with it (BCP-06).
+ * Clients that want to know are told later, from what is written here first: a session that ends unheard would be worse than one
+ * that is told of twice.
+ */
+export async function endBrowserSession(ctx: Context, session: Session, { provider, database, now }: Needs): Promise<void> {
+  const customerId = session.accountId as CustomerId | undefined
+  if (customerId !== undefined) {
+    const involved = await clientsOf(session, provider)
+    await transact(database, async (tx) => {
+      for (const one of involved) await tell(tx, one, customerId, now)
+      await closeSessionsOf(tx, customerId)
+      const interactionId = ctx.state.requestId
+      await appendAudit(tx, { actor: customerId, action: 'customer.signed_out', subject: customerId, interactionId, details: {}, now })
+    })
+  }
+  await session.destroy()
+  ctx.cookies.set(cookieNames.session, null, { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' })
+}
+
+type Involved = { readonly client: Client; readonly sid: string | undefined; readonly grantId: string | undefined }
+
+/** Those who were given something through this session and are still served. */
+async function clientsOf({ authorizations = {} }: Session, { Client }: Provider): Promise<readonly Involved[]> {
+  const found = await Promise.all(
+    Object.entries(authorizations).map(async ([clientId, { sid, grantId }]) => ({ client: await Client.find(clientId), sid, grantId })),
+  )
+  return found.flatMap(({ client, ...rest }) => (client === undefined ? [] : [{ client, ...rest }]))
+}
+
+async function tell(tx: Transaction, { client, sid, grantId }: Involved, customerId: CustomerId, now: Date): Promise<void> {
+  if (isFirstParty(client) && grantId !== undefined) await endGrant(tx, { grantId, now })
+  if (client.backchannelLogoutUri === undefined) return
+  await tx.query(sql.unsafe`
+    insert into oidc.backchannel_logout (logout_id, client_id, customer_id, sid, created_at, attempts, next_attempt_at)
+    values (${`lgo_${randomBytes(16).toString('hex')}`}, ${client.clientId}, ${customerId}, ${sid ?? null}, ${sql.timestamp(now)}, 0, ${sql.timestamp(now)})`)
+}
