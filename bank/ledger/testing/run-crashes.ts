@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
+import { migrate } from '@bankside/service-kit/migrate'
+import { type Database, openDatabase, sql, transact, z } from '@bankside/service-kit/postgres'
+import { setRolePasswords, urlAs } from '@bankside/service-kit/role-passwords'
+import { type AccountId, newAccountId } from '../../ids.ts'
+import { openAccount } from '../open-account.ts'
+import { reconcile } from '../reconcile.ts'
+import type { CrashAnswer, CrashOrder } from './move-until-killed.ts'
+
+const accountCount = 12
+const inFlight = 40
+const longestMs = 150
+
+export type Crashes = { readonly rounds: number; readonly say?: (text: string) => void }
+
+/**
+ * Kills the writing process and PostgreSQL itself, in turn and at random moments under load, each time without warning, and looks
+ * into the books: nothing that was answered is lost, nothing was done twice, nothing is half done. What was asked and not
+ * answered is asked again.
+ */
+export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{ readonly answered: number; readonly again: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'bankside-crash-'))
+  const settings = { folder, port: await freePort(), database: 'crash' }
+  let server = await startEmbeddedPostgres(settings)
+  const ledgerUrl = urlAs(server.url, 'bankside_ledger')
+  const watch: Watch = { made: new Map(), waiting: new Set(), highest: 0, again: 0 }
+  let child: ChildProcess | undefined
+  try {
+    await migrate(server.url, join(import.meta.dirname, '../../../migrations'))
+    await setRolePasswords(server.url)
+    const accounts = await withOwner(server.url, openAccounts)
+    for (let round = 1; round <= rounds; round++) {
+      child ??= startChild(watch, { databaseUrl: ledgerUrl, accounts, inFlight })
+      await Promise.race([once(child, 'message'), once(child, 'exit').then(() => assert.fail('the writing process ended by itself'))])
+      await sleep(20 + Math.random() * longestMs)
+      if (round % 2 === 0) {
+        await killPostgres(folder)
+        server = await startEmbeddedPostgres(settings)
+      } else {
+        const ended = once(child, 'exit')
+        child.kill('SIGKILL')
+        await ended
+        child = undefined
+      }
+      await withOwner(server.url, (owner) => check(owner, watch))
+      if (round % 25 === 0) say(`${round} of ${rounds}: ${watch.made.size} answered, ${watch.again} asked again`)
+    }
+    return { answered: watch.made.size, again: watch.again }
+  } finally {
+    child?.kill('SIGKILL')
+    // Killed, it has nothing more to write.
+    await killPostgres(folder)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+type Watch = { readonly made: Map<number, readonly string[]>; readonly waiting: Set<number>; highest: number; again: number }
+
+function startChild(watch: Watch, order: Pick<CrashOrder, 'databaseUrl' | 'accounts' | 'inFlight'>): ChildProcess {
+  const child = fork(join(import.meta.dirname, 'move-until-killed.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  child.on('message', (answer: CrashAnswer) => {
+    if ('asked' in answer) {
+      watch.waiting.add(answer.asked)
+      watch.highest = Math.max(watch.highest, answer.asked)
+    } else {
+      watch.waiting.delete(answer.answered)
+      watch.made.set(answer.answered, answer.made)
+    }
+  })
+  const again = [...watch.waiting]
+  watch.again += again.length
+  // Some that it asked it may have had no time to tell of: far from those of any other.
+  child.send({ ...order, again, from: watch.highest + 1_000 } satisfies CrashOrder)
+  return child
+}
+
+/** Its processes by their numbers, the first one first. */
+async function killPostgres(folder: string): Promise<void> {
+  const postmaster = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
+  const all = [postmaster, ...childrenOf(postmaster)]
+  for (const pid of all) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+  // The first one is a child of ours: until it is waited for, it looks as if it still ran.
+  while (all.some(isAlive) || statOf(postmaster).length > 0) await sleep(5)
+}
+
+function childrenOf(parent: number): number[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => Number(statOf(pid)[1]) === parent)
+}
+
+function isAlive(pid: number): boolean {
+  if (process.platform === 'linux') return !['', 'Z'].includes(statOf(pid)[0] ?? '')
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false // It has ended.
+  }
+}
+
+/** State and parent, and more. */
+function statOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+  } catch {
+    return [] // It has ended.
+  }
+}
+
+async function withOwner<Result>(url: string, work: (owner: Database) => Promise<Result>): Promise<Result> {
+  const owner = await openDatabase(url, { maxConnections: 1 })
+  try {
+    return await work(owner)
+  } finally {
+    await owner.end()
+  }
+}
+
+async function openAccounts(owner: Database): Promise<AccountId[]> {
+  const accounts = Array.from({ length: accountCount }, () => newAccountId())
+  await transact(owner, async (tx) => {
+    for (const accountId of accounts)
+      await openAccount(tx, {
+        accountId,
+        customerId: null,
+        kind: 'internal',
+        currency: 'GBP',
+        nickname: 'n',
+        holderName: 'h',
+        typeCode: 'OTHR',
+        now: new Date(),
+      })
+  })
+  return accounts
+}
+
+const movementRow = z.object({ made: z.string() })
+const countRow = z.object({
+  entries: z.bigint(),
+  holds: z.bigint(),
+  events: z.bigint(),
+  records: z.bigint(),
+  movements: z.bigint(),
+  sum: z.bigint(),
+})
+
+async function check(owner: Database, { made }: Watch): Promise<void> {
+  const rows = await owner.any(sql.type(movementRow)`select made from ledger.movement`)
+  const known = new Set(rows.flatMap((row) => row.made.split(' ')).filter((id) => id !== ''))
+  for (const [number, ids] of made)
+    for (const id of ids) assert.ok(known.has(id), `movement ${number} was answered with ${id}, which is lost`)
+  const { entries, holds, events, records, movements, sum } = await owner.one(sql.type(countRow)`
+    select (select count(*) from ledger.entry) as entries, (select count(*) from ledger.hold) as holds,
+      (select count(*) from events.event) as events, (select count(*) from audit.record) as records,
+      (select count(*) from ledger.movement) as movements, (select coalesce(sum(posted_minor), 0) from ledger.account) as sum`)
+  // Each entry and hold belongs to one movement, so nothing was done twice; each movement was told of and recorded once.
+  assert.equal(entries + holds, BigInt(known.size), 'an entry or hold is of no movement')
+  assert.deepEqual([events, records, sum], [movements, movements, 0n])
+  assert.deepEqual(await reconcile(owner), [])
+}
