@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
 import { migrate } from '@bankside/service-kit/migrate'
-import { type Database, openDatabase, sql, transact, z } from '@bankside/service-kit/postgres'
+import { type Database, openDatabase, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { setRolePasswords, urlAs } from '@bankside/service-kit/role-passwords'
 import { type AccountId, newAccountId } from '../../ids.ts'
 import { openAccount } from '../open-account.ts'
@@ -155,17 +155,26 @@ const countRow = z.object({
   sum: z.bigint(),
 })
 
-async function check(owner: Database, { made }: Watch): Promise<void> {
-  const rows = await owner.any(sql.type(movementRow)`select made from ledger.movement`)
+/** At one moment: a writer that was not killed goes on meanwhile. */
+async function check(owner: Database, watch: Watch): Promise<void> {
+  const made = [...watch.made]
+  await transact(owner, async (tx) => {
+    await tx.query(sql.unsafe`set transaction isolation level repeatable read, read only`)
+    await checkMovements(tx, made)
+  })
+  assert.deepEqual(await reconcile(owner), [])
+}
+
+async function checkMovements(tx: Transaction, made: readonly (readonly [number, readonly string[]])[]): Promise<void> {
+  const rows = await tx.any(sql.type(movementRow)`select made from ledger.movement`)
   const known = new Set(rows.flatMap((row) => row.made.split(' ')).filter((id) => id !== ''))
   for (const [number, ids] of made)
     for (const id of ids) assert.ok(known.has(id), `movement ${number} was answered with ${id}, which is lost`)
-  const { entries, holds, events, records, movements, sum } = await owner.one(sql.type(countRow)`
+  const { entries, holds, events, records, movements, sum } = await tx.one(sql.type(countRow)`
     select (select count(*) from ledger.entry) as entries, (select count(*) from ledger.hold) as holds,
       (select count(*) from events.event) as events, (select count(*) from audit.record) as records,
       (select count(*) from ledger.movement) as movements, (select coalesce(sum(posted_minor), 0) from ledger.account) as sum`)
   // Each entry and hold belongs to one movement, so nothing was done twice; each movement was told of and recorded once.
   assert.equal(entries + holds, BigInt(known.size), 'an entry or hold is of no movement')
   assert.deepEqual([events, records, sum], [movements, movements, 0n])
-  assert.deepEqual(await reconcile(owner), [])
 }
