@@ -149,6 +149,19 @@ test('FAPI2-CR-02 a client that named no algorithm signs with any of its keys, a
   assert.equal(await signed('RS256', 'rsa', asRs256), 401)
 })
 
+test('FAPI2-CR-02 a key for EdDSA signs as Ed25519 too, and the other way round: one algorithm has two names', async () => {
+  const pair = await generateKeyPair('Ed25519', { extractable: true })
+  for (const registered of ['EdDSA', 'Ed25519'])
+    for (const alg of ['EdDSA', 'Ed25519']) {
+      const id = `named-${registered}-${alg}`
+      const keys = [{ ...(await exportJWK(pair.publicKey)), kid: 'first', use: 'sig', alg: registered }]
+      const client = await ThirdParty.register(server, id, { metadata: { token_endpoint_auth_signing_alg: undefined, jwks: { keys } } })
+      const claims = { iss: id, sub: id, aud: server.issuer, jti: random(), iat: now(), exp: now() + 60 }
+      const client_assertion = await new SignJWT(claims).setProtectedHeader({ alg, kid: 'first' }).sign(pair.privateKey)
+      assert.equal((await client.token({ ...cc, client_assertion })).status, 200, id)
+    }
+})
+
 test('FAPI2-AS-03 FAPI2-AS-06 FAPI2-AZ-04 no authentication, a secret or another way than registered is refused', async () => {
   const bare = (form: Record<string, string>, headers: Record<string, string> = {}, path = '/token') =>
     exchange(server.issuer + path, { ca: server.ca, form, headers })

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { generateKeyPair, UnsecuredJWT } from 'jose'
 import { pushed, refusal } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, lodgePayment, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
-import { Browser, CustomerAtBrowser, fragmentOf, responseOf } from './testing/browser.ts'
+import { Browser, CustomerAtBrowser, formOf, fragmentOf, responseOf } from './testing/browser.ts'
 import type { Answer } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
 import { intentClaim, redirectUri, ThirdParty } from './testing/third-party.ts'
@@ -323,6 +323,35 @@ test('FAPI1A-03 FAPI1A-10 without a certificate there is no token, and a proof i
   assert.equal(refusal(await hybrid.post('/token', form, none)), '400 invalid_request')
   const headers = { dpop: await hybrid.proof(`${server.mtlsIssuer}/token`) }
   assert.equal(refusal(await hybrid.post('/token', form, { ...none, headers })), '400 invalid_request')
+})
+
+test('FAPI1B-02 FAPI1B-05 without signing in and agreeing there is no code, whoever goes the way back early', async () => {
+  const { customer, page } = await openByValue(hybrid)
+  const { action } = formOf(page)
+  const back = `/auth/${action.split('/').at(-1)}`
+  const answer = await customer.browser.follow(await customer.browser.get(back))
+  assert.equal(answer.status, 200)
+  assert.match(answer.text, /Sign in/)
+  const choose = await customer.signIn(answer)
+  assert.match(choose.text, /Client hybrid/)
+  const early = await customer.browser.follow(await customer.browser.get(back))
+  assert.deepEqual([early.status, early.headers['location']], [400, undefined])
+  assert.ok(fragmentOf(await customer.agree(choose, ada.accounts.slice(0, 1)))['code'])
+})
+
+test('FAPI1B-04 FAPI1B-07 AT-04 a token is short, says its scope, and names nobody', async () => {
+  const { code } = fragmentOf(await agreed(await openByValue(hybrid)))
+  const { json } = await redeem(hybrid, code)
+  assert.equal(json['scope'], 'openid accounts')
+  assert.ok(Number(json['expires_in']) < 600)
+  const claims = decoded(String(json['access_token']))
+  const known = ['acr', 'aud', 'auth_time', 'client_id', 'cnf', 'consent_id', 'exp', 'grant_id', 'iat', 'iss', 'jti', 'scope', 'sub']
+  assert.deepEqual(
+    Object.keys(claims).filter((name) => !known.includes(name)),
+    [],
+  )
+  assert.match(String(claims['sub']), /^psu:/)
+  for (const personal of [ada.username, 'Full ada', ada.customerId, ...ada.accounts]) assert.ok(!JSON.stringify(claims).includes(personal))
 })
 
 test('FAPI1B-03 a code used twice is refused, and one of another client', async () => {

@@ -40,7 +40,7 @@ export function clientMetadata(client: ClientTerms): Record<string, unknown> {
     ...(rules.introspection === 'allowed' && { audience: client.audience }),
     id_token_signed_response_alg: client.signingAlgorithm,
     jwks: { keys: client.keys },
-    scope: client.scopes.join(' '),
+    ...(client.scopes.length > 0 && { scope: client.scopes.join(' ') }),
     subject_type: client.firstParty ? 'public' : 'pairwise',
     ...client.metadata,
   }

@@ -104,7 +104,7 @@ export const demoClients: readonly DemoClient[] = [
     scopes: openBankingScopes,
     organisation: thirdParty('Elderflower Savings', '900105'),
     keyKind: 'ec',
-    metadata: { require_dpop_nonce: true, userinfo_signed_response_alg: 'EdDSA' },
+    metadata: { require_dpop_nonce: true },
   },
   {
     clientId: 'tpp-ms-dpop',

@@ -15,5 +15,12 @@ export function usableKeys(text: string): KeySet {
   const keys = (JSON.parse(text) as { keys?: unknown } | null)?.keys
   if (!Array.isArray(keys)) throw new Error('not a JWK set')
   const usable = keys.slice(0, maxKeys).filter((key) => keyProblems(key, profiles.fapi2_sp).length === 0)
-  return { keys: usable as JWK[] }
+  return { keys: usable.map(underBothNames) as JWK[] }
+}
+
+/** A key that says EdDSA is good for Ed25519 and the other way round: two names of one algorithm (RFC 9864), of which libraries sign one. */
+export function underBothNames<Key extends Readonly<Record<string, unknown>>>(key: Key): Key {
+  if (key['crv'] !== 'Ed25519') return key
+  const { alg: _either, ...rest } = key
+  return rest as unknown as Key
 }

@@ -3,6 +3,7 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { Refusal } from '@bankside/service-kit/refusal'
 import type { Adapter, AdapterPayload, Client } from 'oidc-provider'
+import { underBothNames } from '../client-keys/usable-keys.ts'
 import { isClientProfile, profiles } from '../client-policy/profiles.ts'
 import { assertClientPolicy, type ClientMetadata } from '../client-policy.ts'
 import { detailTypesOf } from '../intents/detail-types.ts'
@@ -47,7 +48,12 @@ function read(row: Row, log: Log): AdapterPayload | undefined {
 
 /** A client as the library reads it. */
 export const clientPayload = (row: Omit<Row, 'metadata'>, metadata: ClientMetadata, profile: ClientProfile): AdapterPayload =>
-  ({ ...metadata, ...ofOurs(row, metadata, profile) }) as AdapterPayload
+  ({ ...metadata, ...keysOf(metadata), ...ofOurs(row, metadata, profile) }) as AdapterPayload
+
+function keysOf({ jwks }: ClientMetadata): { jwks?: { keys: unknown[] } } {
+  const { keys } = (jwks ?? {}) as { keys?: Record<string, unknown>[] }
+  return keys === undefined ? {} : { jwks: { keys: keys.map(underBothNames) } }
+}
 
 function withinPolicy(client_id: string, profile: ClientProfile, metadata: ClientMetadata, log: Log): boolean {
   try {
