@@ -1,6 +1,7 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { assertClientPolicy } from '@bankside/auth-server/client-policy'
+import { profiles } from '@bankside/auth-server/client-policy/profiles'
 import type { Registration } from '@bankside/bank/clients/register-client'
 import { certificateKey, isIssuedBy, parseCertificate, subjectText } from '@bankside/certs/brought-certificate'
 import { subjectDistinguishedName } from '@bankside/certs/sandbox-credentials'
@@ -57,8 +58,8 @@ function ofDemoClient(
   const { clientId, profile, name, firstParty } = client
   const metadata = clientMetadata({
     ...client,
-    metadata: client.metadata ?? {},
-    redirectUris: client.profile === 'resource_server' ? [] : [redirectUri],
+    metadata: { ...deliveryOf(client, redirectUri), ...client.metadata },
+    redirectUris: profiles[client.profile].responseTypes.length > 0 ? [redirectUri] : [],
     keys: keysOf(own.jwksFile),
     subject: subjectDistinguishedName(client.organisation),
     audience,
@@ -74,9 +75,26 @@ function ofDemoClient(
     key_file: own.keyFile,
     scopes: client.scopes,
     first_party: firstParty,
+    ...backchannelOf(metadata),
   }
   return { registration: { clientId, profile, name, firstParty, metadata }, described }
 }
+
+function deliveryOf({ delivery, signingAlgorithm }: DemoClient, redirectUri: string): Record<string, unknown> {
+  if (delivery === undefined) return {}
+  return {
+    backchannel_token_delivery_mode: delivery,
+    backchannel_authentication_request_signing_alg: signingAlgorithm,
+    ...(delivery === 'ping' && { backchannel_client_notification_endpoint: new URL('/ciba-notification', redirectUri).href }),
+  }
+}
+
+function backchannelOf(metadata: Readonly<Record<string, unknown>>): Pick<SandboxClient, BackchannelMember> {
+  const members = ['backchannel_token_delivery_mode', 'backchannel_client_notification_endpoint'] as const
+  return Object.fromEntries(members.flatMap((name) => (metadata[name] === undefined ? [] : [[name, metadata[name]]])))
+}
+
+type BackchannelMember = 'backchannel_token_delivery_mode' | 'backchannel_client_notification_endpoint'
 
 /** The clients of the file for which the sandbox makes keys, a certificate, or both. */
 export const equipmentOf = ({ clients }: GivenClients): readonly ClientToEquip[] =>
@@ -117,6 +135,7 @@ async function ofGivenClient(client: GivenClient, files: SandboxFiles, audience:
     key_file: keyFile,
     scopes: client.scopes,
     first_party: firstParty,
+    ...backchannelOf(metadata),
   }
   const registered = [{ registration: { clientId, profile, name, firstParty, metadata }, described }]
   return { problems: [...certificateProblems(client, certificate, files), ...scopeProblems(client)], registered }

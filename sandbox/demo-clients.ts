@@ -15,6 +15,8 @@ export type DemoClient = {
   readonly scopes: readonly string[]
   readonly organisation: Organisation
   readonly keyKind: KeyKind
+  /** How a client of CIBA learns that its customer has answered. */
+  readonly delivery?: 'poll' | 'ping'
   /** What is registered beside what follows from the above. */
   readonly metadata?: Readonly<Record<string, unknown>>
 }
@@ -154,6 +156,32 @@ export const demoClients: readonly DemoClient[] = [
     scopes: openBankingScopes,
     organisation: thirdParty('Inkwell Accounting', '900109'),
     keyKind: 'rsa',
+  },
+  {
+    clientId: 'tpp-ciba-poll',
+    profile: 'fapi_ciba',
+    name: 'Juniper Checkout',
+    firstParty: false,
+    authentication: 'private_key_jwt',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Juniper Checkout', '900110'),
+    keyKind: 'rsa',
+    delivery: 'poll',
+  },
+  {
+    clientId: 'tpp-ciba-ping',
+    profile: 'fapi_ciba',
+    name: 'Kestrel Payments',
+    firstParty: false,
+    authentication: 'tls_client_auth',
+    senderConstraint: 'mtls',
+    signingAlgorithm: 'PS256',
+    scopes: openBankingScopes,
+    organisation: thirdParty('Kestrel Payments', '900111'),
+    keyKind: 'rsa',
+    delivery: 'ping',
   },
   {
     clientId: 'uk-resource-server',

@@ -16,6 +16,11 @@ export type SandboxFile = {
   readonly portal: string | null
   /** PEM: trust this to connect to any of the above. */
   readonly ca_file: string
+  /** PEM, of a server on localhost, by the same authority: for a program that is called, as clients that ping are. */
+  readonly server_cert_file: string
+  readonly server_key_file: string
+  /** POST, with an auth_req_id for `{auth_req_id}` and `allow` or `deny` for `{action}`: a demo customer answers a CIBA request so. */
+  readonly automated_ciba_approval_url: string
   /** `resource` of token requests, `aud` of access tokens. */
   readonly audiences: { readonly uk_open_banking: string; readonly bank_api: string }
   readonly customers: readonly SandboxCustomer[]
@@ -53,6 +58,10 @@ export type SandboxClient = {
   readonly key_file: string | null
   readonly scopes: readonly string[]
   readonly first_party: boolean
+  /** Of a client of CIBA. */
+  readonly backchannel_token_delivery_mode?: 'poll' | 'ping'
+  /** Where a client that pings is called. */
+  readonly backchannel_client_notification_endpoint?: string
 }
 
 export function writeSandboxFile(path: string, content: SandboxFile): void {

@@ -64,13 +64,14 @@ export function readSettings(): Settings {
   }
 }
 
-/** The fourth is kept for the portal; nothing of ours listens on the last two, to which third parties are redirected. */
+/** Nothing of ours listens on the last two, to which third parties are redirected. */
 function portsFrom(base: number) {
   return {
     base,
     issuer: base,
     mtlsIssuer: base + 1,
     resourceApi: base + 2,
+    approvalDesk: base + 3,
     authServerOperations: base + 4,
     resourceApiOperations: base + 5,
     workerOperations: base + 6,

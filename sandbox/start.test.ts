@@ -94,21 +94,27 @@ after(async () => {
 })
 
 test('sandbox.json has all that a program needs, whole paths, and only its owner may read it or a key', () => {
-  const { clients, customers, ca_file, ...rest } = sandbox()
+  const { clients, customers, ca_file, server_cert_file, server_key_file, ...rest } = sandbox()
   assert.equal(statSync(join(home, 'sandbox.json')).mode & 0o777, 0o600)
   assert.deepEqual(rest, {
     issuer: `https://localhost:${base}`,
     mtls_issuer: `https://localhost:${base + 1}`,
     resource_api: `https://localhost:${base + 2}`,
     portal: null,
+    automated_ciba_approval_url: `https://localhost:${base + 3}/ciba-approval?auth_req_id={auth_req_id}&action={action}`,
     audiences: { uk_open_banking: `https://localhost:${base + 2}/open-banking`, bank_api: `https://localhost:${base + 2}/api/v1` },
   })
   const ways = clients
     .filter(({ first_party: own, client_id: id }) => !own && id !== brought.client_id)
     .map((client) => `${client.token_endpoint_auth_method} ${client.sender_constraint}`)
-  assert.deepEqual(ways, ['private_key_jwt dpop', 'private_key_jwt mtls', 'tls_client_auth dpop', 'tls_client_auth mtls'])
+  assert.deepEqual([...new Set(ways)], ['private_key_jwt dpop', 'private_key_jwt mtls', 'tls_client_auth dpop', 'tls_client_auth mtls'])
   assert.equal(clients.filter(({ first_party: own }) => own).length, 1)
-  const files = [ca_file, ...clients.flatMap((client) => [client.jwks_file, client.cert_file, client.key_file])]
+  const files = [
+    ca_file,
+    server_cert_file,
+    server_key_file,
+    ...clients.flatMap((client) => [client.jwks_file, client.cert_file, client.key_file]),
+  ]
   for (const file of files) assert.ok(file !== null && isAbsolute(file) && (statSync(file).mode & 0o077) === 0, String(file))
   assert.equal(customers.length, 5)
   for (const { totp_secret: secret, accounts } of customers) assert.ok(/^[A-Z2-7]+$/.test(secret) && accounts.length >= 2)

@@ -6,6 +6,7 @@ import { ensureSandboxFiles, type SandboxFiles } from '@bankside/certs/sandbox-f
 import { systemClock } from '@bankside/service-kit/clock'
 import { runningPort } from '@bankside/service-kit/embedded-postgres'
 import { tryLock } from '@bankside/service-kit/folder-lock'
+import { approvalUrlOf, openApprovalDesk } from './approval-desk/approval-desk.ts'
 import { clientRegistrations, equipmentOf, type SandboxRegistration } from './client-registrations.ts'
 import { startDatabase } from './database.ts'
 import { demoClients } from './demo-clients.ts'
@@ -94,6 +95,8 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   const supervisor = await supervise({ services, logs: places.logs, processes: places.processes, say })
   begun.defer(() => supervisor.stop())
   begun.defer(rotateOnSchedule({ signingKeys: places.signingKeys, secrets: places.secrets }, { clock: systemClock, say }))
+  const desk = await openApprovalDesk({ settings, ownerUrl: database.ownerUrl, files, customers, clock: systemClock, say })
+  begun.defer(() => desk.stop())
   await step(undefined)
   begun.defer(() => removeSandboxFile(places.sandboxFile))
   writeSandboxFile(places.sandboxFile, describe(settings, { files, customers, clients }))
@@ -144,6 +147,9 @@ function describe(
     resource_api: origins.resourceApi,
     portal: null,
     ca_file: files.caFile,
+    server_cert_file: files.serverRsa.certFile,
+    server_key_file: files.serverRsa.keyFile,
+    automated_ciba_approval_url: approvalUrlOf(settings),
     audiences: { uk_open_banking: origins.ukAudience, bank_api: origins.bankAudience },
     customers: customers.map(({ username, password, totpSecret, accounts }) => ({
       username,

@@ -8,6 +8,9 @@ export type SandboxDescription = {
   readonly resource_api: string
   readonly portal: string | null
   readonly ca_file: string
+  readonly server_cert_file: string
+  readonly server_key_file: string
+  readonly automated_ciba_approval_url: string
   readonly audiences: { readonly uk_open_banking: string; readonly bank_api: string }
   readonly customers: readonly DemoCustomer[]
   readonly clients: readonly DemoClient[]
@@ -40,6 +43,7 @@ export type DemoClient = {
   readonly key_file: string | null
   readonly scopes: string | readonly string[]
   readonly first_party: boolean
+  readonly backchannel_client_notification_endpoint?: string
 }
 
 /** Says in a sentence what a person can do. Its stack tells nothing. */

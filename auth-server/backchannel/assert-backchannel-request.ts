@@ -4,6 +4,9 @@ import { requestObjectOf } from './request-object.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 
+/** User codes are the customer's to keep (UKDCR-11); a grant is managed where the browser comes back. */
+const parametersNotHere = ['user_code', 'grant_management_action', 'grant_id']
+
 const intentParameter = 'openbanking-intent-id'
 
 /**
@@ -15,7 +18,8 @@ export async function assertBackchannelRequest(ctx: KoaContextWithOIDC, client: 
   if (signed === undefined) throw new errors.InvalidRequest('the request must be a signed request object')
   if (!(await isFirstUse(ctx, client, signed))) throw new errors.InvalidRequest('jti was used before')
   if (!ctx.oidc.requestParamScopes.has('openid')) throw new errors.InvalidScope('openid is needed', 'openid')
-  if (ctx.oidc.params?.['user_code'] !== undefined) throw new errors.InvalidRequest('user_code is not supported')
+  const notHere = parametersNotHere.find((name) => ctx.oidc.params?.[name] !== undefined)
+  if (notHere !== undefined) throw new errors.InvalidRequest(`${notHere} is not supported here`)
   takeIntentParameter(ctx)
 }
 
