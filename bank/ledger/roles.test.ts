@@ -71,7 +71,7 @@ const capture = `select ledger.capture_holds('[]', now())`
 const release = `select ledger.release_hold('${newHoldId()}', 'released', now())`
 
 /** What each process must not do, whoever has taken it over. */
-const forbidden: Record<'auth-server' | 'resource-api' | 'worker', readonly string[]> = {
+const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', readonly string[]> = {
   'auth-server': [
     ...everyone,
     ...[hold, capture, release, newPayment],
@@ -144,12 +144,30 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker', readonly stri
     'update events.event set payload = payload',
     'insert into payments.idempotent_request select * from payments.idempotent_request',
   ],
+  // It moves money, by the functions that do so and by no other way, and knows nothing of customers, consents and payments.
+  ledger: [
+    ...everyone.filter((statement) => !/ledger\.(write|open_account)\(|insert into ledger\.rate/.test(statement)),
+    ...[hold, capture, release, newPayment],
+    'update ledger.rate set price_units = price_units',
+    'delete from ledger.movement',
+    'update ledger.movement set made = made',
+    'update ledger.account set status = status',
+    'delete from ledger.account',
+    'insert into events.event select * from events.event',
+    'insert into audit.record select * from audit.record',
+    'select * from events.event',
+    'select * from customers.customer',
+    'select * from consents.consent',
+    'select * from payments.payment',
+    'select * from clients.client',
+    'select * from oidc.grant',
+  ],
 }
 
 for (const [role, statements] of Object.entries(forbidden))
   test(`the ${role} is refused what it must not do (42501)`, async () => {
-    const { authServerUrl, resourceApiUrl, workerUrl } = bank.urls
-    const url = { 'auth-server': authServerUrl, 'resource-api': resourceApiUrl, worker: workerUrl }[role]
+    const { authServerUrl, resourceApiUrl, workerUrl, ledgerUrl } = bank.urls
+    const url = { 'auth-server': authServerUrl, 'resource-api': resourceApiUrl, worker: workerUrl, ledger: ledgerUrl }[role]
     const client = new pg.Client({ connectionString: url })
     await client.connect()
     const wrong: string[] = []
