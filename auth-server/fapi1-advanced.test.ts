@@ -226,6 +226,20 @@ test('FAPI1A-01 FAPI1A-12 an unsigned, forged or foreign request object by value
   }
 })
 
+test('JAR-03 PAR-05 a request object or assertion that is nested too deep to be copied is refused, not a fault', async () => {
+  const deep = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  const unsigned = (claims: string) =>
+    `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.${Buffer.from(`{"claims":${claims}}`).toString('base64url')}.AA`
+  for (const depth of [20, 5_800]) {
+    const { page } = await openObject(hybrid, unsigned(deep(depth)))
+    assert.deepEqual([page.status, page.headers['location']], [400, undefined])
+    assert.equal(refusal(await hybrid.post('/par', { client_id: 'hybrid', request: unsigned(deep(depth)) })), '400 invalid_request_object')
+  }
+  const client_assertion = await hybrid.assertion({ extra: JSON.parse(deep(20)) })
+  assert.equal(refusal(await hybrid.token({ grant_type: 'client_credentials', client_assertion })), '401 invalid_client')
+  assert.ok(!server.logged.some((line) => line.includes('"msg":"fault"')))
+})
+
 test('FAPI1A-01 plain parameters, by value or pushed, are refused', async () => {
   const claims = await claimsOf(hybrid)
   const answer = await new Browser(server).get(`/auth?${new URLSearchParams({ ...hybrid.request(), claims })}`)

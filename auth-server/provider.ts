@@ -36,7 +36,9 @@ import type { AuthServerMetrics } from './metrics.ts'
 import { protocolErrors } from './protocol-errors.ts'
 import type { Published } from './published/open-published.ts'
 import { createAssertRequestObject } from './requests/request-object.ts'
+import { onParameters } from './requests/request-parameters.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
+import { assertShallowJwts } from './requests/shallow-jwt.ts'
 import { createAdapter, type OwnStorage } from './storage/adapter.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
@@ -47,7 +49,7 @@ import { pairwiseSubject } from './tokens/pairwise-subject.ts'
 import { audiencesOf, createResourceServers, mayIntrospect, scopes } from './tokens/resource-servers.ts'
 import { findSignedTokens } from './tokens/signed-tokens.ts'
 import { createFindAccount, extraTokenClaims, refreshTokenExpiresAt } from './tokens/token-claims.ts'
-import { introspectSignedTokens } from './tokens/token-reference.ts'
+import { referToSignedToken } from './tokens/token-reference.ts'
 
 export type ProviderDependencies = {
   readonly config: Config
@@ -74,7 +76,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   findSignedTokens(provider, dependencies)
-  introspectSignedTokens(provider)
+  onParameters(provider, [assertShallowJwts, referToSignedToken])
   writeSessionsSeldom(provider, clock)
   namePairwise(provider)
   followKeySets(provider, published.keySets, log)

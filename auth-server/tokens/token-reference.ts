@@ -1,4 +1,5 @@
-import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Parameters } from '../requests/request-parameters.ts'
 
 /** The three parts of a compact JWS, joined by what none of them can hold and no JWT has. */
 const separator = '~'
@@ -17,23 +18,11 @@ export function signedTokenOf(value: unknown): string | undefined {
   return compact.test(value) ? value : undefined
 }
 
-type Params = { token?: unknown }
-
 /**
  * The library does not answer about tokens that are JWTs: a resource server is to verify them itself. Ours does, and may still
  * want to know how one stands (RFC 7662 is for both), so for the introspection endpoint a JWT is given another look.
  */
-export function introspectSignedTokens({ OIDCContext }: Provider): void {
-  const given = new WeakMap<object, Params>()
-  Object.defineProperty(OIDCContext.prototype, 'params', {
-    configurable: true,
-    get(this: object) {
-      return given.get(this)
-    },
-    set(this: KoaContextWithOIDC['oidc'], params: Params) {
-      if (this.route === 'introspection' && typeof params.token === 'string' && compact.test(params.token))
-        params.token = params.token.replaceAll('.', separator)
-      given.set(this, params)
-    },
-  })
+export function referToSignedToken({ route }: KoaContextWithOIDC['oidc'], params: Parameters): void {
+  const { token } = params
+  if (route === 'introspection' && typeof token === 'string' && compact.test(token)) params['token'] = token.replaceAll('.', separator)
 }

@@ -1,0 +1,31 @@
+import { errors } from 'oidc-provider'
+import type { Parameters } from './request-parameters.ts'
+
+/** Several times what claims and details need. What is deeper than thousands can be read but not written, and so is a fault. */
+const deepest = 16
+
+/**
+ * The library copies what is in these JWTs before it has verified them.
+ *
+ * @throws {InvalidRequestObject} or, for an assertion, {@link InvalidClientAuth}.
+ */
+export function assertShallowJwts(_oidc: unknown, { request, client_assertion }: Parameters): void {
+  if (isTooDeep(request)) throw new errors.InvalidRequestObject(`it must be nested at most ${deepest} deep`)
+  if (isTooDeep(client_assertion)) throw new errors.InvalidClientAuth(`the assertion must be nested at most ${deepest} deep`)
+}
+
+function isTooDeep(jwt: unknown): boolean {
+  const [header = '', payload = ''] = typeof jwt === 'string' ? jwt.split('.') : []
+  return [header, payload].some((part) => depthOf(Buffer.from(part, 'base64url').toString('latin1')) > deepest)
+}
+
+/** Brackets inside of texts count too: that is more than there is, never less. */
+function depthOf(json: string): number {
+  let depth = 0
+  let reached = 0
+  for (const character of json) {
+    if (character === '{' || character === '[') reached = Math.max(reached, ++depth)
+    else if (character === '}' || character === ']') depth -= 1
+  }
+  return reached
+}
