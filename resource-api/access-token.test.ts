@@ -125,11 +125,14 @@ for (const name of ['acorn', 'cobalt'] as const) {
     const call = () => world[name].send('GET', path, { token })
     assert.equal((await call()).status, 200)
     const { grantId = '' } = said[name]
+    // For the rest of this file the grant goes on, which nothing in the product could make it do.
+    const wake = sql.unsafe`update oidc.grant set revoked_at = null where grant_id = ${grantId}`
+    await world.owner.query(sql.unsafe`update oidc.grant set revoked_at = now() where grant_id = ${grantId}`)
+    assertRefused(await call(), invalid)
+    await world.owner.query(sql.unsafe`alter table oidc.grant disable trigger user`)
+    await world.owner.query(wake)
+    await world.owner.query(sql.unsafe`alter table oidc.grant enable trigger user`)
     for (const [ends, begins] of [
-      [
-        sql.unsafe`update oidc.grant set revoked_at = now() where grant_id = ${grantId}`,
-        sql.unsafe`update oidc.grant set revoked_at = null where grant_id = ${grantId}`,
-      ],
       [
         sql.unsafe`update oidc.grant set expires_at = now() where grant_id = ${grantId}`,
         sql.unsafe`update oidc.grant set expires_at = now() + interval '1 day' where grant_id = ${grantId}`,

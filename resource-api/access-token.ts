@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access'
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
@@ -43,13 +43,14 @@ export function accessTokenVerifier(audience: string, trust: Trust): (presented:
   const checkSignature = rememberSignatures(audience, trust)
   return async ({ request, path, query, now }) => {
     const { scheme, jwt } = presentedToken(request, query)
-    const { token, confirmation } = await checkSignature(jwt, now)
+    const tokenHash = hash('sha256', jwt, 'base64url')
+    const { token, confirmation } = await checkSignature(jwt, tokenHash, now)
     if (confirmation.certificate !== undefined && confirmation.certificate !== trust.certificateThumbprint(request))
       refuseToken('the token is bound to another certificate')
     if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
     if (confirmation.thumbprint !== undefined) {
       const url = `${trust.origin}${path}`
-      const proof = await verifyDpopProof(singleProof(request), { method: request.method ?? '', url, accessToken: jwt, now })
+      const proof = await verifyDpopProof(singleProof(request), { method: request.method ?? '', url, tokenHash, now })
       await checkHolder(proof, confirmation.thumbprint, trust)
     }
     return token
@@ -67,19 +68,18 @@ function presentedToken(request: IncomingMessage, query: URLSearchParams): { sch
 }
 
 /** A signature is verified once for a token: what is remembered is that it was good, never that the consent is. */
-function rememberSignatures(audience: string, trust: Trust): (jwt: string, now: Date) => Promise<Signed> {
+function rememberSignatures(audience: string, trust: Trust): (jwt: string, tokenHash: string, now: Date) => Promise<Signed> {
   const remembered = leastRecentlyUsed<string, Signed>(rememberedTokens)
   let generation = -1
-  return async (jwt, now) => {
+  return async (jwt, tokenHash, now) => {
     if (generation !== trust.keys.generation()) {
       generation = trust.keys.generation()
       remembered.clear()
     }
-    const hash = createHash('sha256').update(jwt).digest('base64url')
-    const known = remembered.get(hash)
+    const known = remembered.get(tokenHash)
     if (known !== undefined && known.expiresAtSeconds > now.getTime() / 1_000) return known
     const signed = readClaims(await verifySignature(jwt, audience, trust, now))
-    remembered.set(hash, signed)
+    remembered.set(tokenHash, signed)
     return signed
   }
 }

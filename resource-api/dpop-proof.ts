@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import { createHash, hash, KeyObject, type webcrypto } from 'node:crypto'
+import { hash, KeyObject, type webcrypto } from 'node:crypto'
 import { fromBase64url } from '@bankside/service-kit/base64url'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal } from '@bankside/service-kit/refusal'
@@ -16,7 +16,12 @@ const identifierLimit = 256
 const proofLimit = 4_096
 const knownKeys = 1_000
 
-export type ProofOf = { readonly method: string; readonly url: string; readonly accessToken: string; readonly now: Date }
+export type ProofOf = {
+  readonly method: string
+  readonly url: string /** What `ath` must be. */
+  readonly tokenHash: string
+  readonly now: Date
+}
 export type VerifiedProof = { readonly thumbprint: string; readonly identifierHash: string; readonly expiresAt: Date }
 type ProofKey = { readonly thumbprint: string; readonly verify: VerificationKey }
 
@@ -94,7 +99,7 @@ function checkClaims(payload: JWTPayload, of: ProofOf): number {
   if (typeof jti !== 'string' || jti === '' || jti.length > identifierLimit) refuseProof('jti is missing')
   if (payload['htm'] !== of.method) refuseProof('htm is of another request')
   if (!isSameUrl(payload['htu'], of.url)) refuseProof('htu is of another request')
-  if (payload['ath'] !== createHash('sha256').update(of.accessToken).digest('base64url')) refuseProof('ath is of another access token')
+  if (payload['ath'] !== of.tokenHash) refuseProof('ath is of another access token')
   const ageSeconds = of.now.getTime() / 1_000 - (typeof iat === 'number' ? iat : Number.NaN)
   if (!(ageSeconds <= proofMaxAgeSeconds && ageSeconds >= -proofMaxFutureSeconds)) refuseProof('iat is not now')
   return iat as number

@@ -3,7 +3,7 @@ import type { Permission } from '../consents/permission.ts'
 import type { AccountId, ConsentId, CustomerId } from '../ids.ts'
 import { refuseAccess } from './access-refusal.ts'
 import { type Door, permissionsOfScope, type Requirement, requirementOf } from './operations.ts'
-import type { ConsentStanding, Standing, TokenStanding } from './standing.ts'
+import type { AccountFunds, ConsentStanding, Standing, TokenStanding } from './standing.ts'
 
 /** What a verified access token says. Whether it is ours, fresh and its holder's was found out before. */
 export type TokenClaims = {
@@ -44,6 +44,8 @@ type Reach = {
   /** The consent that the token is bound to, if any. */
   readonly consentId: ConsentId | undefined
   readonly accounts: ReadonlySet<AccountId>
+  /** What the account holds that the request names, read at the same moment. Only of one that is reached. */
+  readonly named: AccountFunds | undefined
   readonly permissions: ReadonlySet<Permission>
   /** No transaction outside is shown, whatever is asked; both ends belong to it (AIS-09). */
   readonly window: { readonly from: Date | undefined; readonly to: Date | undefined }
@@ -162,16 +164,22 @@ function demandAuthentication({ acr, authTime }: TokenClaims, withinSeconds: num
     refuseAccess('insufficient_user_authentication', 'needs a fresh strong authentication', { stepUp })
 }
 
-function decisionOf({ grant, consent, accounts }: Standing, token: TokenClaims, { customer }: { customer: boolean }): AccessDecision {
+function decisionOf(
+  { grant, consent, accounts, named }: Standing,
+  token: TokenClaims,
+  { customer }: { customer: boolean },
+): AccessDecision {
   const thirdParty = consent?.kind === 'account_access'
   const permissions = thirdParty
     ? impliedBy(within(consent.permissions, token.narrowedTo?.permissions))
     : [...token.scopes].flatMap((scope) => permissionsOfScope[scope] ?? [])
+  const reached = new Set(customer ? within([...accounts], token.narrowedTo?.accounts) : [])
   const reach: Reach = {
     clientId: token.clientId,
     customerId: customer ? grant?.customerId : undefined,
     consentId: customer ? consent?.id : undefined,
-    accounts: new Set(customer ? within([...accounts], token.narrowedTo?.accounts) : []),
+    accounts: reached,
+    named: named !== undefined && reached.has(named.accountId) ? named : undefined,
     permissions: new Set(customer ? permissions : []),
     window: { from: consent?.transactionFrom, to: consent?.transactionTo },
   }

@@ -8,5 +8,5 @@ import { readStanding } from './standing.ts'
  * @throws {AccessRefusal} as {@link decideAccess}.
  */
 export async function readAccess(tx: Transaction, token: TokenClaims, request: AccessRequest): Promise<AccessDecision> {
-  return decideAccess(await readStanding(tx, token), { ...request, token })
+  return decideAccess(await readStanding(tx, token, request.accountId), { ...request, token })
 }

@@ -3,6 +3,7 @@ import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
 import { isPermission, type Permission } from '../consents/permission.ts'
 import { type AccountId, type ConsentId, type CustomerId, isAccountId, isConsentId } from '../ids.ts'
+import { type Currency, isCurrency } from '../money.ts'
 import type { TokenClaims } from './decide-access.ts'
 
 /** How everyone behind a token stands at this moment: read, not judged. */
@@ -14,6 +15,16 @@ export type Standing = {
   readonly consent: ConsentStanding | undefined
   /** Of the customer, not closed, and chosen for the consent if there is one. */
   readonly accounts: ReadonlySet<AccountId>
+  /** Of the account that the request names, if it is the customer's: nearly every such request wants it next. */
+  readonly named?: AccountFunds | undefined
+}
+
+export type AccountFunds = {
+  readonly accountId: AccountId
+  readonly currency: Currency
+  readonly postedMinor: bigint
+  readonly heldMinor: bigint
+  readonly overdraftMinor: bigint
 }
 
 export type ConsentStanding = {
@@ -50,11 +61,18 @@ const tokenStandingRow = z.object({
   transaction_to: z.date().nullable(),
   deleted_at: z.date().nullable(),
 })
-const standingRow = tokenStandingRow.extend({ accounts: z.array(z.custom<AccountId>(isAccountId)) })
+const standingRow = tokenStandingRow.extend({
+  accounts: z.array(z.custom<AccountId>(isAccountId)),
+  named_id: z.custom<AccountId>(isAccountId).nullable(),
+  named_currency: z.custom<Currency>(isCurrency).nullable(),
+  named_posted_minor: z.bigint().nullable(),
+  named_held_minor: z.bigint().nullable(),
+  named_overdraft_minor: z.bigint().nullable(),
+})
 type TokenStandingRow = z.infer<typeof tokenStandingRow>
 
 /** What of a standing does not need the ledger. */
-export type TokenStanding = Omit<Standing, 'accounts'>
+export type TokenStanding = Omit<Standing, 'accounts' | 'named'>
 
 const columns = (token: TokenClaims) => sql.fragment`
       cl.status as client_status, cl.first_party,
@@ -66,13 +84,16 @@ const columns = (token: TokenClaims) => sql.fragment`
 const sources = (token: TokenClaims) => sql.fragment`
     from clients.client cl
     left join oidc.grant g on g.grant_id = ${token.grantId ?? null} and g.client_id = cl.client_id
-    left join consents.consent co on co.consent_id = ${token.consentId ?? null}
-    where cl.client_id = ${token.clientId}`
+    left join consents.consent co on co.consent_id = ${token.consentId ?? null}`
+
+const ofClient = ({ clientId }: TokenClaims) => sql.fragment`where cl.client_id = ${clientId}`
 
 /** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
-export async function readStanding(tx: Transaction, token: TokenClaims): Promise<Standing> {
+export async function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
   const row = await tx.maybeOne(sql.type(standingRow)`
     select ${columns(token)},
+      named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
+      named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor,
       array(
         select a.account_id from ledger.account a
         where a.customer_id = g.customer_id and a.status <> 'closed'
@@ -82,13 +103,21 @@ export async function readStanding(tx: Transaction, token: TokenClaims): Promise
             when 'domestic_payment' then a.account_id = co.debtor_account_id
             else true end
         order by a.account_id) as accounts
-    ${sources(token)}`)
-  return row === null ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts) }
+    ${sources(token)}
+    left join ledger.account named on named.account_id = ${accountId ?? null} and named.customer_id = g.customer_id
+    ${ofClient(token)}`)
+  return row === null ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
+}
+
+function toFunds(row: z.infer<typeof standingRow>): AccountFunds | undefined {
+  const { named_id: accountId, named_currency: currency, named_posted_minor: posted, named_held_minor: held } = row
+  if (accountId === null || currency === null || posted === null || held === null) return undefined
+  return { accountId, currency, postedMinor: posted, heldMinor: held, overdraftMinor: row.named_overdraft_minor ?? 0n }
 }
 
 /** For whoever asks about a token and not for an account: the ledger is not read. */
 export async function readTokenStanding(tx: Transaction, token: TokenClaims): Promise<TokenStanding> {
-  const row = await tx.maybeOne(sql.type(tokenStandingRow)`select ${columns(token)} ${sources(token)}`)
+  const row = await tx.maybeOne(sql.type(tokenStandingRow)`select ${columns(token)} ${sources(token)} ${ofClient(token)}`)
   return row === null ? nobody : toTokenStanding(row)
 }
 

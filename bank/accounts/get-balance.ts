@@ -1,5 +1,6 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
+import type { AccountFunds } from '../access/standing.ts'
 import type { AccountId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 import { refuse } from '../refusal.ts'
@@ -27,14 +28,21 @@ const balanceRow = z.object({
 export async function getBalance(tx: Transaction, access: AccessDecision, accountId: string): Promise<Balance> {
   if (!access.permissions.has('ReadBalances')) refuse('permission_missing', 'the consent does not include ReadBalances')
   const id = permittedAccount(access, accountId)
-  const row = await tx.one(sql.type(balanceRow)`
-    select currency, posted_minor, held_minor, overdraft_minor from ledger.account where account_id = ${id}`)
-  const money = (minor: bigint): Money => ({ minor, currency: row.currency })
+  const { currency, postedMinor, heldMinor, overdraftMinor } = access.named?.accountId === id ? access.named : await readFunds(tx, id)
+  const money = (minor: bigint): Money => ({ minor, currency })
   return {
     accountId: id,
-    posted: money(row.posted_minor),
-    held: money(row.held_minor),
-    available: money(row.posted_minor - row.held_minor + row.overdraft_minor),
-    overdraft: money(row.overdraft_minor),
+    posted: money(postedMinor),
+    held: money(heldMinor),
+    available: money(postedMinor - heldMinor + overdraftMinor),
+    overdraft: money(overdraftMinor),
   }
+}
+
+type Funds = Omit<AccountFunds, 'accountId'>
+
+async function readFunds(tx: Transaction, id: AccountId): Promise<Funds> {
+  const row = await tx.one(sql.type(balanceRow)`
+    select currency, posted_minor, held_minor, overdraft_minor from ledger.account where account_id = ${id}`)
+  return { currency: row.currency, postedMinor: row.posted_minor, heldMinor: row.held_minor, overdraftMinor: row.overdraft_minor }
 }
