@@ -15,6 +15,8 @@ export type AuthorizationRequest = {
   readonly scope: string
   readonly intent?: { readonly consentId: string; readonly namedBy: 'claims' | 'authorization_details' | 'both' }
   readonly parameters?: Readonly<Record<string, string>>
+  /** Where the client has the choice; else as its profile has it. */
+  readonly pushed?: boolean
 }
 
 export type StartedAuthorization = {
@@ -37,13 +39,14 @@ export type ThirdParty = {
   start(request: AuthorizationRequest): Promise<StartedAuthorization>
   redeem(started: StartedAuthorization, callback: URL): Promise<Tokens>
   refresh(refreshToken: string): Promise<Tokens>
+  userinfo(tokens: Tokens): Promise<openid.UserInfoResponse>
   call(accessToken: string, method: string, url: string, call?: Call): Promise<Answer>
 }
 
 export async function openThirdParty(
   sandbox: SandboxDescription,
   clientId: string,
-  { trace }: { trace?: Trace } = {},
+  { trace, metadata = {} }: { trace?: Trace; metadata?: Partial<openid.ClientMetadata> } = {},
 ): Promise<ThirdParty> {
   const client = clientNamed(sandbox, clientId)
   const fetch = httpsFetch({
@@ -54,9 +57,9 @@ export async function openThirdParty(
   const configuration = await openid.discovery(
     new URL(sandbox.issuer),
     client.client_id,
-    { use_mtls_endpoint_aliases: usesCertificate(client) },
+    { use_mtls_endpoint_aliases: usesCertificate(client), ...metadata },
     await clientAuthentication(client),
-    { [openid.customFetch]: fetch as openid.CustomFetch, execute: [openid.enableNonRepudiationChecks] },
+    { [openid.customFetch]: fetch as openid.CustomFetch, execute: [openid.enableNonRepudiationChecks, ...responsesOf(client)] },
   )
   const proofKeys = await openid.randomDPoPKeyPair('ES256')
   const dpop = client.sender_constraint === 'dpop' ? { DPoP: openid.getDPoPHandle(configuration, proofKeys) } : {}
@@ -72,7 +75,12 @@ export async function openThirdParty(
       const secrets = { state: openid.randomState(), nonce: openid.randomNonce(), codeVerifier: openid.randomPKCECodeVerifier() }
       const challenge = await openid.calculatePKCECodeChallenge(secrets.codeVerifier)
       const parameters = authorizationParameters(request, { ...secrets, challenge, redirectUri })
-      return { url: await openid.buildAuthorizationUrlWithPAR(configuration, parameters, dpop), redirectUri, ...secrets }
+      const signed = signsRequests(client)
+        ? await openid.buildAuthorizationUrlWithJAR(configuration, parameters, await signingKey(client))
+        : undefined
+      const byValue = signed !== undefined && client.profile.startsWith('fapi1') && request.pushed !== true
+      const url = byValue ? signed : await openid.buildAuthorizationUrlWithPAR(configuration, signed?.searchParams ?? parameters, dpop)
+      return { url, redirectUri, ...secrets }
     },
     redeem: ({ state, nonce, codeVerifier }, callback) =>
       openid.authorizationCodeGrant(
@@ -82,6 +90,7 @@ export async function openThirdParty(
         {},
         dpop,
       ),
+    userinfo: ({ access_token, claims }) => openid.fetchUserInfo(configuration, access_token, claims()?.sub ?? '', dpop),
     refresh: (refreshToken) => openid.refreshTokenGrant(configuration, refreshToken, {}, dpop),
     async call(accessToken, method, url, { body, headers = {} } = {}) {
       const sent = new Headers({ accept: 'application/json', 'x-fapi-interaction-id': randomUUID(), ...headers })
@@ -92,6 +101,14 @@ export async function openThirdParty(
       )
     },
   }
+}
+
+const signsRequests = ({ profile }: DemoClient) => profile !== 'fapi2_sp'
+
+/** How answers come back, and what is checked of them: iss in the query, one signed JWT, or code and ID token that vouch for each other. */
+function responsesOf({ profile }: DemoClient): ((configuration: openid.Configuration) => void)[] {
+  if (profile === 'fapi1_adv_hybrid') return [openid.useCodeIdTokenResponseType, openid.enableDetachedSignatureResponseChecks]
+  return profile === 'fapi2_ms' || profile === 'fapi1_adv_jarm' ? [openid.useJwtResponseMode] : []
 }
 
 /** A certificate is shown for tls_client_auth, for tokens bound to one, or for both; then the mTLS aliases are the endpoints (FAPI2-CL-06). */
