@@ -1,10 +1,11 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { demandStanding, type TokenClaims } from '@bankside/bank/access/decide-access'
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
 import { readTokenStanding, type TokenStanding } from '@bankside/bank/access/standing'
 import { isConsentId } from '@bankside/bank/ids'
 import type { Clock } from '@bankside/service-kit/clock'
+import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import type { AccessToken, ClientCredentials, Grant, Provider } from 'oidc-provider'
@@ -29,9 +30,11 @@ const requiredClaims = ['exp', 'iat', 'sub', 'client_id', 'jti', 'cnf', 'aud']
  */
 export function findSignedTokens(provider: Provider, finding: Finding): void {
   const keys = new Map(finding.config.SIGNING_KEYS.keys.map((key) => [key.kid, publicKeyOf(key)]))
+  // A signature is verified once for a token. Another provider, with other keys, verifies it anew.
+  const remembered = leastRecentlyUsed<string, JWTPayload>(rememberedTokens)
   const find = async (value: unknown): Promise<Found | undefined> => {
     const jwt = signedTokenOf(value)
-    const claims = jwt === undefined ? undefined : await verified(jwt, keys, provider.issuer, finding.clock)
+    const claims = jwt === undefined ? undefined : await verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
     return claims && standingNow(claims, finding)
   }
   const { AccessToken, ClientCredentials } = provider as unknown as Models
@@ -57,7 +60,19 @@ type Models = { readonly AccessToken: Model<AccessToken>; readonly ClientCredent
 const publicKeyOf = (key: SigningKey): PublicKey =>
   isElsewhere(key) ? key.keyObject() : createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
 
-async function verified(jwt: string, keys: ReadonlyMap<unknown, PublicKey>, issuer: string, clock: Clock): Promise<JWTPayload | undefined> {
+const rememberedTokens = 10_000
+
+type Verifying = {
+  readonly keys: ReadonlyMap<unknown, PublicKey>
+  readonly remembered: LeastRecentlyUsed<string, JWTPayload>
+  readonly issuer: string
+  readonly clock: Clock
+}
+
+async function verified(jwt: string, { keys, remembered, issuer, clock }: Verifying): Promise<JWTPayload | undefined> {
+  const tokenHash = hash('sha256', jwt, 'base64url')
+  const known = remembered.get(tokenHash)
+  if (known?.exp !== undefined && known.exp > clock.now().getTime() / 1000) return known
   const key = async ({ kid }: { kid?: string }) => {
     const found = keys.get(kid)
     if (found === undefined) throw new errors.JWKSNoMatchingKey()
@@ -65,7 +80,9 @@ async function verified(jwt: string, keys: ReadonlyMap<unknown, PublicKey>, issu
   }
   try {
     const options = { issuer, typ: 'at+jwt', algorithms: tokenAlgorithms, requiredClaims, currentDate: clock.now() }
-    return (await jwtVerify(jwt, key, options)).payload
+    const { payload } = await jwtVerify(jwt, key, options)
+    remembered.set(tokenHash, payload)
+    return payload
   } catch (error) {
     if (error instanceof errors.JOSEError) return undefined
     throw error
