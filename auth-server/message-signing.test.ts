@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { sql, z } from '@bankside/service-kit/postgres'
 import {
   createRemoteJWKSet,
   customFetch,
@@ -236,6 +237,22 @@ test('JARM-01 ISS-01 an error is a signed JWT too, and so is a no', async () => 
   const payload = await verified(refusedByCustomer['response'] ?? '', 'signer')
   assert.equal(payload['error'], 'access_denied')
   assert.ok(!('state' in payload))
+})
+
+test('FAPI2-MS-15 a signed request is read by one process only, kept no longer than a journey takes, of no use when altered, and not logged', async () => {
+  const request = await signer.requestObject({ claims: await claimsOf(signer), login_hint: 'ada@example.com' })
+  const requestUri = String((await pushObject(request)).json['request_uri'])
+  const rights = await server.owner.one(sql.type(z.object({ others: z.boolean(), late: z.boolean() }))`
+    select
+      has_column_privilege('bankside_resource_api', 'oidc.pushed_authorization_request', 'payload', 'select')
+        or has_column_privilege('bankside_worker', 'oidc.pushed_authorization_request', 'payload', 'select') as others,
+      (select max(expires_at) > now() + interval '62 minutes' from oidc.pushed_authorization_request) as late`)
+  assert.deepEqual(rights, { others: false, late: false })
+  await server.owner.query(sql.unsafe`
+    update oidc.pushed_authorization_request set payload = replace(payload, 'dpopJkt', 'dpopjkt') || ' '`)
+  assert.equal((await new CustomerAtBrowser(server, ada).open(signer, requestUri)).status, 400)
+  const [, payload = ''] = request.split('.')
+  assert.ok(!server.logged.some((line) => line.includes(payload.slice(0, 60)) || line.includes('ada@example')))
 })
 
 test('JARM-04 FAPI2-MS-09 FAPI2-MS-11 what a client or anyone altered, or another client was sent, does not verify', async () => {

@@ -5,6 +5,7 @@ import * as openid from 'openid-client'
 import { agreePayment, read, shareAccounts } from '../rig/consented.ts'
 import { oauthError } from '../rig/oauth-error.ts'
 import { openRig, type Rig } from '../rig/rig.ts'
+import type { Exchange } from '../third-party/exchange.ts'
 import { openThirdParty } from '../third-party/third-party.ts'
 import { aisp, lodgeAccountAccess, submitPayment } from '../third-party/uk-open-banking.ts'
 
@@ -124,6 +125,21 @@ function alterFragment(url: URL, name: string, value: string): void {
   parameters.set(name, value)
   url.hash = parameters.toString()
 }
+
+test('FAPI2-CL-02 FAPI2-CL-04 the third party makes assertions out to the issuer, and sends tokens in the header only', async () => {
+  const exchanges: Exchange[] = []
+  const thirdParty = await openThirdParty(rig.description, 'tpp-pkjwt-dpop', { trace: (exchange) => void exchanges.push(exchange) })
+  assert.equal((await lodgeAccountAccess(thirdParty)).status, 201)
+  const asserted = exchanges.flatMap(({ requestBody }) => new URLSearchParams(requestBody).get('client_assertion') ?? [])
+  assert.ok(asserted.length > 0)
+  for (const assertion of asserted) assert.equal(decodeJwt(assertion).aud, rig.description.issuer)
+  const called = exchanges.filter(({ url }) => url.startsWith(rig.description.resource_api))
+  assert.ok(called.length > 0)
+  for (const { url, requestHeaders, requestBody } of called) {
+    assert.match(requestHeaders['authorization'] ?? '', /^DPoP /i)
+    assert.ok(!url.includes('access_token') && !requestBody.includes('access_token'))
+  }
+})
 
 test('FAPI2-MS-11 INT-02 INT-03 FAPI2-MS-13 a resource server of another make introspects with a signed answer; a third party is told nothing', async () => {
   const { tokens, thirdParty, consentId } = await shareAccounts(rig, { clientId: 'tpp-ms-dpop' })
