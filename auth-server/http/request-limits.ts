@@ -4,6 +4,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
 import type { Endpoint } from './endpoints.ts'
+import { maxBodyBytes } from './gate.ts'
 import { answerProblem, problems } from './problem-answer.ts'
 import type { Context, Next } from './request-context.ts'
 
@@ -49,7 +50,8 @@ export function limitAddresses({ limits, metrics, config }: Limiting) {
     if (waitSeconds === 0) return next()
     metrics.rateLimited.inc({ limit: 'address', route: endpoint?.name ?? 'unknown' })
     ctx.set('Retry-After', String(waitSeconds))
-    ctx.set('Connection', 'close')
+    // A small body is dropped and the connection kept: another handshake would cost more than this answer.
+    if (mayBeLarge(ctx.req.headers)) ctx.set('Connection', 'close')
     ctx.req.resume()
     if (endpoint?.answers === 'page') return answerProblem(ctx, problems.tooManyRequests)
     ctx.status = 429
@@ -57,6 +59,9 @@ export function limitAddresses({ limits, metrics, config }: Limiting) {
     ctx.body = { error: tooManyRequests.error, error_description: tooManyRequests.description }
   }
 }
+
+const mayBeLarge = (headers: Context['req']['headers']): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > maxBodyBytes
 
 /** RFC 6749 has no word for it; this one says that the same request may be sent again. */
 const tooManyRequests = { error: 'temporarily_unavailable', description: 'too many requests: try again after the time in Retry-After' }
