@@ -147,7 +147,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     extraTokenClaims,
     formats: { customizers: { jwt: leaveOutAccounts } },
     issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
-    rotateRefreshToken: false,
+    rotateRefreshToken: ({ oidc: { client } }) => client !== undefined && profileOf(client).refreshTokens === 'rotated',
     expiresWithSession: () => false,
     // A grant is for one consent: it is found only in the journey that made it, never again through the session.
     loadExistingGrant: async (ctx) => {
