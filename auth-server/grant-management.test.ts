@@ -111,7 +111,7 @@ test('GM-05 CX-AIS-08 merge adds: the page says what is new and what is whole, a
   const after = await agreed({ ...added, ...change('merge', before.grantId) }, { at: before.at })
   const text = words(after.page)
   assert.match(text, /Change what you share with Client acorn/)
-  assert.match(text, /What changes New Your direct debits Sharing lasts Until 1 January 2095 Until now: Until 1 January 2090/)
+  assert.match(text, /What changes New Your direct debits Sharing lasts Until 1 January 2095 Before: Until 1 January 2090/)
   assert.match(text, /after the change Your account details .*Your account balance.*Your regular payments Your direct debits/)
   assert.equal(after.page.text.match(/\bchecked\b/g)?.length, 1, 'CON-07 the accounts of before')
 
@@ -130,7 +130,7 @@ test('GM-05 a date that a merge does not name stays: adding a permission never m
   const dates = { expirationDateTime: '2090-01-01T00:00:00Z', transactionFromDateTime: '2026-01-01T00:00:00Z' }
   const before = await agreed({ ...information(basic, dates), ...create })
   const after = await agreed({ ...information(['ReadAccountsBasic', 'ReadPAN']), ...change('merge', before.grantId) }, { at: before.at })
-  assert.doesNotMatch(words(after.page), /Until now/)
+  assert.doesNotMatch(words(after.page), /Before:/)
   const [detail] = after.tokens.json['authorization_details'] as Record<string, unknown>[]
   assert.deepEqual([detail?.['expirationDateTime'], detail?.['transactionFromDateTime']], Object.values(dates))
 })

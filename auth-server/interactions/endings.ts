@@ -7,7 +7,7 @@ export type Ending = {
   /** What the customer reads. */
   readonly situation: Situation
   /** What the third party is told when the customer goes back to it. */
-  readonly error: 'access_denied' | 'invalid_request' | 'invalid_grant_id'
+  readonly error: 'access_denied' | 'invalid_request' | 'invalid_grant_id' | 'login_required'
 }
 
 const gone: Ending = { situation: 'request_changed', error: 'access_denied' }
@@ -19,6 +19,8 @@ const endingsHere = {
   cancelled: gone,
   /** GM-02. */
   other_customers_grant: { situation: 'other_customer', error: 'invalid_grant_id' },
+  /** OIDC-06. */
+  not_whom_was_asked: { situation: 'other_customer', error: 'login_required' },
   locked: { situation: 'locked', error: 'access_denied' },
   answered_elsewhere: gone,
   ran_out: tooLate,

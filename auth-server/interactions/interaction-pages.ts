@@ -6,6 +6,7 @@ import { type Form, noForm, readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { allowFormsTo } from '../http/security-headers.ts'
+import { isAskedOf } from '../intents/requested-subject.ts'
 import { showAnswered } from './answered-journey.ts'
 import { submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
@@ -105,7 +106,12 @@ async function submit(dependencies: JourneyDependencies, visit: Visit, form: For
   // Anything but the button that says so is no yes.
   if (journey.state.step !== 'second_factor') return action === 'confirm' ? submitDecision(dependencies, visit, form) : journey.state
   const next = journeys[kind][journeys[kind].indexOf('second_factor') + 1] ?? 'finished'
-  const state = await submitSecondFactor(database, visit, form, { dataKey: config.SECRETS.customer_data_key, next })
+  const { customer_data_key: dataKey, pairwise_salt: salt } = config.SECRETS
+  const { interaction, client } = visit
+  const state = await submitSecondFactor(database, visit, form, {
+    ...{ dataKey, next },
+    isAskedOf: (customerId) => isAskedOf(interaction.params, client, { customerId, salt }),
+  })
   return state.step === 'finished' ? decided(dependencies, { ...visit, journey: { ...journey, state } }) : state
 }
 

@@ -58,12 +58,19 @@ const messages: Record<Exclude<SecondFactorResult, 'accepted' | 'locked'>, Field
   expired: formErrors.codeExpired,
 }
 
+type Answering = {
+  readonly dataKey: Buffer
+  readonly next: Step
+  /** Whether the request may be answered by this customer, where it names one. */
+  readonly isAskedOf?: (customerId: CustomerId) => boolean
+}
+
 /** The second factor. Right, it completes the sign-in; what comes then is for this customer to see, or the journey ends. */
 export async function submitSecondFactor(
   database: Database,
   signingIn: SigningIn,
   form: Form,
-  { dataKey, next }: { readonly dataKey: Buffer; readonly next: Step },
+  { dataKey, next, isAskedOf }: Answering,
 ): Promise<JourneyState> {
   const { journey, consent, superseded, requestId, now } = signingIn
   const { errors: _shown, ...state } = journey.state
@@ -78,6 +85,7 @@ export async function submitSecondFactor(
     return { ...anew, errors: [messages.expired] }
   }
   if (result !== 'accepted') return { ...state, errors: [messages[result]] }
+  if (isAskedOf?.(customerId) === false) return endedBy(state, 'not_whom_was_asked')
   if (consent?.customerId !== undefined && consent.customerId !== customerId) return endedBy(state, 'consent_not_yours')
   if (superseded !== undefined && superseded.customerId !== customerId) return endedBy(state, 'other_customers_grant')
   if (!(await hasAnAccountFor(database, consent, customerId))) return endedBy(state, 'wrong_debtor')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { donePage } from '@bankside/consent-ui/done'
 import { signOutPage } from '@bankside/consent-ui/sign-out'
 import { signOutTexts } from '@bankside/consent-ui/situations'
-import type { Client, Provider, Session } from 'oidc-provider'
+import type { Provider, Session } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { forgetDashboard } from '../dashboard/dashboard-session.ts'
 import { readAnyForm, readForm } from '../http/form.ts'
@@ -10,9 +10,8 @@ import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { allowFormsTo } from '../http/security-headers.ts'
+import { subjectTowards } from '../intents/requested-subject.ts'
 import { commonOf } from '../page-frame.ts'
-import { isFirstParty } from '../storage/client-storage.ts'
-import { pairwiseSubject } from '../tokens/pairwise-subject.ts'
 import { endBrowserSession } from './end-browser-session.ts'
 import { type LogoutRequest, logoutResponseUri, readLogoutRequest } from './logout-request.ts'
 
@@ -54,12 +53,9 @@ async function begin(ctx: Context, needs: Needs): Promise<void> {
 /** The hint is of the customer who is signed in, and of this session where it names one: not of another of theirs. */
 function isOfSession({ hint, client }: LogoutRequest, session: Session, { config }: Needs): boolean {
   if (hint === undefined || client === undefined || session.accountId === undefined) return false
-  if (hint.subject !== subjectOf(session.accountId, client, config.SECRETS.pairwise_salt)) return false
+  if (hint.subject !== subjectTowards(client, session.accountId, config.SECRETS.pairwise_salt)) return false
   return hint.sid === undefined || hint.sid === session.sidFor(client.clientId)
 }
-
-const subjectOf = (customerId: string, client: Client, salt: string): string =>
-  isFirstParty(client) ? customerId : pairwiseSubject(salt, customerId, client.clientId)
 
 function ask(ctx: Context, { client, redirectUri, state }: LogoutRequest, { config }: Needs): void {
   const asked = randomBytes(askedBytes).toString('base64url')

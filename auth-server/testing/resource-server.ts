@@ -37,7 +37,7 @@ export async function startResourceServer(server: TestServer) {
       const headers = {
         authorization: `DPoP ${token}`,
         dpop: await client.proof(origin + path, { htm: method, ath }),
-        ...(body && { 'content-type': 'application/json', 'x-idempotency-key': ath }),
+        ...(body && { 'content-type': 'application/json', 'x-idempotency-key': ath.slice(0, 40) }),
       }
       return exchange(`https://localhost:${api.port}${path}`, {
         method,

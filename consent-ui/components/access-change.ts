@@ -17,4 +17,4 @@ const list = (lines: readonly string[]): Html =>
   html`<ul class="plain-list" role="list">${lines.map((line) => html`<li>${line}</li>`)}</ul>`
 
 const beforeAndAfter = ({ before, after }: { readonly before: string; readonly after: string }): Html =>
-  html`${after} <span class="option-detail">Until now: ${before}</span>`
+  html`${after} <span class="option-detail">Before: ${before}</span>`
