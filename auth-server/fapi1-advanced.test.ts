@@ -198,6 +198,24 @@ for (const [what, params] of faulty)
     assert.match(refusal(answer), /^400 invalid_request(_object)?$/)
   })
 
+test('OIDC-03 OIDC-04 JAR-01 claims are an object inside a request object, or the text of one', async () => {
+  const consentId = await lodgeAccounts(server, 'hybrid')
+  const acr = { essential: true, values: ['urn:openbanking:psd2:sca', 'urn:openbanking:psd2:ca'] }
+  const claims = JSON.parse(intentClaim(consentId, { acr })) as object
+  const { id_token } = fragmentOf(await agreed(await openByValue(hybrid, { claims, max_age: 0 })))
+  const { acr: reached, openbanking_intent_id } = decoded(id_token)
+  assert.deepEqual([reached, openbanking_intent_id], ['urn:openbanking:psd2:sca', consentId])
+  const unreachable = { ...claims, id_token: { acr: { essential: true, value: 'urn:mace:incommon:iap:bronze' } } }
+  const { page } = await openByValue(hybrid, { claims: unreachable })
+  assert.match(fragmentOf(page)['error'] ?? '', /^(unmet_authentication_requirements|access_denied|invalid_request)$/)
+})
+
+test('OIDC-02 a request by value with prompt none is answered in the fragment when nobody is signed in', async () => {
+  const { page } = await openByValue(hybrid, { prompt: 'none', state: 's' })
+  const { error, state, iss } = fragmentOf(page)
+  assert.deepEqual([error, state, iss], ['login_required', 's', server.issuer])
+})
+
 test('FAPI1A-06 a request object for several audiences is accepted', async () => {
   const answer = await agreed(await openByValue(hybrid, { aud: [server.issuer, 'https://other.example'] }))
   assert.ok(fragmentOf(answer)['code'])
