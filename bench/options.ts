@@ -13,7 +13,7 @@ export type Options = {
 }
 
 export const usage = `npm run bench -- [options]
-  --paths a,b      only the paths whose names contain one of these (${'client, PAR, code, refresh, JWKS, discovery, balance, transfer'})
+  --paths a,b      only the paths whose names contain one of these (${'client, PAR, code, refresh, introspection, JWKS, discovery, balance, transfer'})
   --seconds 2      length of a round
   --rounds 5       rounds on each side, taken in turn
   --customers 64   customers of the sandbox and of the peer

@@ -34,7 +34,7 @@ function tokenRequest({ issuer }: Target, client: ProofClient): string {
   })
 }
 
-export function authentication({ clientId, key }: ProofClient, issuer: string): Record<string, string> {
+export function authentication({ clientId, key }: Pick<ProofClient, 'clientId' | 'key'>, issuer: string): Record<string, string> {
   return {
     client_id: clientId,
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',

@@ -72,6 +72,7 @@ function configuration({ audience, signingKey, acr }: AuthorizationServerSetting
       clientCredentials: { enabled: true },
       claimsParameter: { enabled: true },
       revocation: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
       resourceIndicators: {

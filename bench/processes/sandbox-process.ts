@@ -17,6 +17,7 @@ export type SandboxDescription = {
   readonly customers: readonly { readonly username: string; readonly password: string; readonly totp_secret: string }[]
   readonly clients: readonly {
     readonly client_id: string
+    readonly profile: string
     readonly token_endpoint_auth_method: string
     readonly sender_constraint: string
     readonly redirect_uris: readonly string[]

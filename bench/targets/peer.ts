@@ -24,6 +24,7 @@ const accountsPerCustomer = 3
 const openingMinor = 1_000_000
 const acr = 'urn:openbanking:psd2:sca'
 const clientId = 'bench-client'
+const resourceServerId = 'bench-resource-server'
 const redirectUri = 'https://localhost:1/callback'
 const permissions = ['ReadAccountsDetail', 'ReadBalances', 'ReadTransactionsCredits', 'ReadTransactionsDebits', 'ReadTransactionsDetail']
 
@@ -72,6 +73,12 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
       { length: customerCount },
       (_, index): Customer => ({ username: `customer-${index}`, password: 'p', totpSecret: undefined }),
     ),
+    introspector: {
+      clientId: resourceServerId,
+      key: { algorithm: settings.clientAlgorithm, kid: 'client', privateKey: client.privateKey },
+    },
+    introspectionPath: '/token/introspection',
+    tokensToAskAbout: (count) => storeOpaqueTokens(db, count, audience),
     registerClients: () => Promise.reject(new Error('the peer has one client')),
     ...consentActs(db, mint),
     settlePayments: async () => undefined,
@@ -132,13 +139,36 @@ async function fill(db: pg.Client, customers: number, jwk: JsonWebKey, algorithm
     scope: 'openid accounts payments',
     jwks: { keys: [jwk] },
   }
-  await db.query(`insert into oidc_payload (type, id, payload) values ('Client', $1, $2)`, [clientId, metadata])
+  const resourceServer = { ...metadata, client_id: resourceServerId, grant_types: [], response_types: [], redirect_uris: [] }
+  await db.query(`insert into oidc_payload (type, id, payload) values ('Client', $1, $2), ('Client', $3, $4)`, [
+    ...[clientId, metadata],
+    ...[resourceServerId, resourceServer],
+  ])
   await db.query(
     `insert into account select format('acc_%s', replace(gen_random_uuid()::text, '-', '')), format('customer-%s', customer), 'Holder', 'Current', 'GBP',
        '201575', lpad((customer * 10 + number)::text, 8, '0'), 'open', $3, 0
      from generate_series(0, $1::integer - 1) customer, generate_series(1, $2::integer) number`,
     [customers, accountsPerCustomer, openingMinor],
   )
+}
+
+/** As the library stores access tokens that are not JWTs, with their grants. */
+async function storeOpaqueTokens(db: pg.Client, count: number, audience: string): Promise<readonly string[]> {
+  const iat = Math.floor(Date.now() / 1000)
+  const exp = iat + 3_600
+  const tokens = Array.from({ length: count }, () => randomBytes(32).toString('base64url'))
+  for (const [index, jti] of tokens.entries()) {
+    const shared = { iat, exp, accountId: `customer-${index}`, clientId }
+    const grantId = randomBytes(32).toString('base64url')
+    const token = { ...shared, kind: 'AccessToken', jti, grantId, scope: 'openid accounts', aud: audience, jkt: 'x'.repeat(43), extra: {} }
+    const grant = { ...shared, kind: 'Grant', jti: grantId, openid: { scope: 'openid' }, resources: { [audience]: 'accounts' } }
+    await db.query(
+      `insert into oidc_payload (type, id, payload, grant_id, expires_at) values ('AccessToken', $1, $2, $3, now() + interval '1 hour'),
+         ('Grant', $3, $4, null, now() + interval '1 hour')`,
+      [jti, token, grantId, grant],
+    )
+  }
+  return tokens
 }
 
 type Mint = (grantId: string, clientId: string, scope: string, cnf: Confirmation) => string

@@ -67,6 +67,15 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
       acr,
       cnf,
     })
+  const authoriseReaders: Target['authoriseReaders'] = async (count, clientId, cnf) => {
+    const { rows } = await db.query<{ account_id: string }>(
+      `select distinct on (customer_id) account_id from ledger.account where kind = 'customer' and status = 'open' order by customer_id, account_id limit $1`,
+      [count],
+    )
+    const wanted = rows.map(({ account_id }) => ({ template: templates.accountAccess, account: account_id, clientId }))
+    const given = await cloneConsents(db, 'authorised', wanted)
+    return given.map((clone) => ({ accessToken: token(clone, 'openid accounts', cnf), accountId: clone.account }))
+  }
   const booksBefore = await readBooks(db)
   return {
     name: 'product',
@@ -74,18 +83,12 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
     ...runs,
     certificateClient: certificateClient(sandbox),
     customers: sandbox.customers.map(({ username, password, totp_secret }) => ({ username, password, totpSecret: totp_secret })),
+    introspector: introspector(sandbox),
+    introspectionPath: '/introspection',
     registerClients: (count) => cloneClients(db, base.client, count),
     lodgeConsents: async (count) =>
       (await cloneConsents(db, 'awaiting', Array(count).fill({ template: templates.accountAccess }))).map(({ consentId }) => consentId),
-    authoriseReaders: async (count, clientId, cnf) => {
-      const { rows } = await db.query<{ account_id: string }>(
-        `select distinct on (customer_id) account_id from ledger.account where kind = 'customer' and status = 'open' order by customer_id, account_id limit $1`,
-        [count],
-      )
-      const wanted = rows.map(({ account_id }) => ({ template: templates.accountAccess, account: account_id, clientId }))
-      const given = await cloneConsents(db, 'authorised', wanted)
-      return given.map((clone) => ({ accessToken: token(clone, 'openid accounts', cnf), accountId: clone.account }))
-    },
+    authoriseReaders,
     authorisePayments: async (count, clientId, cnf) => {
       const wanted = Array.from({ length: count }, () => {
         const payment = anyOf(templates.payments)
@@ -139,6 +142,19 @@ async function proofClient({ clients }: SandboxDescription, db: pg.Client): Prom
     redirectUri: client.redirect_uris[0] ?? '',
     key: { algorithm, kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) },
     proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+  }
+}
+
+/** Another API of the bank, that asks the authorization server about tokens. */
+function introspector({ clients }: SandboxDescription): Target['introspector'] {
+  const client = clients.find(
+    ({ profile, token_endpoint_auth_method: method }) => profile === 'resource_server' && method === 'private_key_jwt',
+  )
+  if (client?.jwks_file == null) throw new Error('the sandbox has no resource server with private_key_jwt')
+  const key = keyOf(client.jwks_file, 'ES256')
+  return {
+    clientId: client.client_id,
+    key: { algorithm: 'ES256', kid: key.kid ?? '', privateKey: createPrivateKey({ key, format: 'jwk' }) },
   }
 }
 

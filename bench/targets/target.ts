@@ -36,6 +36,11 @@ export type Target = {
   readonly clients?: readonly ProofClient[]
   readonly certificateClient: CertificateClient
   readonly customers: readonly Customer[]
+  /** A resource server, and access tokens that it may ask about. */
+  readonly introspector: Pick<ProofClient, 'clientId' | 'key'>
+  readonly introspectionPath: string
+  /** Where a flow does not give such as it may ask about. */
+  readonly tokensToAskAbout?: (count: number) => Promise<readonly string[]>
   /** More clients like the one there is, each with keys of its own. */
   readonly registerClients: (count: number) => Promise<readonly ProofClient[]>
   /** Account-access consents that wait for a customer. */
