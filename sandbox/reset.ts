@@ -8,16 +8,9 @@ import { placesIn, readSettings } from './settings.ts'
 import { endLeftOvers } from './supervisor.ts'
 
 /** What is ours in the folder: whatever else somebody keeps there stays. */
-const ours = [
-  'certs',
-  'demo-codes.json',
-  'logs',
-  'postgres',
-  'generated-customers.json',
-  'processes.json',
-  'sandbox.json',
-  'secrets.json',
-  'start.lock',
+const ours = (home: string): readonly string[] => [
+  ...Object.values(placesIn(home)),
+  ...['demo-codes.json', 'generated-customers.json'].map((name) => join(home, name)),
 ]
 
 try {
@@ -38,7 +31,7 @@ async function reset(): Promise<void> {
   try {
     await endLeftOvers(places.processes)
     if (runningPort(places.postgres) !== undefined) await (await startEmbeddedPostgres({ folder: places.postgres })).stop()
-    for (const name of ours) rmSync(join(home, name), { recursive: true, force: true })
+    for (const path of ours(home)) rmSync(path, { recursive: true, force: true })
   } finally {
     lock.release()
   }

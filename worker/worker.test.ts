@@ -31,8 +31,15 @@ function start(file: string, environment: Record<string, string>): Started {
 async function startWorker() {
   const port = await freePort()
   const { workerUrl } = bank.urls
-  const started = start('main.ts', { DATABASE_URL: workerUrl, OPERATIONS_PORT: String(port), LOG_LEVEL: 'info' })
-  assert.deepEqual((await once(started.child, 'message'))[0], { ready: true })
+  const started = start('main.ts', {
+    DATABASE_URL: workerUrl,
+    OPERATIONS_PORT: String(port),
+    NOTIFICATION_KEYS: 'A'.repeat(43),
+    LOG_LEVEL: 'info',
+  })
+  const ended = once(started.child, 'exit').then(() => assert.fail(started.output()))
+  assert.deepEqual((await Promise.race([once(started.child, 'message'), ended]))[0], { ready: true })
+  ended.catch(() => {}) // From here on it may end.
   return { ...started, origin: `http://127.0.0.1:${port}` }
 }
 async function stop({ child }: Started): Promise<number | null> {
@@ -56,6 +63,7 @@ test('a worker without settings names them all and ends', async () => {
   assert.notEqual((await once(child, 'exit'))[0], 0)
   assert.match(output(), /DATABASE_URL is missing/)
   assert.match(output(), /OPERATIONS_PORT is missing/)
+  assert.match(output(), /NOTIFICATION_KEYS is missing/)
 })
 
 test('the worker posts a payment, tells the customer, answers for its health, and stops when it is told', async () => {
