@@ -269,6 +269,28 @@ test('FAPI2-AS-04 FAPI2-CR-04 a client that got past registration with metadata 
   assert.ok(server.logged.some((line) => line.includes('breaks the policy') && line.includes('loose-constraint')))
 })
 
+test('FAPI2-MS-01 FAPI1A-01 FAPI1A-02 FAPI1A-03 FAPI1A-12 a row with a mix of two profiles is not served, whichever way it came about', async () => {
+  const kinds = [
+    ['mix-unsigned', 'fapi2_ms', 'dpop', { require_signed_request_object: false }],
+    ['mix-query', 'fapi1_adv_jarm', 'mtls', { response_modes: ['query'] }],
+    ['mix-proof', 'fapi1_adv_hybrid', 'dpop', {}],
+    ['mix-flows', 'fapi1_adv_hybrid', 'mtls', { response_types: ['code', 'code id_token'] }],
+    ['mix-eddsa', 'fapi1_adv_jarm', 'mtls', { id_token_signed_response_alg: 'EdDSA' }],
+  ] as const
+  for (const [id, profile, constraint, metadata] of kinds) {
+    const mixed = await ThirdParty.register(server, id, { profile, constraint, metadata })
+    assert.equal(refusal(await mixed.token(cc)), '401 invalid_client', id)
+    assert.equal(refusal(await mixed.push({})), '401 invalid_client', id)
+  }
+  const moved = await ThirdParty.register(server, 'mix-moved', { profile: 'fapi2_ms' })
+  assert.equal((await moved.token(cc)).status, 200)
+  for (const profile of ['fapi2_sp', 'fapi1_adv_jarm', 'resource_server', 'fapi_ciba']) {
+    await server.owner.query(sql.unsafe`update clients.client set profile = ${profile} where client_id = 'mix-moved'`)
+    assert.equal(refusal(await moved.token(cc)), '401 invalid_client', profile)
+  }
+  await assert.rejects(server.owner.query(sql.unsafe`update clients.client set profile = 'none' where client_id = 'mix-moved'`))
+})
+
 test('FAPI2-AS-15 ids of clients and subjects do not meet: a client cannot be named like a customer', async () => {
   const insert = server.owner.query(sql.unsafe`
     insert into clients.client (client_id, profile, name, first_party, metadata, status, created_at, updated_at)
