@@ -32,7 +32,7 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
     () => undefined,
     (error: unknown) => {
       lost = true
-      return unavailable(error) ?? error
+      return notNow(error)
     },
   )
   const gather = gatherWrites(socket)
@@ -51,7 +51,7 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
         return await described.answered.catch((error: unknown) => {
           // A fatal error is the last that the connection says; that it closed is heard later.
           if (error instanceof pg.DatabaseError && error.severity !== 'ERROR') lose()
-          throw unavailable(error) ?? (lost ? new Unavailable('the connection to the database was lost', { cause: error }) : error)
+          throw lost ? notNow(error) : (unavailable(error) ?? error)
         })
       } finally {
         unanswered--
@@ -62,6 +62,12 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
       if (!lost) await client.end()
     },
   }
+}
+
+/** What became of a connection that is lost. PostgreSQL may have said why, a wrong password for one; else it ended without a word. */
+function notNow(error: unknown): unknown {
+  const said = error instanceof pg.DatabaseError && error.severity === 'FATAL' ? error : undefined
+  return unavailable(error) ?? said ?? new Unavailable('the connection to the database was lost', { cause: error })
 }
 
 /** What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freePort } from './embedded-postgres.ts'
@@ -178,6 +180,19 @@ test('a server that is not there, a statement that takes too long, a read-only s
     await tx.query(sql.unsafe`update counter set n = 0`)
   })
   await assert.rejects(readOnly, Unavailable)
+})
+
+test('a server that ends connections while they are being made: unavailability; a wrong password: a fault', async () => {
+  const ending = createServer((socket) => socket.once('data', () => socket.destroy())).listen(0, '127.0.0.1')
+  await once(ending, 'listening')
+  const { port } = ending.address() as AddressInfo
+  const dying = openPrepared(`postgresql://nobody:x@127.0.0.1:${port}/none`)
+  await assert.rejects(dying.query('ending', 'select 1'), Unavailable)
+  await dying.end()
+  ending.close()
+  const stranger = openPrepared(testDatabase.ownerUrl.replace(/:[^:@]*@/, ':wrong@'))
+  await assert.rejects(stranger.query('stranger', 'select 1'), (error) => sqlState(error) === '28P01' && !(error instanceof Unavailable))
+  await stranger.end()
 })
 
 test('a wrong value is a fault, not unavailability', async () => {

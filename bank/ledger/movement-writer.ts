@@ -42,7 +42,7 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
   let closing = false
   /** Their accounts are asked for. */
   let resolving = 0
-  let lastArrival: Promise<unknown> = Promise.resolve()
+  let lastArrival: Promise<void> = Promise.resolve()
 
   const schedule = () => {
     if (scheduled || queue.waiting() === 0) return
@@ -62,15 +62,16 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
     lanes.give(lane)
     schedule()
   }
+  const add = (one: Omit<Waiting, 'accounts'>, accounts: readonly string[]) => {
+    queue.add({ ...one, accounts })
+    schedule()
+  }
   /** Whoever came later does not pass whoever's accounts are still being asked for. */
-  const inOrder = async (accounts: ReturnType<typeof lanes.accountsOf>) => {
-    resolving++
-    const before = lastArrival
-    const mine = Promise.allSettled([before, accounts])
-    lastArrival = mine
-    await mine
+  const addInTurn = async (one: Omit<Waiting, 'accounts'>, asked: ReturnType<typeof lanes.accountsOf>, before: Promise<void>) => {
+    const [accounts] = await Promise.allSettled([asked, before])
     resolving--
-    return accounts
+    if (accounts.status === 'fulfilled') add(one, accounts.value)
+    else one.reject(accounts.reason)
   }
   const expiry = setInterval(() => expire(queue, waitAtMostMs), 500)
   expiry.unref()
@@ -80,11 +81,12 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
       checkMovement(movement)
       if (closing) throw new Unavailable('the ledger is closing')
       if (queue.waiting() + resolving >= waitingAtMost) throw new Unavailable('too many movements wait already')
-      const accounts = lanes.accountsOf(movement)
-      const arrived = 'then' in accounts || resolving > 0 ? await inOrder(accounts) : accounts
       return new Promise((resolve, reject) => {
-        queue.add({ movement, accounts: arrived, resolve, reject, sinceMs: performance.now() })
-        schedule()
+        const one = { movement, resolve, reject, sinceMs: performance.now() }
+        const accounts = lanes.accountsOf(movement)
+        if (!('then' in accounts) && resolving === 0) return add(one, accounts)
+        resolving++
+        lastArrival = addInTurn(one, accounts, lastArrival)
       })
     },
     close: async () => {
