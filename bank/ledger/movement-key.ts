@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { canonicalJson } from '../idempotency/canonical-json.ts'
 import type { MovementKey } from './movement.ts'
 
@@ -18,4 +18,4 @@ export function movementKey({ clientId, method, endpoint, key, request }: KeyedR
   return { id, requestHash: sha256(canonicalJson(request)) }
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const sha256 = (text: string) => hash('sha256', text, 'hex')
