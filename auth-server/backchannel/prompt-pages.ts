@@ -2,7 +2,7 @@ import { refusalOf } from '@bankside/bank/refusal'
 import { donePage } from '@bankside/consent-ui/done'
 import { refusedPage } from '@bankside/consent-ui/refused'
 import { answeredElsewhereTexts } from '@bankside/consent-ui/situations'
-import { outsideTransaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, outsideTransaction, transact } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { overviewHref, signInHref, waitingHref } from '../dashboard/dashboard-pages.ts'
@@ -12,7 +12,7 @@ import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { endedBy } from '../interactions/end-journey.ts'
 import { correctionOf, type EndReason, endings, isEndReason } from '../interactions/endings.ts'
-import { claimPage, type JourneyState, pageNumberOf } from '../interactions/journey.ts'
+import { claimPage, findJourney, type JourneyState, pageNumberOf } from '../interactions/journey.ts'
 import { submitSecondFactor } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
 import { storedSeals } from '../storage/stored-seals.ts'
@@ -78,12 +78,12 @@ async function findArrival(ctx: Context, { database, provider }: PromptDependenc
 
 type Found = { readonly arrival: PromptArrival } | { readonly why: Answered; readonly prompt?: Prompt }
 
-async function showWhyNot(ctx: Context, { database }: PromptDependencies, { session }: Looking, { why, prompt }: WhyNot): Promise<void> {
+async function showWhyNot(ctx: Context, { database }: PromptDependencies, looking: Looking, { why, prompt }: WhyNot): Promise<void> {
   if (why === 'signed_in_too_long_ago') {
-    await endSession(ctx, database, session)
+    await endSession(ctx, database, looking.session)
     redirect(ctx, signInHref)
   } else if (prompt === undefined) answerProblem(ctx, problems.notFound, { backHref: waitingHref })
-  else if (why === 'over') showOutcome(ctx, prompt)
+  else if (why === 'over') await showOutcome(ctx, database, looking, prompt)
   else showEnd(ctx, prompt, 'client_blocked')
 }
 
@@ -161,12 +161,13 @@ async function deny(
 }
 
 /** What became of it, for whoever comes back: by the button of the browser, or from another window. */
-function showOutcome(ctx: Context, prompt: Prompt): void {
+async function showOutcome(ctx: Context, database: Database, { session, seals }: Looking, prompt: Prompt): Promise<void> {
+  if (prompt.outcome !== 'approved' && prompt.outcome !== 'denied') return showEnd(ctx, prompt, 'ran_out')
   const agreed = prompt.outcome === 'approved'
-  if (!agreed && prompt.outcome !== 'denied') {
-    showEnd(ctx, prompt, 'ran_out')
-    return
-  }
+  // That it was denied is not to say that the customer said no: these pages know why, if it was on them.
+  const here = agreed ? undefined : await findJourney(database, journeyKeyOf(prompt, session, seals))
+  const reason = here?.ended?.reason ?? 'answered_elsewhere'
+  if (!agreed && reason !== 'cancelled') return showEnd(ctx, prompt, reason)
   const page = { common: commonOf(), ...answeredElsewhereTexts({ thirdParty: prompt.clientName, agreed }), continueHref: overviewHref }
   answerPage(ctx, agreed ? donePage(page) : refusedPage(page))
 }
