@@ -9,7 +9,7 @@ export type ClientPolicyRefusal = 'client_metadata_invalid' | 'redirect_uri_inva
 export type ClientMetadata = Readonly<Record<string, unknown>>
 
 const maxRedirectUris = 10
-const subjectNames = ['tls_client_auth_subject_dn', 'tls_client_auth_san_dns', 'tls_client_auth_san_uri', 'tls_client_auth_san_ip']
+const subjectNames = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email'].map((name) => `tls_client_auth_${name}`)
 const boundBy = { dpop: 'dpop_bound_access_tokens', mtls: 'tls_client_certificate_bound_access_tokens' } as const
 
 /**

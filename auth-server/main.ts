@@ -6,6 +6,7 @@ import { openDatabase, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { openRedis } from '@bankside/service-kit/redis'
+import { firstLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import type { Config } from './config.ts'
 import { createAuthServerMetrics } from './metrics.ts'
@@ -35,7 +36,7 @@ const redis =
   config.REDIS_URL === undefined ? undefined : await openRedis({ url: config.REDIS_URL, ca: config.REDIS_CA, onChange: tellOfRedis })
 
 const published = openPublished({ config, database, clock: systemClock, log })
-await published.revocations.refresh()
+await firstLists(published.revocations)
 const dependencies = {
   config,
   database,

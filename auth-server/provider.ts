@@ -12,8 +12,8 @@ import { namePairwise } from './backchannel/name-pairwise.ts'
 import { keepingBackchannelRequest } from './backchannel/request-object.ts'
 import { requestSeconds } from './backchannel/request-seconds.ts'
 import { acceptAssertionAudiences } from './client-authentication/assertion-audience.ts'
+import { isNamed } from './client-authentication/certificate-name.ts'
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
-import { isSubjectOf } from './client-authentication/distinguished-name.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
 import { followKeySets } from './client-keys/follow-key-sets.ts'
 import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
@@ -46,7 +46,8 @@ import { storedSeals } from './storage/stored-seals.ts'
 import { identifierUseOf } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
-import { audiencesOf, createResourceServers, mayIntrospect, scopes } from './tokens/resource-servers.ts'
+import { audiencesOf, createResourceServers, mayIntrospect } from './tokens/resource-servers.ts'
+import { scopes } from './tokens/scopes.ts'
 import { findSignedTokens } from './tokens/signed-tokens.ts'
 import { createFindAccount, extraTokenClaims, refreshTokenExpiresAt } from './tokens/token-claims.ts'
 import { referToSignedToken } from './tokens/token-reference.ts'
@@ -237,7 +238,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
       certificateAuthorized: (ctx) => certificateOf(ctx)?.trusted === true,
       certificateSubjectMatches: (ctx, property, registered) => {
         const found = certificateOf(ctx)
-        const matches = found !== undefined && property === 'tls_client_auth_subject_dn' && isSubjectOf(found.certificate, registered)
+        const matches = found !== undefined && isNamed(found.certificate, property, registered)
         if (matches) limit(ctx)
         return matches
       },

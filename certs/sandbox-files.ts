@@ -9,6 +9,7 @@ export type Equipped = { readonly certFile: string; readonly keyFile: string; re
 export type CredentialFiles = { readonly certFile: string; readonly keyFile: string }
 export type SandboxFiles = {
   readonly caFile: string
+  readonly caKeyFile: string
   readonly serverRsa: CredentialFiles
   readonly serverEc: CredentialFiles
   readonly signingKeysFile: string
@@ -54,7 +55,7 @@ export async function ensureSandboxFiles({ folder, clients, now, otherNames = []
     ...([server('rsa'), server('ec'), ensureKeys(join(folder, 'signing-keys.json'), signingAlgorithms)] as const),
     ...clients.map(equip),
   ])
-  return { caFile: own.certFile, serverRsa, serverEc, signingKeysFile, clients: new Map(equipped) }
+  return { caFile: own.certFile, caKeyFile: own.keyFile, serverRsa, serverEc, signingKeysFile, clients: new Map(equipped) }
 }
 
 const renewBeforeExpiryMs = 30 * 86_400_000

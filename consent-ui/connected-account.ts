@@ -32,6 +32,8 @@ export type ConnectedAccount = {
   readonly endedAt?: Date | undefined
   /** Why it ended, in a sentence. */
   readonly endedBecause?: string | undefined
+  /** Why it cannot be used for now, in a sentence. */
+  readonly pausedBecause?: string | undefined
   readonly notifications?: readonly string[] | undefined
   readonly overviewHref: string
   /** Where the one button that stops access leads: to the page that asks once. Absent when there is nothing to stop. */
@@ -49,6 +51,7 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
     clusters,
     endedAt,
     endedBecause,
+    pausedBecause,
     notifications = [],
     overviewHref,
     stop,
@@ -57,10 +60,11 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
   const content = html`<nav class="back-nav" aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
       ${notifications.map(announcement)}
       <h1>${name(thirdPartyName)}</h1>
-      <p class="lead status-line">${withoutDirectionControls(kindLabel)} ${statusTag(statusLabel, endedAt === undefined)}</p>
+      <p class="lead status-line">${withoutDirectionControls(kindLabel)} ${statusTag(statusLabel, (endedAt ?? pausedBecause) === undefined)}</p>
+      ${pausedBecause !== undefined && html`<p class="notice">${withoutDirectionControls(pausedBecause)}</p>`}
       ${endedBecause !== undefined && html`<p class="notice">${withoutDirectionControls(endedBecause)}</p>`}
       ${summaryList(rows(page))}
-      ${clusters.length > 0 && html`<h2>What ${name(thirdPartyName)} ${endedAt ? 'could' : 'can'} see</h2>${clusterList(clusters)}`}
+      ${clusters.length > 0 && html`<h2>What ${name(thirdPartyName)} ${(endedAt ?? pausedBecause) ? 'could' : 'can'} see</h2>${clusterList(clusters)}`}
       ${payments(page)}
       ${stop && stopForm(stop, thirdPartyName)}`
   return layout({ common, title: `${nameInText(thirdPartyName)} – Connected accounts`, signOut }, content)

@@ -15,7 +15,7 @@ export type ConsentSummary = {
   readonly thirdPartyName: string
   /** What it allows, in plain words: "Sees your account information". */
   readonly kindLabel: string
-  /** "Active", "Stopped", "Ended", "Used". */
+  /** "Active", "Paused", "Stopped", "Ended", "Used". */
   readonly statusLabel: string
   /** Nicknames with the end of the number. */
   readonly accounts: readonly string[]
@@ -23,6 +23,8 @@ export type ConsentSummary = {
   /** As `formatExpiry` writes it. */
   readonly expiry: string
   readonly endedAt?: Date | undefined
+  /** Why it cannot be used for now, though it has not ended. */
+  readonly pausedBecause?: string | undefined
 }
 
 export type ConnectedAccounts = {
@@ -38,12 +40,15 @@ export type ConnectedAccounts = {
 
 /** Who has access to what, since when and until when; ended ones apart (DB-06). */
 export function connectedAccountsPage({ common, active, inactive, notifications = [], waiting, signOut }: ConnectedAccounts): Html {
+  const paused = active.filter(({ pausedBecause }) => pausedBecause !== undefined)
+  const usable = active.filter(({ pausedBecause }) => pausedBecause === undefined)
   const content = html`${notifications.map(announcement)}
       <h1>Connected accounts</h1>
       ${waiting && waiting.count > 0 && notice(html`<a href="${linkTarget(waiting.href)}">${waiting.count === 1 ? 'One request waits' : `${waiting.count} requests wait`} for your answer</a>`)}
       <p class="lead">${active.length + inactive.length > 0 ? 'These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.' : 'When you let a company see your accounts, you will find it here. You can then stop it at any time.'}</p>
       <h2>Active now</h2>
-      ${active.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(active)}
+      ${usable.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(usable)}
+      ${paused.length > 0 && html`<h2>Paused</h2>${list(paused)}`}
       ${inactive.length > 0 && html`<h2>Ended</h2>${list(inactive)}`}`
   return layout({ common, title: 'Connected accounts', signOut }, content)
 }
@@ -52,9 +57,11 @@ function list(consents: readonly ConsentSummary[]): Html {
   return html`<ul class="consents" role="list">${consents.map((consent) => html`<li class="consent">${card(consent)}</li>`)}</ul>`
 }
 
-function card({ href, thirdPartyName, kindLabel, statusLabel, accounts, grantedAt, expiry, endedAt }: ConsentSummary): Html {
-  return html`<div class="consent-heading"><h3><a href="${linkTarget(href)}">${name(thirdPartyName)}</a></h3>${statusTag(statusLabel, endedAt === undefined)}</div>
+function card(summary: ConsentSummary): Html {
+  const { href, thirdPartyName, kindLabel, statusLabel, accounts, grantedAt, expiry, endedAt, pausedBecause } = summary
+  return html`<div class="consent-heading"><h3><a href="${linkTarget(href)}">${name(thirdPartyName)}</a></h3>${statusTag(statusLabel, (endedAt ?? pausedBecause) === undefined)}</div>
         <p>${withoutDirectionControls(kindLabel)}</p>
+        ${pausedBecause !== undefined && html`<p class="notice">${withoutDirectionControls(pausedBecause)}</p>`}
         ${summaryList([
           {
             label: accounts.length === 1 ? 'Account' : 'Accounts',

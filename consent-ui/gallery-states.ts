@@ -121,8 +121,16 @@ export const states: Readonly<Record<string, () => Html>> = {
       waiting: { count: 2, href: '/connected-accounts/requests' },
     }),
   ...elsewhereStates,
+  'connected-accounts-paused': () =>
+    connectedAccountsPage({
+      common: maya,
+      active: consents.map((consent, index) => (index === 0 ? { ...consent, ...paused } : consent)),
+      inactive: [],
+      signOut,
+    }),
   'connected-accounts-empty': () => connectedAccountsPage({ common: maya, active: [], inactive: [], signOut }),
   'connected-account': () => connectedAccountPage(connected),
+  'connected-account-paused': () => connectedAccountPage({ ...connected, ...paused }),
   'connected-account-ended': () =>
     connectedAccountPage({
       ...connected,
@@ -167,6 +175,11 @@ const change = {
   expiry: { before: 'Until 21 May 2027', after: 'Until 21 November 2027' },
   transactionWindow: { before: 'From 21 August 2026 onwards', after: 'From 21 May 2026 onwards' },
 }
+const paused = {
+  statusLabel: 'Paused',
+  pausedBecause: 'We have blocked Acorn Money for now. It cannot see your accounts or pay from them.',
+}
+
 const connected: ConnectedAccount = {
   common: maya,
   thirdPartyName: 'Acorn Money',

@@ -33,6 +33,13 @@ const settings = z.object({
   RATE_LIMIT_CLIENT: requestsPerSecond(200),
   RATE_LIMIT_CUSTOMER: requestsPerSecond(20),
   RATE_LIMIT_WRITES: requestsPerSecond(50),
+  /** As the authorization server has them, which gets the lists for both. */
+  CLIENT_CRL_URLS: addressList,
+  CLIENT_CRL_STALE_HOURS: z
+    .string()
+    .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
+    .default('24')
+    .transform(Number),
   LOG_LEVEL: logLevel,
 })
 
@@ -50,6 +57,7 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
     ],
     clientCa: file(given.CLIENT_CA_FILE),
     trustedProxyAddresses: given.TRUSTED_PROXY_ADDRESSES,
+    revocation: { urls: given.CLIENT_CRL_URLS, staleAtMostMs: given.CLIENT_CRL_STALE_HOURS * 3_600_000 },
     issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: file(given.ISSUER_CA_FILE) },
     origin: given.RESOURCE_API,
     audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },

@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { identifierUse } from '@bankside/bank/access/used-identifiers'
+import { findRemoteDocument } from '@bankside/bank/clients/remote-document'
 import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Registry } from '@bankside/service-kit/metrics'
-import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
+import { openDatabase, outsideTransaction, reading, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
+import { firstLists, openRevocationLists, type RevocationStatus } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
 import { type Audiences, createApp } from './app.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
@@ -20,6 +22,8 @@ export type ResourceApiOptions = {
   /** PEM of the authorities of client certificates. */
   readonly clientCa: string
   readonly trustedProxyAddresses: readonly string[]
+  /** Where the authorities publish what they took back. The authorization server asks there; here is what it got last. */
+  readonly revocation?: { readonly urls: readonly string[]; readonly staleAtMostMs: number }
   readonly issuer: { readonly url: string; readonly jwksUri: string; readonly ca: string }
   /** Public origin, as proofs and links name it: never taken from a request. */
   readonly origin: string
@@ -38,6 +42,8 @@ export type ResourceApi = {
 }
 
 const maxConnections = 16
+/** Who was good by the last list is served a while when the next one is overdue (CERT-04). */
+const servable: ReadonlySet<RevocationStatus> = new Set(['good', 'stale'])
 const drainLimitMs = 20_000
 const maxProofConnections = 8
 
@@ -48,8 +54,13 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const prepared = openPrepared(options.databaseUrl, { maxConnections: maxProofConnections })
   const onRefreshFailed = (err: unknown) => log.warn({ err }, 'the keys of the authorization server could not be fetched again')
   const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
+  const { urls, staleAtMostMs } = options.revocation ?? { urls: [], staleAtMostMs: 0 }
+  const readList = async (url: string) => (await outsideTransaction(database, (tx) => findRemoteDocument(tx, url)))?.body
+  const revocations = openRevocationLists({ urls, authorities: clientCa, staleAtMostMs, clock, log, read: readList })
+  await firstLists(revocations)
   const certificateThumbprint = (request: IncomingMessage) => {
     const presented = clientCertificate(request, { trustedProxyAddresses, clientCa, clock })
+    if (presented?.trusted && !servable.has(revocations.status(presented.certificate))) return undefined
     // A token is bound to a self-signed certificate only by who registered it (RFC 8705 section 2.2).
     return presented?.trusted || presented?.selfSigned ? presented.thumbprint : undefined
   }
@@ -71,6 +82,7 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
     close: async () => {
       await drain(server, { limitMs: drainLimitMs })
       keys.close()
+      revocations.close()
       await Promise.all([database.end(), prepared.end()])
     },
   }

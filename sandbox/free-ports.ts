@@ -7,6 +7,7 @@ const uses: Readonly<Record<Exclude<keyof Ports, 'base' | 'thirdParty'>, string>
   mtlsIssuer: 'the authorization server with client certificates',
   resourceApi: 'the resource API',
   approvalDesk: 'the answers of demo customers in automated tests',
+  directory: 'the directory of third parties',
   authServerOperations: "the authorization server's health and metrics",
   resourceApiOperations: "the resource API's health and metrics",
   workerOperations: "the worker's health and metrics",

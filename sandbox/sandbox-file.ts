@@ -23,6 +23,10 @@ export type SandboxFile = {
   readonly automated_ciba_approval_url: string
   /** `resource` of token requests, `aud` of access tokens. */
   readonly audiences: { readonly uk_open_banking: string; readonly bank_api: string }
+  /** Where third parties register themselves, and what the bank is called there (`aud`). */
+  readonly registration: { readonly endpoint: string; readonly audience: string }
+  /** Who vouches for third parties of the sandbox. */
+  readonly directory: { readonly issuer: string; readonly origin: string; readonly jwks_uri: string; readonly revocation_list_uri: string }
   readonly customers: readonly SandboxCustomer[]
   readonly clients: readonly SandboxClient[]
 }

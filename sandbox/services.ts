@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { SandboxFiles } from '@bankside/certs/sandbox-files'
 import { urlAs } from '@bankside/service-kit/role-passwords'
+import { bankOrganisationId, directoryIssuer, testAuthority } from './directory/software.ts'
 import { originsOf, placesIn, repository, type Settings } from './settings.ts'
 
 /** A process of the product: the file that is its entry point, and the whole of its environment. */
@@ -37,6 +38,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       // Third parties of the sandbox are on this machine, with certificates of its authority.
       OUTBOUND_CA_FILE: files.caFile,
       OUTBOUND_PRIVATE_HOSTS: 'localhost',
+      ...trustInDirectory(origins.directory),
       ISSUER_PORT: String(ports.issuer),
       MTLS_PORT: String(ports.mtlsIssuer),
       OPERATIONS_PORT: String(ports.authServerOperations),
@@ -56,6 +58,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       OPERATIONS_PORT: String(ports.resourceApiOperations),
       DATABASE_URL: urlAs(ownerUrl, 'bankside_resource_api'),
       JWKS_URI: `${origins.issuer}/jwks`,
+      CLIENT_CRL_URLS: revocationListOf(origins.directory),
       ISSUER_CA_FILE: files.caFile,
     }),
     service('worker', {
@@ -66,8 +69,48 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       OUTBOUND_PRIVATE_HOSTS: 'localhost',
       DATABASE_URL: urlAs(ownerUrl, 'bankside_worker'),
     }),
+    directoryService(settings, files),
   ]
 }
+
+/** Somebody else's, as far as the product can tell. */
+function directoryService({ ports, logLevel, home }: Settings, files: SandboxFiles): Service {
+  return {
+    name: 'directory',
+    file: join(repository, 'sandbox', 'directory', 'main.ts'),
+    environment: {
+      LOG_LEVEL: logLevel,
+      NODE_ENV: 'production',
+      LISTEN_ADDRESS: listenAddress,
+      DIRECTORY: originsOf(ports).directory,
+      DIRECTORY_PORT: String(ports.directory),
+      DIRECTORY_FOLDER: placesIn(home).directory,
+      TLS_RSA_KEY_FILE: files.serverRsa.keyFile,
+      TLS_RSA_CERT_FILE: files.serverRsa.certFile,
+      TLS_EC_KEY_FILE: files.serverEc.keyFile,
+      TLS_EC_CERT_FILE: files.serverEc.certFile,
+      AUTHORITY_CERT_FILE: files.caFile,
+      AUTHORITY_KEY_FILE: files.caKeyFile,
+    },
+  }
+}
+
+const revocationListOf = (directory: string): string => `${directory}/revoked.crl`
+
+/** A production server names other trust anchors here, and nothing else is different (SBX-02). */
+const trustInDirectory = (directory: string) => ({
+  DIRECTORIES: JSON.stringify([
+    {
+      issuer: directoryIssuer,
+      environment: 'test',
+      jwks_uri: `${directory}/jwks`,
+      key_hosts: [new URL(directory).host],
+      authorities: { [testAuthority.inStatements]: testAuthority.inCertificates },
+    },
+  ]),
+  ORGANISATION_ID: bankOrganisationId,
+  CLIENT_CRL_URLS: revocationListOf(directory),
+})
 
 function service(name: string, environment: Record<string, string>): Service {
   return { name, file: join(repository, name, 'main.ts'), environment }

@@ -64,7 +64,7 @@ export function readSettings(): Settings {
   }
 }
 
-/** Nothing of ours listens on the last two, to which third parties are redirected. */
+/** Nothing of ours listens on the ninth, to which third parties are redirected. */
 function portsFrom(base: number) {
   return {
     base,
@@ -77,6 +77,7 @@ function portsFrom(base: number) {
     workerOperations: base + 6,
     postgres: base + 7,
     thirdParty: base + 8,
+    directory: base + 9,
   } as const
 }
 
@@ -84,6 +85,7 @@ export type Origins = {
   readonly issuer: string
   readonly mtlsIssuer: string
   readonly resourceApi: string
+  readonly directory: string
   readonly ukAudience: string
   readonly bankAudience: string
 }
@@ -94,6 +96,7 @@ export function originsOf(ports: Ports): Origins {
     issuer: `https://localhost:${ports.issuer}`,
     mtlsIssuer: `https://localhost:${ports.mtlsIssuer}`,
     resourceApi,
+    directory: `https://localhost:${ports.directory}`,
     ukAudience: `${resourceApi}/open-banking`,
     bankAudience: `${resourceApi}/api/v1`,
   }
@@ -109,6 +112,8 @@ export function placesIn(home: string) {
     notificationKey: join(home, 'notification-key'),
     certificates: join(home, 'certs'),
     signingKeys: join(home, 'certs', 'signing-keys.json'),
+    directory: join(home, 'directory'),
+    thirdParties: join(home, 'third-parties'),
     postgres: join(home, 'postgres'),
     logs: join(home, 'logs'),
   } as const

@@ -102,6 +102,13 @@ test('sandbox.json has all that a program needs, whole paths, and only its owner
     resource_api: `https://localhost:${base + 2}`,
     portal: null,
     automated_ciba_approval_url: `https://localhost:${base + 3}/ciba-approval?auth_req_id={auth_req_id}&action={action}`,
+    registration: { endpoint: `https://localhost:${base + 1}/register`, audience: 'BanksideSandbox' },
+    directory: {
+      issuer: 'Bankside sandbox directory',
+      origin: `https://localhost:${base + 9}`,
+      jwks_uri: `https://localhost:${base + 9}/jwks`,
+      revocation_list_uri: `https://localhost:${base + 9}/revoked.crl`,
+    },
     audiences: { uk_open_banking: `https://localhost:${base + 2}/open-banking`, bank_api: `https://localhost:${base + 2}/api/v1` },
   })
   const ways = clients

@@ -10,6 +10,7 @@ import { approvalUrlOf, openApprovalDesk } from './approval-desk/approval-desk.t
 import { clientRegistrations, equipmentOf, type SandboxRegistration } from './client-registrations.ts'
 import { startDatabase } from './database.ts'
 import { demoClients } from './demo-clients.ts'
+import { bankOrganisationId, directoryIssuer } from './directory/software.ts'
 import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
 import { refuseTakenPorts } from './free-ports.ts'
 import { readGivenClients } from './given-clients.ts'
@@ -151,6 +152,13 @@ function describe(
     server_key_file: files.serverRsa.keyFile,
     automated_ciba_approval_url: approvalUrlOf(settings),
     audiences: { uk_open_banking: origins.ukAudience, bank_api: origins.bankAudience },
+    registration: { endpoint: `${origins.mtlsIssuer}/register`, audience: bankOrganisationId },
+    directory: {
+      issuer: directoryIssuer,
+      origin: origins.directory,
+      jwks_uri: `${origins.directory}/jwks`,
+      revocation_list_uri: `${origins.directory}/revoked.crl`,
+    },
     customers: customers.map(({ username, password, totpSecret, accounts }) => ({
       username,
       password,

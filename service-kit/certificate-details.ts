@@ -6,6 +6,7 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
 } from '@peculiar/x509'
 
 /** What node:crypto does not tell of a certificate. */
@@ -15,6 +16,8 @@ export type CertificateDetails = {
   readonly keyUsages: ReadonlySet<'digitalSignature' | 'nonRepudiation' | 'keyEncipherment' | 'keyCertSign'> | undefined
   readonly extendedKeyUsages: readonly string[]
   readonly policies: readonly string[]
+  /** Subject alternative names of one kind, as the certificate writes them. */
+  readonly alternativeNames: (kind: 'dns' | 'url' | 'ip' | 'email') => readonly string[]
   /** The DER inside an extension. */
   readonly extension: (oid: string) => Uint8Array | undefined
   /** `SHA-256`; undefined for what is not known, and for keys that need no other hash. */
@@ -38,6 +41,10 @@ function decode({ raw }: X509Certificate): CertificateDetails {
     keyUsages: usages === undefined ? undefined : new Set(usageNames.filter((name) => (usages & KeyUsageFlags[name]) !== 0)),
     extendedKeyUsages: decoded.getExtension(ExtendedKeyUsageExtension)?.usages.map(String) ?? [],
     policies: [...(decoded.getExtension(CertificatePolicyExtension)?.policies ?? [])],
+    alternativeNames: (kind) =>
+      (decoded.getExtension(SubjectAlternativeNameExtension)?.names.items ?? []).flatMap(({ type, value }) =>
+        type === kind ? [value] : [],
+      ),
     extension: (oid) => {
       const found = decoded.getExtension(oid)
       return found === null ? undefined : new Uint8Array(found.value)

@@ -40,7 +40,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
   for (const { path, message } of parsed.error?.issues ?? []) {
     const name = path.join('.')
     if (problems.some((problem) => problem.startsWith(`${name}_FILE:`))) continue
-    problems.push(name in given ? `${name}: ${message}` : `${name} is missing`)
+    problems.push(String(path[0]) in given ? `${name}: ${message}` : `${name} is missing`)
   }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
   return parsed.data

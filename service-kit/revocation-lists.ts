@@ -1,5 +1,6 @@
 import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
 import { X509Certificate } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { X509Certificate as DecodedCertificate, X509Crl } from '@peculiar/x509'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
@@ -13,6 +14,8 @@ export type RevocationStatus = 'good' | 'revoked' | 'stale' | 'unknown'
 
 export type RevocationLists = {
   status(certificate: X509Certificate): RevocationStatus
+  /** Whether there is a list from everywhere. */
+  complete(): boolean
   /** Gets the lists again. Never rejects: what cannot be got stays what it was. */
   refresh(): Promise<void>
   close(): void
@@ -37,6 +40,22 @@ type List = {
   readonly thisUpdate: Date
   readonly nextUpdate: Date
 }
+
+/**
+ * For a process that begins: whoever publishes the lists, or gets them for it, may begin at the same time.
+ *
+ * @returns when there is a list from everywhere, or after a while without: then certificates are not known to be good.
+ */
+export async function firstLists(lists: Pick<RevocationLists, 'refresh' | 'complete'>): Promise<void> {
+  for (let attempt = 1; attempt <= firstAttempts; attempt++) {
+    await lists.refresh()
+    if (lists.complete()) return
+    await sleep(firstRetryMs)
+  }
+}
+
+const firstAttempts = 40
+const firstRetryMs = 250
 
 /** Revoked certificates are refused within minutes (CERT-04). */
 const refreshEveryMs = 60_000
@@ -73,6 +92,7 @@ export function openRevocationLists(options: RevocationListsOptions): Revocation
   timer?.unref()
   return {
     refresh,
+    complete: () => lists.size === urls.length,
     close: () => clearInterval(timer),
     status(certificate) {
       if (urls.length === 0) return 'good'

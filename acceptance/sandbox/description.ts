@@ -12,6 +12,8 @@ export type SandboxDescription = {
   readonly server_key_file: string
   readonly automated_ciba_approval_url: string
   readonly audiences: { readonly uk_open_banking: string; readonly bank_api: string }
+  readonly registration: { readonly endpoint: string; readonly audience: string }
+  readonly directory: { readonly issuer: string; readonly origin: string }
   readonly customers: readonly DemoCustomer[]
   readonly clients: readonly DemoClient[]
 }

@@ -6,6 +6,11 @@ import type { Published } from '../published/open-published.ts'
 
 export type RevocationTrust = { readonly config: Config; readonly published: Published; readonly clock: Clock }
 
+const answers = {
+  revoked: { answer: 401, error: 'invalid_client', error_description: 'the certificate was revoked' },
+  unknown: { answer: 503, error: 'temporarily_unavailable', error_description: 'it is not known now whether the certificate was revoked' },
+} as const
+
 /**
  * Nobody connects with a certificate that its authority has taken back, whatever the request (CERT-04). While the authority
  * does not say, those who were good by its last list go on, for as long as the bank lets them.
@@ -18,10 +23,9 @@ export function refuseRevoked({ config, published, clock }: RevocationTrust) {
     const status = published.revocations.status(found.certificate)
     if (status === 'good' || status === 'stale') return next()
     ctx.state.log.info({ serial_number: found.certificate.serialNumber, status }, 'a certificate was refused')
-    ctx.status = 401
-    ctx.body = {
-      error: 'invalid_client',
-      error_description: `the certificate is ${status === 'revoked' ? 'revoked' : 'not known to be good'}`,
-    }
+    const { answer, ...body } = answers[status]
+    ctx.status = answer
+    if (answer === 503) ctx.set('Retry-After', '60')
+    ctx.body = body
   }
 }

@@ -29,6 +29,7 @@ export function summaryOf(given: CustomerConsent, accounts: Accounts): ConsentSu
     grantedAt: consent.authorisedAt ?? consent.createdAt,
     expiry: expiryOf(given),
     ...(!given.active && { endedAt: consent.deletedAt ?? consent.statusUpdatedAt }),
+    ...pauseOf(given),
   }
 }
 
@@ -49,6 +50,7 @@ export function detailOf(given: CustomerConsent, accounts: Accounts): Omit<Conne
     expiry: expiryOf(given),
     ...(isAccess && { transactionWindow: formatTransactionWindow({ from: consent.transactionFrom, to: consent.transactionTo }) }),
     ...(!active && { endedAt: consent.deletedAt ?? consent.statusUpdatedAt, endedBecause: endedBecause(given) }),
+    ...pauseOf(given),
   }
 }
 
@@ -65,13 +67,20 @@ const kindLabelOf = ({ consent }: CustomerConsent): string =>
     ? 'Sees your account information'
     : `One payment of ${formatAmount(consent.amount)} to ${consent.creditor.name}`
 
-function statusLabelOf({ consent, active }: CustomerConsent): string {
-  if (active) return 'Active'
+function statusLabelOf({ consent, active, clientStatus }: CustomerConsent): string {
+  if (active) return clientStatus === 'blocked' ? 'Paused' : 'Active'
   if (consent.status === 'COND') return 'Used'
   return consent.status === 'CANC' ? 'Stopped' : 'Ended'
 }
 
-function endedBecause({ consent, clientName }: CustomerConsent): string {
+/** The bank has blocked the third party, and may let it go on: what the customer agreed to has not ended. */
+function pauseOf({ active, clientName, clientStatus }: CustomerConsent): { pausedBecause?: string } {
+  if (!active || clientStatus !== 'blocked') return {}
+  return { pausedBecause: `We have blocked ${clientName} for now. It cannot see your accounts or pay from them.` }
+}
+
+function endedBecause({ consent, clientName, clientStatus }: CustomerConsent): string {
+  if (clientStatus === 'deleted' && consent.status === 'AUTH') return `${clientName} has ended its connection with us.`
   if (consent.deletedAt !== undefined) return `${clientName} has told us that it no longer needs access.`
   if (consent.status === 'CANC') return cancelledBecause(consent.statusReason?.code, clientName)
   if (consent.statusReason?.code === 'U036') return `${clientName} did not use it.`

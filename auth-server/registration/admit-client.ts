@@ -5,7 +5,7 @@ import { errors, type Provider } from 'oidc-provider'
 import type { KeySets } from '../client-keys/key-sets.ts'
 import { assertClientPolicy, type ClientMetadata } from '../client-policy.ts'
 import { clientPayload } from '../storage/client-storage.ts'
-import { scopes } from '../tokens/resource-servers.ts'
+import { scopesOfThirdParties } from '../tokens/scopes.ts'
 import type { RegisteredMetadata } from './registered-metadata.ts'
 import { refuseRegistration } from './registration-refusal.ts'
 
@@ -20,8 +20,6 @@ export type Candidate = {
 
 export type AdmissionDependencies = { readonly provider: Provider; readonly keySets: KeySets }
 
-const ofThirdParties: ReadonlySet<string> = new Set(scopes.ukOpenBanking)
-
 /**
  * The one place where it is decided whether a registration becomes a client: both doors lead here. The policy of its profile,
  * then what the library can serve, then that its keys can be had.
@@ -31,7 +29,7 @@ const ofThirdParties: ReadonlySet<string> = new Set(scopes.ukOpenBanking)
 export async function admitClient(candidate: Candidate, { provider, keySets }: AdmissionDependencies): Promise<void> {
   const { profile, name, metadata } = candidate
   if (!isShownText(name)) refuseRegistration('invalid_client_metadata', 'client_name is needed, as text to show')
-  const unknown = (metadata.scope ?? '').split(' ').find((scope) => !ofThirdParties.has(scope))
+  const unknown = (metadata.scope ?? '').split(' ').find((scope) => !scopesOfThirdParties.includes(scope))
   if (unknown !== undefined) refuseRegistration('invalid_client_metadata', 'scope: there is one that is not for third parties')
   assertNotLocal(candidate)
   assertPolicy(metadata, profile)

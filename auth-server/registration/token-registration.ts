@@ -12,6 +12,7 @@ import type { Context } from '../http/request-context.ts'
 import { handleHash } from '../storage/handle-hash.ts'
 import { admitClient, type Candidate } from './admit-client.ts'
 import { chooseProfile, withDefaults } from './choose-profile.ts'
+import { isTestEnvironment } from './directory.ts'
 import { presentedToken } from './presented-token.ts'
 import { readRegistrationBody } from './read-registration-body.ts'
 import { readMetadata } from './registered-metadata.ts'
@@ -24,6 +25,7 @@ type Json = Readonly<Record<string, unknown>>
 /** RFC 7591 and RFC 7592, for whom the bank has given a token. */
 export function tokenRegistration(provider: Provider, dependencies: AuthServerDependencies): RegistrationDoor {
   const { config, database, clock, published } = dependencies
+  const mayBeLocal = isTestEnvironment(config.DIRECTORIES)
   const admission = { provider, keySets: published.keySets }
 
   const managed = async (ctx: Context, clientId: string): Promise<Registration> => {
@@ -46,7 +48,7 @@ export function tokenRegistration(provider: Provider, dependencies: AuthServerDe
       const hash = tokenHash(ctx)
       const allowed = await outsideTransaction(database, (tx) => findInitialAccessToken(tx, hash, clock.now()))
       if (allowed === undefined) return refuseInitial()
-      const candidate = candidateOf(await readJson(ctx))
+      const candidate = candidateOf(await readJson(ctx), mayBeLocal)
       assertAllowed(candidate, allowed)
       await admitClient(candidate, admission)
       const [clientId, accessToken] = [randomUUID(), randomBytes(32).toString('base64url')]
@@ -69,7 +71,7 @@ export function tokenRegistration(provider: Provider, dependencies: AuthServerDe
       const { client, scopes } = await managed(ctx, clientId)
       const json = await readJson(ctx)
       assertReplaces(json, clientId)
-      const candidate = candidateOf(json)
+      const candidate = candidateOf(json, mayBeLocal)
       if (candidate.profile !== client.profile)
         refuseRegistration('invalid_client_metadata', `the profile of a client does not change: this one is ${client.profile}`)
       assertAllowed(candidate, scopes)
@@ -105,7 +107,7 @@ async function readJson(ctx: Context): Promise<Json> {
   return refuseRegistration('invalid_client_metadata', 'the body is no JSON object')
 }
 
-function candidateOf(json: Json): Candidate {
+function candidateOf(json: Json, mayBeLocal: boolean): Candidate {
   if ('software_statement' in json)
     refuseRegistration('invalid_software_statement', 'a software statement comes in a signed request, as application/jwt')
   const asked = readMetadata(json)
@@ -116,7 +118,7 @@ function candidateOf(json: Json): Candidate {
     profile,
     { bound: 'dpop' },
   )
-  return { profile, name: asked.client_name ?? '', metadata, mayBeLocal: false }
+  return { profile, name: asked.client_name ?? '', metadata, mayBeLocal }
 }
 
 /** What the bank's token was given for bounds what can ever be registered with it. */

@@ -14,6 +14,7 @@ import { grantsPath } from '../discovery.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { assertLicensed } from './assert-licensed.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
+import { scopes } from './scopes.ts'
 
 /** The third is this server's own: where clients ask after what they were granted. */
 export type Audiences = { readonly ukOpenBanking: string; readonly bankApi: string; readonly grants: string }
@@ -23,13 +24,6 @@ export const audiencesOf = (config: Config): Audiences => ({
   bankApi: config.BANK_AUDIENCE,
   grants: config.ISSUER + grantsPath,
 })
-
-/** Every scope, and the API it opens. `openid` is of both: who may know who the customer is, and how sure we are. */
-export const scopes = {
-  ukOpenBanking: ['openid', 'accounts', 'payments'],
-  bankApi: ['openid', 'profile', 'accounts:read', 'transactions:read', 'payments:write', 'beneficiaries:read', 'beneficiaries:write'],
-  grants: ['grant_management_query', 'grant_management_revoke'],
-} as const satisfies Record<keyof Audiences, readonly string[]>
 
 /** A third party acts for itself only to lodge consents, and to ask after them and after its grants. */
 const scopesOfClientCredentials: Readonly<Record<'ukOpenBanking' | 'grants', readonly string[]>> = {

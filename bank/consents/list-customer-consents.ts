@@ -1,4 +1,5 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { CustomerId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import type { Consent } from './consent.ts'
@@ -8,7 +9,9 @@ import { consentColumns, consentRow, toConsent } from './consent-row.ts'
 export type CustomerConsent = {
   readonly consent: Consent
   readonly clientName: string
-  /** Whether the third party can use it now. Everything else is history. */
+  /** Blocked by the bank for now, or gone by itself: whatever its consents say, it can use none. */
+  readonly clientStatus: ClientStatus
+  /** Whether the third party can use it, as soon as it is not blocked. Everything else is history. */
   readonly active: boolean
 }
 
@@ -35,15 +38,17 @@ export async function getCustomerConsent(
   return toCustomerConsent(row, now)
 }
 
-const customerConsentRow = consentRow.extend({ client_name: z.string() })
+const customerConsentRow = consentRow.extend({ client_name: z.string(), client_status: z.enum(clientStatuses) })
 
 const customerConsents = (customerId: CustomerId) => sql.fragment`
-  select ${consentColumns}, cl.name as client_name
+  select ${consentColumns}, cl.name as client_name, cl.status as client_status
   from consents.consent c join clients.client cl on cl.client_id = c.client_id
   where c.customer_id = ${customerId} and c.authorised_at is not null and c.kind <> 'transfer'`
 
 function toCustomerConsent(row: z.infer<typeof customerConsentRow>, now: Date): CustomerConsent {
   const consent = toConsent(row)
   const expired = consent.kind === 'account_access' && consent.expiresAt !== undefined && consent.expiresAt <= now
-  return { consent, clientName: row.client_name, active: consent.status === 'AUTH' && consent.deletedAt === undefined && !expired }
+  const gone = row.client_status === 'deleted'
+  const active = consent.status === 'AUTH' && consent.deletedAt === undefined && !expired && !gone
+  return { consent, clientName: row.client_name, clientStatus: row.client_status, active }
 }

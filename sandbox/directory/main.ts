@@ -1,5 +1,4 @@
 /** The sandbox's directory of third parties: a process of its own, as a real directory is somebody else's. */
-import { readFileSync } from 'node:fs'
 import { systemClock } from '@bankside/service-kit/clock'
 import { httpsOrigin, logLevel, port, readConfig } from '@bankside/service-kit/config'
 import { createLog } from '@bankside/service-kit/log'
@@ -22,7 +21,7 @@ const settings = readConfig(
     TLS_RSA_KEY: z.string(),
     TLS_RSA_CERT: z.string(),
     AUTHORITY_CERT: z.string(),
-    AUTHORITY_KEY_PATH: z.string(),
+    AUTHORITY_KEY: z.string(),
     LOG_LEVEL: logLevel,
   }),
 )
@@ -30,7 +29,7 @@ const log = createLog({ level: settings.LOG_LEVEL, name: 'directory' })
 const directory = {
   files: directoryFiles(settings.DIRECTORY_FOLDER),
   origin: settings.DIRECTORY,
-  authority: { cert: settings.AUTHORITY_CERT, key: readFileSync(settings.AUTHORITY_KEY_PATH, 'utf8') },
+  authority: { cert: settings.AUTHORITY_CERT, key: settings.AUTHORITY_KEY },
   clock: systemClock,
 }
 const server = createTlsServer(
