@@ -11,18 +11,6 @@ import { endLeftOvers } from './supervisor.ts'
 const ours = (home: string): readonly string[] => [
   ...Object.values(placesIn(home)),
   ...['demo-codes.json', 'generated-customers.json'].map((name) => join(home, name)),
-const ours = [
-  'certs',
-  'demo-codes.json',
-  'directory',
-  'logs',
-  'postgres',
-  'generated-customers.json',
-  'processes.json',
-  'sandbox.json',
-  'secrets.json',
-  'start.lock',
-  'third-parties',
 ]
 
 try {

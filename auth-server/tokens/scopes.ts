@@ -6,4 +6,4 @@ export const scopes = {
 } as const
 
 /** What can be registered by anybody but the bank. */
-export const scopesOfThirdParties: readonly string[] = scopes.ukOpenBanking
+export const scopesOfThirdParties: readonly string[] = [...scopes.ukOpenBanking, ...scopes.grants]
