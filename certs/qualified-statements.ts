@@ -1,3 +1,4 @@
+import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
 import { Extension } from '@peculiar/x509'
 
 /** ETSI TS 119 495 section 4.5.3: what the holder of a certificate is licensed for. */

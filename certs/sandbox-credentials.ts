@@ -1,3 +1,4 @@
+import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
 import { ExtendedKeyUsage, type JsonName } from '@peculiar/x509'
 import { type Credential, issue, type KeyKind } from './authority.ts'
 import { type PspRole, qualifiedStatements } from './qualified-statements.ts'
