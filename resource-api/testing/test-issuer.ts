@@ -40,6 +40,7 @@ export async function startTestIssuer() {
   const port = await listen(server, { port: 0, address: '127.0.0.1' })
   return {
     ca: authority.cert,
+    authority,
     serverCertificate,
     jwksUri: `https://localhost:${port}/jwks`,
     published,
