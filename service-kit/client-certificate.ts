@@ -93,8 +93,14 @@ function isFit(certificate: X509Certificate): boolean {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey
   const isStrong =
     type === 'ed25519' || (type === 'ec' ? curves.has(details?.namedCurve) : type === 'rsa' && (details?.modulusLength ?? 0) >= minRsaBits)
-  const { signatureHash } = detailsOf(certificate)
-  return isStrong && (signatureHash === undefined ? /^ed25519$/i.test(certificate.signatureAlgorithm ?? '') : hashes.has(signatureHash))
+  return isStrong && isSignedWithStrongHash(certificate)
+}
+
+/** Most names of signature algorithms tell the hash; that of RSA-PSS has it in its parameters. */
+function isSignedWithStrongHash(certificate: X509Certificate): boolean {
+  const { signatureAlgorithm = '' } = certificate
+  if (/sha-?(256|384|512)|ed25519/i.test(signatureAlgorithm)) return true
+  return /pss/i.test(signatureAlgorithm) && hashes.has(detailsOf(certificate).signatureHash)
 }
 
 function isSelfSigned(certificate: X509Certificate, now: Date): boolean {

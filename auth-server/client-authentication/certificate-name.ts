@@ -21,9 +21,7 @@ export const isNamed = (certificate: X509Certificate, property: string, register
 
 function alternative(kind: 'dns' | 'url' | 'ip' | 'email', canonical: (name: string) => string): Matches {
   return (certificate, registered) =>
-    detailsOf(certificate)
-      .alternativeNames(kind)
-      .some((name) => canonical(name) === canonical(registered))
+    detailsOf(certificate).alternativeNames[kind].some((name) => canonical(name) === canonical(registered))
 }
 
 function canonicalAddress(address: string): string {

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { type OrganisationIdentifier, parseOrganisationIdentifier } from '@bankside/bank/licences/organisation-identifier'
 import { type Licence, type QualifiedStatements, readQualifiedStatements } from '@bankside/bank/licences/read-licence'
-import { detailsOf } from '@bankside/service-kit/certificate-details'
+import { type CertificateDetails, detailsOf } from '@bankside/service-kit/certificate-details'
 
 /** Whose a transport certificate is, and for what its holder is licensed. It says nothing of whether the certificate is trusted. */
 export type TransportCertificate = {
@@ -20,28 +20,27 @@ export type TransportCertificate = {
   readonly issuer: string
 }
 
-const attributes = { organisationIdentifier: '2.5.4.97', commonName: '2.5.4.3', unit: '2.5.4.11' } as const
 const qualifiedStatements = '1.3.6.1.5.5.7.1.3'
 
-const read = new WeakMap<X509Certificate, TransportCertificate>()
+const read = new WeakMap<CertificateDetails, TransportCertificate>()
 
 export function readTransportCertificate(certificate: X509Certificate): TransportCertificate {
-  const known = read.get(certificate) ?? decode(certificate)
-  read.set(certificate, known)
+  const details = detailsOf(certificate)
+  const known = read.get(details) ?? decode(certificate, details)
+  read.set(details, known)
   return known
 }
 
-function decode(certificate: X509Certificate): TransportCertificate {
-  const details = detailsOf(certificate)
-  const named = details.subject(attributes.organisationIdentifier)
+function decode(certificate: X509Certificate, details: CertificateDetails): TransportCertificate {
+  const named = details.subject.organisationIdentifier
   const organisation = named.length === 1 ? parseOrganisationIdentifier(named[0] ?? '') : undefined
-  const der = details.extension(qualifiedStatements)
+  const der = details.extensions.get(qualifiedStatements)
   const statements = der && readQualifiedStatements(der)
   return {
     organisation,
     misnamed: (named.length > 0 && organisation === undefined) || (der !== undefined && statements === undefined),
-    commonName: onlyOf(details.subject(attributes.commonName)),
-    unit: onlyOf(details.subject(attributes.unit)),
+    commonName: onlyOf(details.subject.commonName),
+    unit: onlyOf(details.subject.unit),
     licence: statements?.licence,
     isSeal: isForSeals(statements, details.keyUsages),
     policies: details.policies,

@@ -18,13 +18,13 @@ const written = (roles: Parameters<typeof qualifiedStatements>[0]['roles']) =>
 test('CERT-07 the licence in a certificate is read as it was written: roles, authority, and what the certificate is for', async () => {
   const organisation = { name: 'Acorn', identifier: 'PSDGB-FCA-900101', directoryId: '00158', roles: ['PSP_AI', 'PSP_IC'] as const }
   const certificate = new X509Certificate((await issueTransportCertificate(authority, { organisation, keyKind: 'ec', now })).cert)
-  const der = detailsOf(certificate).extension('1.3.6.1.5.5.7.1.3')
+  const der = detailsOf(certificate).extensions.get('1.3.6.1.5.5.7.1.3')
   assert.ok(der)
   assert.deepEqual(readQualifiedStatements(der), {
     use: 'website',
     licence: { roles: new Set(['PSP_AI', 'PSP_IC']), authorityName: 'Financial Conduct Authority', authorityId: 'GB-FCA' },
   })
-  assert.deepEqual(detailsOf(certificate).subject('2.5.4.97'), ['PSDGB-FCA-900101'])
+  assert.deepEqual(detailsOf(certificate).subject.organisationIdentifier, ['PSDGB-FCA-900101'])
   assert.deepEqual([...(detailsOf(certificate).keyUsages ?? [])], ['digitalSignature'])
 })
 
