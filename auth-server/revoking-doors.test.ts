@@ -3,8 +3,9 @@ import { after, before, test } from 'node:test'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
 import { revokeConsent } from '@bankside/bank/consents/revoke-consent'
 import { sql, transact } from '@bankside/service-kit/postgres'
-import { authoriseAccounts, refusal } from './testing/authorise.ts'
+import { authoriseAccounts, pushed, refusal } from './testing/authorise.ts'
 import { enterCustomer, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
+import { CustomerAtBrowser, responseOf } from './testing/browser.ts'
 import { callGrant, ownToken } from './testing/grants-client.ts'
 import { type ResourceServer, startResourceServer } from './testing/resource-server.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
@@ -14,6 +15,7 @@ let server: TestServer
 let api: ResourceServer
 let ada: TestCustomer
 let acorn: ThirdParty
+let ukApi: ThirdParty
 const metadata = { scope: 'openid accounts payments grant_management_query grant_management_revoke' }
 
 before(async () => {
@@ -21,6 +23,7 @@ before(async () => {
   api = await startResourceServer(server)
   ada = await enterCustomer(server, 'ada')
   acorn = await ThirdParty.register(server, 'acorn', { metadata })
+  ukApi = await ThirdParty.register(server, 'uk-api', { profile: 'resource_server', metadata: { audience: server.audiences.uk } })
 })
 after(async () => {
   await api.close()
@@ -66,12 +69,13 @@ async function givenWithCode(): Promise<Omit<Given, 'accessToken' | 'refreshToke
 }
 
 const stillOpen = async ({ accessToken, refreshToken, grantId }: Given) => {
-  const [read, refreshed, grant] = [
+  const [read, refreshed, grant, told] = [
     await api.call(acorn, 'GET', `${aisp}/accounts`, accessToken),
     await acorn.refresh(refreshToken),
     await callGrant(acorn, 'GET', grantId),
+    await ukApi.post('/introspection', { token: accessToken }),
   ]
-  return [read.status, refusal(refreshed), grant.status] as const
+  return [read.status, refusal(refreshed), grant.status, told.json['active']] as const
 }
 
 const setStatus = (status: 'active' | 'blocked') =>
@@ -102,11 +106,11 @@ const doors: Readonly<Record<string, Door>> = {
 }
 
 for (const [door, { use, leaves }] of Object.entries(doors)) {
-  test(`GM-12 ${door}: access token, refresh token and grant are dead at once`, async () => {
+  test(`GM-12 ${door}: access token, introspection, refresh token and grant are dead at once`, async () => {
     const access = await given()
-    assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200])
+    assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
     await use(access)
-    assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404])
+    assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404, false])
     assert.equal((await readConsent(server, access.consentId)).status, leaves)
     const consent = await api.call(acorn, 'GET', `${aisp}/account-access-consents/${access.consentId}`, await ownToken(acorn, 'accounts'))
     if (leaves === 'CANC') assert.equal((consent.json['Data'] as { Status: string }).Status, 'CANC')
@@ -150,8 +154,9 @@ test('GM-12 RW-ST-04 a blocked client’s tokens, codes and grants are dead at o
   assert.equal(refusal(await acorn.refresh(access.refreshToken)), '401 invalid_client')
   assert.equal(refusal(await acorn.redeem(code)), '401 invalid_client')
   assert.equal(refusal(await callGrant(acorn, 'GET', access.grantId, { token: own })), '401 invalid_token')
+  assert.deepEqual((await ukApi.post('/introspection', { token: access.accessToken })).json, { active: false })
   await setStatus('active')
-  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200])
+  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
 })
 
 test('REV-01 BCP-06 another client’s refresh token is neither used nor revoked; an unknown one is nothing', async () => {
@@ -165,20 +170,20 @@ test('REV-01 BCP-06 another client’s refresh token is neither used nor revoked
     (await acorn.post('/revocation', { token: access.refreshToken, client_assertion: await acorn.assertion({ aud: 'x' }) })).status,
     401,
   )
-  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200])
+  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
 })
 
 test('REV-02 an access token is a JWT, which this endpoint says that it cannot revoke: it ends with its grant', async () => {
   const access = await given()
   assert.equal(refusal(await acorn.post('/revocation', { token: access.accessToken })), '400 unsupported_token_type')
-  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200])
+  assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
 })
 
 test('REV-01 revoking twice, or with a hint of another kind, comes to the same', async () => {
   const access = await given()
   for (const hint of ['access_token', 'refresh_token'])
     assert.equal((await acorn.post('/revocation', { token: access.refreshToken, token_type_hint: hint })).status, 200)
-  assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404])
+  assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404, false])
 })
 
 test('GM-12 RW-TOK-04 what was revoked may be given again under the same consent: as a new grant, never as the old one', async () => {
@@ -188,5 +193,42 @@ test('GM-12 RW-TOK-04 what was revoked may be given again under the same consent
   const { code } = await authoriseAccounts(acorn, ada, { claims: undefined, authorization_details: JSON.stringify([detail]) })
   const { json } = await acorn.redeem(code)
   assert.equal((await api.call(acorn, 'GET', `${aisp}/accounts`, String(json['access_token']))).status, 200)
-  assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404])
+  assert.deepEqual(await stillOpen(access), [401, '400 invalid_grant', 404, false])
+})
+
+test('GM-09 GM-12 PIS-18 the grant of a payment that was not made is deleted: its token pays nothing, and the payment is off', async () => {
+  const number = await server.owner.oneFirst(
+    sql.unsafe`select sort_code || account_number from ledger.account where account_id = ${ada.accounts[1] ?? ''}`,
+  )
+  const payment = {
+    ...{ type: 'payment_initiation', instructionIdentification: 'I1', endToEndIdentification: 'E1' },
+    instructedAmount: { amount: '1.00', currency: 'GBP' },
+    creditorAccount: { schemeName: 'UK.OBIE.SortCodeAccountNumber', identification: number, name: 'Ada' },
+  }
+  const agreed = async () => {
+    const params = { scope: 'openid payments', authorization_details: JSON.stringify([payment]), grant_management_action: 'create' }
+    const at = new CustomerAtBrowser(server, ada)
+    const page = await at.signIn(await at.open(acorn, await pushed(acorn, params)))
+    const { code = '' } = responseOf(await at.agree(page, ada.accounts.slice(0, 1)))
+    const { json } = await acorn.redeem(code)
+    const [{ consent_id: ConsentId = '' } = {}] = json['authorization_details'] as { consent_id: string }[]
+    return { ConsentId, grantId: String(json['grant_id']), token: String(json['access_token']) }
+  }
+  const pay = async ({ ConsentId, token }: { ConsentId: string; token: string }) => {
+    const path = '/open-banking/v4.0/pisp'
+    const read = await api.call(acorn, 'GET', `${path}/domestic-payment-consents/${ConsentId}`, await ownToken(acorn, 'payments'))
+    const { Initiation } = read.json['Data'] as { Initiation: object }
+    return api.call(acorn, 'POST', `${path}/domestic-payments`, token, { Data: { ConsentId, Initiation }, Risk: {} })
+  }
+  const off = await agreed()
+  assert.equal((await callGrant(acorn, 'DELETE', off.grantId)).status, 204)
+  assert.equal((await pay(off)).status, 401)
+  assert.deepEqual((await readConsent(server, off.ConsentId)).status, 'RJCT')
+
+  const made = await agreed()
+  assert.equal((await callGrant(acorn, 'GET', made.grantId)).status, 200)
+  assert.equal((await pay(made)).status, 201)
+  assert.equal((await callGrant(acorn, 'GET', made.grantId)).status, 404, 'spent: there is nothing left to manage')
+  assert.equal((await callGrant(acorn, 'DELETE', made.grantId)).status, 404)
+  assert.equal((await readConsent(server, made.ConsentId)).status, 'COND')
 })
