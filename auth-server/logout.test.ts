@@ -326,3 +326,20 @@ test('LOGOUT-01 back channel: a client that was blocked meanwhile is told nothin
   await server.owner.query(sql.unsafe`update clients.client set status = 'active' where client_id = 'acorn'`)
   assert.deepEqual([claimsAt('acorn').length, (await waiting()).length], [0, 0])
 })
+
+test('LOGOUT-01 back channel: a customer who takes over a browser ends the session of the one before, and its clients are told', async () => {
+  await deliverAll()
+  told.tokens.length = 0
+  const hers = await signedIn()
+  const his = new CustomerAtBrowser(server, bob)
+  for (const cookie of hers.customer.browser.cookies.values()) his.browser.put(cookie)
+  const claims = intentClaim(await lodgeAccounts(server, 'acorn'))
+  const page = await his.signIn(await his.open(acorn, await pushed(acorn, { claims, prompt: 'login' })))
+  const { code = '' } = responseOf(await his.agree(page, bob.accounts.slice(0, 1)))
+  const { json } = await acorn.redeem(code)
+  await deliverAll()
+  const [only, ...others] = claimsAt('acorn').map(({ token }) => decodeJwt(token))
+  assert.deepEqual([only?.sub, only?.['sid'], others], [decodeJwt(hers.idToken).sub, decodeJwt(hers.idToken)['sid'], []])
+  assert.notEqual(decodeJwt(String(json['id_token']))['sid'], only?.['sid'])
+  assert.equal((await acorn.refresh(hers.refreshToken)).status, 200, 'LOGOUT-04')
+})

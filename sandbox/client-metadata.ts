@@ -29,6 +29,8 @@ export function clientMetadata(client: ClientTerms): Record<string, unknown> {
   return {
     client_name: client.name,
     ...((rules.responseTypes.length > 0 || client.redirectUris.length > 0) && { redirect_uris: client.redirectUris }),
+    // Where customers come back to after signing out: the same places.
+    post_logout_redirect_uris: client.redirectUris.filter((uri) => uri.startsWith('https:')),
     grant_types: rules.grantTypes,
     response_types: rules.responseTypes,
     token_endpoint_auth_method: client.authentication,

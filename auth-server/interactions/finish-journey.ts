@@ -1,32 +1,30 @@
-import type { Interaction, InteractionResults, Session } from 'oidc-provider'
+import type { InteractionResults } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
-import type { AuthServerMetrics } from '../metrics.ts'
+import { endReplacedSession } from '../logout/end-browser-session.ts'
+import type { JourneyDependencies } from './interaction-pages.ts'
 import type { JourneyState } from './journey.ts'
 import type { Visit } from './visit.ts'
 
 /** Back to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again. */
 export async function finishJourney(
   ctx: Context,
-  { interaction, session, kind }: Visit,
+  { interaction, session, kind, now }: Visit,
   state: JourneyState,
-  { metrics }: { readonly metrics: AuthServerMetrics },
+  { metrics, provider, database }: JourneyDependencies,
 ): Promise<void> {
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
   // When the journey began, and now: somebody may have signed in in another tab meanwhile.
   const known = [interaction.session?.accountId, session.accountId].filter((customer) => customer !== undefined)
-  if (state.customerId !== undefined && known.some((customer) => customer !== state.customerId))
-    await forgetOtherCustomer(interaction, session)
+  if (state.customerId !== undefined && known.some((customer) => customer !== state.customerId)) {
+    // Or the library would ask by a page with a script whether the other's session should end.
+    await endReplacedSession(session, { provider, database, now })
+    interaction.session = undefined
+  }
   interaction.result = resultOf(state)
   await interaction.persist()
   ctx.status = 303
   ctx.redirect(interaction.returnTo)
-}
-
-/** Somebody else had a session in this browser: it ends, or the library would ask by a page with a script whether it should. */
-async function forgetOtherCustomer(interaction: Interaction, session: Session): Promise<void> {
-  await session.destroy()
-  interaction.session = undefined
 }
 
 function resultOf({ ended, customerId, authenticatedAt, grantId }: JourneyState): InteractionResults {

@@ -22,7 +22,7 @@ export async function endBrowserSession(ctx: Context, session: Session, { provid
   if (customerId !== undefined) {
     const involved = await clientsOf(session, provider)
     await transact(database, async (tx) => {
-      for (const one of involved) await tell(tx, one, customerId, now)
+      for (const one of involved) await endFor(tx, one, customerId, now)
       await closeSessionsOf(tx, customerId)
       const interactionId = ctx.state.requestId
       await appendAudit(tx, { actor: customerId, action: 'customer.signed_out', subject: customerId, interactionId, details: {}, now })
@@ -30,6 +30,18 @@ export async function endBrowserSession(ctx: Context, session: Session, { provid
   }
   await session.destroy()
   ctx.cookies.set(cookieNames.session, null, { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' })
+}
+
+/** Somebody else takes over the browser: the session that was there ends for those who were given something through it. */
+export async function endReplacedSession(session: Session, { provider, database, now }: Needs): Promise<void> {
+  const customerId = session.accountId as CustomerId | undefined
+  if (customerId !== undefined) {
+    const involved = await clientsOf(session, provider)
+    await transact(database, async (tx) => {
+      for (const one of involved) await endFor(tx, one, customerId, now)
+    })
+  }
+  await session.destroy()
 }
 
 type Involved = { readonly client: Client; readonly sid: string | undefined; readonly grantId: string | undefined }
@@ -42,7 +54,7 @@ async function clientsOf({ authorizations = {} }: Session, { Client }: Provider)
   return found.flatMap(({ client, ...rest }) => (client === undefined ? [] : [{ client, ...rest }]))
 }
 
-async function tell(tx: Transaction, { client, sid, grantId }: Involved, customerId: CustomerId, now: Date): Promise<void> {
+async function endFor(tx: Transaction, { client, sid, grantId }: Involved, customerId: CustomerId, now: Date): Promise<void> {
   if (isFirstParty(client) && grantId !== undefined) await endGrant(tx, { grantId, now })
   if (client.backchannelLogoutUri === undefined) return
   await tx.query(sql.unsafe`
