@@ -57,8 +57,9 @@ export async function startTestRedis({ settings = {}, tls }: TestRedisOptions = 
   )
   let child: ChildProcess
   const start = async () => {
-    const started = spawn('redis-server', [join(folder, 'redis.conf')], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const started = spawn('redis-server', [join(folder, 'redis.conf')], { stdio: ['ignore', 'pipe', 'ignore'] })
     child = started
+    process.once('exit', () => started.kill('SIGKILL'))
     let said = ''
     started.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text
