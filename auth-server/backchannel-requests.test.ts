@@ -67,7 +67,7 @@ for (const [what, claims, header] of faults)
     assert.equal(refusal(await acorn.ask(asked, { header: header ?? {} })), '400 invalid_request')
   })
 
-test('CIBA-04 without a signed request, with another’s signature, a broken one, none, RS256, or by another algorithm than registered: invalid_request', async () => {
+test('CIBA-04 RW-TOK-12 without a signed request, with another’s signature, a broken one, none, RS256, or by another algorithm than registered: invalid_request', async () => {
   const asked = { login_hint: ada.username, ...intent(await consentOf(acorn)) }
   const unsigned = await acorn.thirdParty.post('/backchannel', {
     scope: 'openid accounts',
@@ -149,6 +149,11 @@ const question = async (claims: Record<string, unknown> = {}, client = acorn) =>
   login_hint: (await somebody()).username,
   ...intent(await consentOf(client)),
   ...claims,
+})
+
+test('CIBA-07 a request_context is neither needed nor looked at', async () => {
+  for (const request_context of ['{"device":"till"}', { device: 'till' }, 'x'.repeat(2_000), undefined])
+    assert.equal((await acorn.ask(await question({ request_context }))).status, 200)
 })
 
 test('CIBA-02 an app of the bank names no consent, so it must give a binding message', async () => {

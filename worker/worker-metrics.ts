@@ -19,6 +19,12 @@ export function createWorkerMetrics(registry: Registry) {
     paymentLag: new Gauge({ name: 'bankside_payments_lag_seconds', help: 'Age of the oldest payment that is held', registers }),
     eventsWaiting: new Gauge({ name: 'bankside_events_waiting', help: 'Events that are not delivered yet', registers }),
     eventLag: new Gauge({ name: 'bankside_events_lag_seconds', help: 'How long the oldest event that is due has waited', registers }),
+    notificationsWaiting: new Gauge({ name: 'bankside_notifications_waiting', help: 'Clients of CIBA that are to be called', registers }),
+    notificationsGivenUp: new Gauge({
+      name: 'bankside_notifications_given_up',
+      help: 'Clients of CIBA that could not be called, of the last hours',
+      registers,
+    }),
     eventsDead: new Gauge({ name: 'bankside_events_dead', help: 'Events that were given up: a person has to look', registers }),
     discrepancies: new Gauge({
       name: 'bankside_reconciliation_discrepancies',
@@ -36,6 +42,8 @@ const backlogRow = z.object({
   events: z.bigint(),
   oldest_event: z.date().nullable(),
   dead: z.bigint(),
+  notifications: z.bigint(),
+  notifications_given_up: z.bigint(),
 })
 
 export async function measureBacklog(database: Database, metrics: WorkerMetrics, now: Date): Promise<void> {
@@ -46,7 +54,9 @@ export async function measureBacklog(database: Database, metrics: WorkerMetrics,
         (select min(created_at) from payments.payment where status = 'held') as oldest_payment,
         (select count(*) from events.event where next_attempt_at is not null) as events,
         (select min(next_attempt_at) from events.event where next_attempt_at is not null) as oldest_event,
-        (select count(*) from events.event where dead_at is not null) as dead`),
+        (select count(*) from events.event where dead_at is not null) as dead,
+        (select count(*) from oidc.backchannel_notification where next_attempt_at is not null) as notifications,
+        (select count(*) from oidc.backchannel_notification where given_up_at is not null) as notifications_given_up`),
   )
   const ageSeconds = (since: Date | null) => (since === null ? 0 : Math.max(0, (now.getTime() - since.getTime()) / 1000))
   metrics.paymentsWaiting.set(Number(row.payments))
@@ -54,4 +64,6 @@ export async function measureBacklog(database: Database, metrics: WorkerMetrics,
   metrics.eventsWaiting.set(Number(row.events))
   metrics.eventLag.set(ageSeconds(row.oldest_event))
   metrics.eventsDead.set(Number(row.dead))
+  metrics.notificationsWaiting.set(Number(row.notifications))
+  metrics.notificationsGivenUp.set(Number(row.notifications_given_up))
 }
