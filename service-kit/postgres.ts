@@ -27,6 +27,15 @@ export type SqlFragment = FragmentSqlToken
 /** Tagged queries. Every query names the shape of its rows: `sql.type(z.object({...}))` or `sql.unsafe` for none. */
 export const sql = createSqlTag()
 
+/**
+ * For what runs with every request: a query that is put together once, where values stand with `null` in their place, and
+ * again and again sent with others.
+ */
+export const withValues = <Token extends { readonly values: readonly unknown[] }>(query: Token, values: Token['values']): Token => {
+  if (values.length !== query.values.length) throw new Error(`${values.length} values for ${query.values.length} places`)
+  return { ...query, values }
+}
+
 /** slonik reads rows without looking at their schema; this makes the schema of every `sql.type` binding. */
 const checkRows: Interceptor = {
   name: 'check-rows',

@@ -22,6 +22,19 @@ export function checkedRow(schema: QuerySqlToken['parser'] | undefined, row: obj
   return checked.value as object
 }
 
+type Statement = { readonly name: string | undefined; readonly text: string }
+const statements = new Map<string, Statement>()
+
+/** As slonik itself does: until it sends a query, its placeholders have names that fragments cannot have. Done once for a text. */
+function statementOf(sql: string): Statement {
+  const known = statements.get(sql)
+  if (known !== undefined) return known
+  const text = sql.replaceAll('$slonik_', '$')
+  const statement = { name: statementName({ sql: text, values: [null] }), text }
+  if (statement.name !== undefined) statements.set(sql, statement)
+  return statement
+}
+
 type Answer = { readonly rows: object[]; readonly rowCount: number | null }
 /** Sends one statement. */
 export type Send = (name: string | undefined, text: string, values: readonly unknown[]) => Promise<Answer>
@@ -32,9 +45,8 @@ export type Send = (name: string | undefined, text: string, values: readonly unk
  */
 export function queryMethods(send: Send): DatabaseTransactionConnection {
   const query = async ({ sql, values, parser }: QuerySqlToken): Promise<Answer> => {
-    // As slonik itself does: until it sends a query, its placeholders have names that fragments cannot have.
-    const text = sql.replaceAll('$slonik_', '$')
-    const { rows, rowCount } = await send(statementName({ sql: text, values }), text, values)
+    const { name, text } = values.length === 0 ? { name: undefined, text: sql } : statementOf(sql)
+    const { rows, rowCount } = await send(name, text, values)
     return { rows: parser === undefined ? rows : rows.map((row) => checkedRow(parser, row, text)), rowCount }
   }
   const any = async (token: QuerySqlToken): Promise<object[]> => (await query(token)).rows

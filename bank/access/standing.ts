@@ -1,4 +1,4 @@
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
 import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
 import { isPermission, type Permission } from '../consents/permission.ts'
@@ -74,26 +74,23 @@ type TokenStandingRow = z.infer<typeof tokenStandingRow>
 /** What of a standing does not need the ledger. */
 export type TokenStanding = Omit<Standing, 'accounts' | 'named'>
 
-const columns = (token: TokenClaims) => sql.fragment`
+const columns = sql.fragment`
       cl.status as client_status, cl.first_party,
-      exists (select from oidc.revoked_token where token_hash = ${token.tokenHash === undefined ? null : sql.binary(token.tokenHash)}) as token_revoked,
+      exists (select from oidc.revoked_token where token_hash = ${null}) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
       co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at`
 
-const sources = (token: TokenClaims) => sql.fragment`
+const sources = sql.fragment`
     from clients.client cl
-    left join oidc.grant g on g.grant_id = ${token.grantId ?? null} and g.client_id = cl.client_id
-    left join consents.consent co on co.consent_id = ${token.consentId ?? null}`
+    left join oidc.grant g on g.grant_id = ${null} and g.client_id = cl.client_id
+    left join consents.consent co on co.consent_id = ${null}`
 
-const ofClient = ({ clientId }: TokenClaims) => sql.fragment`where cl.client_id = ${clientId}`
+/** In the order of their places. */
+const valuesOf = ({ tokenHash, grantId, consentId }: TokenClaims) => [tokenHash ?? null, grantId ?? null, consentId ?? null]
 
-/** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
-export async function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
-  const row = await tx.maybeOne(sql.type(standingRow)`
-    select ${columns(token)},
-      named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
-      named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor,
+const standingQuery = sql.type(standingRow)`
+    select ${columns},
       array(
         select a.account_id from ledger.account a
         where a.customer_id = g.customer_id and a.status <> 'closed'
@@ -102,10 +99,16 @@ export async function readStanding(tx: Transaction, token: TokenClaims, accountI
               select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
             when 'domestic_payment' then a.account_id = co.debtor_account_id
             else true end
-        order by a.account_id) as accounts
-    ${sources(token)}
-    left join ledger.account named on named.account_id = ${accountId ?? null} and named.customer_id = g.customer_id
-    ${ofClient(token)}`)
+        order by a.account_id) as accounts,
+      named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
+      named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor
+    ${sources}
+    left join ledger.account named on named.account_id = ${null} and named.customer_id = g.customer_id
+    where cl.client_id = ${null}`
+
+/** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
+export async function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
+  const row = await tx.maybeOne(withValues(standingQuery, [...valuesOf(token), accountId ?? null, token.clientId]))
   return row === null ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
 }
 
@@ -115,9 +118,11 @@ function toFunds(row: z.infer<typeof standingRow>): AccountFunds | undefined {
   return { accountId, currency, postedMinor: posted, heldMinor: held, overdraftMinor: row.named_overdraft_minor ?? 0n }
 }
 
+const tokenStandingQuery = sql.type(tokenStandingRow)`select ${columns} ${sources} where cl.client_id = ${null}`
+
 /** For whoever asks about a token and not for an account: the ledger is not read. */
 export async function readTokenStanding(tx: Transaction, token: TokenClaims): Promise<TokenStanding> {
-  const row = await tx.maybeOne(sql.type(tokenStandingRow)`select ${columns(token)} ${sources(token)} ${ofClient(token)}`)
+  const row = await tx.maybeOne(withValues(tokenStandingQuery, [...valuesOf(token), token.clientId]))
   return row === null ? nobody : toTokenStanding(row)
 }
 
