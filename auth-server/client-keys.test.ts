@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { allowRegistration } from '@bankside/bank/clients/initial-access-token'
+import { transact } from '@bankside/service-kit/postgres'
 import { exportJWK, generateKeyPair } from 'jose'
 import { openKeySets } from './client-keys/key-sets.ts'
+import { handleHash } from './storage/handle-hash.ts'
 import { Applicant } from './testing/applicant.ts'
 import { refusal } from './testing/authorise.ts'
+import { exchange } from './testing/exchange.ts'
 import { TestDirectory } from './testing/test-directory.ts'
 import { startTestServer, type TestServerInside } from './testing/test-server.ts'
-import type { ThirdParty } from './testing/third-party.ts'
+import { redirectUri, type ThirdParty } from './testing/third-party.ts'
 
 let server: TestServerInside
 let directory: TestDirectory
@@ -45,6 +49,35 @@ test('CERT-14 FAPI2-CR-07 keys that are published at an address are asked for on
   const { applicant, thirdParty } = await client('Often')
   for (let round = 0; round < 5; round++) assert.equal((await thirdParty.token(cc)).status, 200)
   assert.equal(askedFor(applicant), 1)
+})
+
+test('CERT-14 DCR-06 a program may publish its keys at an address too, which is asked when it registers', async () => {
+  const token = randomBytes(32).toString('base64url')
+  const now = new Date()
+  const scopes = ['openid', 'accounts']
+  await transact(server.owner, (tx) =>
+    allowRegistration(tx, { tokenHash: handleHash(token), note: 'x', scopes, uses: 9, expiresAt: new Date(now.getTime() + 60_000), now }),
+  )
+  const register = (jwks_uri: string) =>
+    exchange(`${server.mtlsIssuer}/register`, {
+      ca: server.ca,
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({
+        client_name: 'Program',
+        redirect_uris: [redirectUri],
+        token_endpoint_auth_method: 'private_key_jwt',
+        grant_types: ['authorization_code', 'client_credentials'],
+        tls_client_certificate_bound_access_tokens: true,
+        scope: 'openid accounts',
+        jwks_uri,
+      }),
+    })
+  const applicant = await Applicant.enrol(server, directory, 'Program')
+  assert.equal(refusal(await register(`${directory.origin}/nothing`)), '400 invalid_client_metadata')
+  const answer = await register(`${directory.origin}${pathOf(applicant)}`)
+  assert.equal(answer.status, 201, answer.text)
+  assert.equal((await (await applicant.asClient(answer.json['client_id'])).token(cc)).status, 200)
 })
 
 test('CERT-14 a flood of unknown key ids becomes no flood of requests', async () => {

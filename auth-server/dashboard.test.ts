@@ -138,3 +138,23 @@ test('CX-11 the dashboard’s sign-in locks like the other, and an old page of i
   assert.equal(locked.status, 429)
   assert.match(locked.text, /15 minutes/)
 })
+
+test('DB-02 DB-06 RW-ST-04 customers see that the bank has blocked a company, and that one has ended its connection', async () => {
+  const brook = await ThirdParty.register(server, 'brook')
+  const { consentId } = await authorisedTokens(brook, ada)
+  const { at } = await signedIn(ada)
+  const become = async (status: string) => {
+    await server.owner.query(sql.unsafe`update clients.client set status = ${status} where client_id = 'brook'`)
+    return [await at.browser.get('/connected-accounts'), await at.browser.get(`/connected-accounts/${consentId}`)] as const
+  }
+  for (const page of await become('blocked')) {
+    assert.match(page.text, /Paused/)
+    assert.match(page.text, /We have blocked Client brook for now/)
+  }
+  const [, blocked] = await become('blocked')
+  assert.match(blocked.text, /Stop access for/, 'it can be stopped for good')
+  const [overview, gone] = await become('deleted')
+  assert.doesNotMatch(overview.text, /Paused/)
+  assert.match(gone.text, /Client brook has ended its connection with us/)
+  assert.doesNotMatch(gone.text, /Stop access for/)
+})

@@ -307,6 +307,25 @@ test('UKDCR-19 a body of more than 64 KiB is refused, whether it says so or not'
   assert.ok([400, 413].includes(chunked.status), chunked.text)
 })
 
+test('UKDCR-19 a flood of registrations from one address meets 429, and is told how long to wait', async () => {
+  const limited = await startTestServer({ settings: { RATE_LIMIT_SIGN_IN: '1' } })
+  try {
+    const flood = Array.from({ length: 15 }, () =>
+      exchange(`${limited.mtlsIssuer}/register`, {
+        ca: limited.ca,
+        method: 'POST',
+        body: '{}',
+        headers: { 'content-type': 'application/json' },
+      }),
+    )
+    const answers = await Promise.all(flood)
+    assert.ok(answers.some(({ status }) => status === 401))
+    assert.ok(answers.some(({ status, headers }) => status === 429 && Number(headers['retry-after']) > 0))
+  } finally {
+    await limited.stop()
+  }
+})
+
 test('CERT-01 who comes without a certificate, or with one that nobody vouches for, is not listened to', async () => {
   await assertRefused(acorn.register({ credential: undefined }), '401 invalid_client')
   await assertRefused(acorn.register({ credential: await server.issueCertificate('Acorn', { untrusted: true }) }), '401 invalid_client')

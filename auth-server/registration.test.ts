@@ -108,6 +108,25 @@ for (const [profile, claims] of profiles)
     assert.equal((await client.token({ grant_type: 'client_credentials', scope: 'accounts' })).status, 200)
   })
 
+test('UKDCR-11 a client of CIBA registers to poll or to be pinged, in the UK’s words, and has no redirects', async (t) => {
+  for (const delivery of ['poll', 'ping']) {
+    const { answer, applicant, clientId } = await registered(`Ciba${delivery}`, {
+      grant_types: ['urn:openid:params:grant-type:ciba', 'client_credentials'],
+      response_types: undefined,
+      backchannel_token_delivery_mode: delivery,
+      ...(delivery === 'ping' && { backchannel_client_notification_endpoint: 'https://third-party.example/ping' }),
+      backchannel_authentication_request_signing_alg: 'PS256',
+      backchannel_user_code_parameter_supported: false,
+    })
+    const { fapi_profile, redirect_uris, response_types, backchannel_user_code_parameter_supported } = answer.json
+    assert.deepEqual([fapi_profile, redirect_uris, response_types, backchannel_user_code_parameter_supported], ['fapi_ciba', [], [], false])
+    const client = await applicant.asClient(clientId, { profile: 'fapi_ciba' })
+    assert.equal((await client.token({ grant_type: 'client_credentials', scope: 'accounts' })).status, 200)
+    if (registrationDefinitionMissing !== undefined) return t.skip(registrationDefinitionMissing)
+    assertOfficialRegistration('OBClientRegistration1', answer.json)
+  }
+})
+
 test('UKDCR-10 MTLS-01 a client that is known by its certificate registers the subject that it holds, and gets its tokens with it', async () => {
   const applicant = await enrol('Cobalt')
   const claims = {

@@ -17,7 +17,7 @@ let keys: { publicKey: CryptoKey; privateKey: CryptoKey }
 const redirectUri = 'https://third-party.example/callback?kept=yes'
 
 before(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ settings: { RATE_LIMIT_SIGN_IN: '1000' } })
   keys = await generateKeyPair('ES256', { extractable: true })
 })
 after(() => server.stop())

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { after, before, test } from 'node:test'
 import { type Credential, createAuthority } from '@bankside/certs/authority'
@@ -135,6 +135,19 @@ test('DCR-06 no more than so many requests are under way at once', async () => {
   await Promise.all(many)
   answer = (_request, response) => void response.end('{}')
   assert.equal((await guarded(url())).status, 200)
+})
+
+test('CERT-04 http is asked for what is signed by its maker, where that is allowed, and leads nowhere else either', async () => {
+  const plain = createPlainServer((_request, response) => void response.end('a list'))
+  const plainPort = await listen(plain, { port: 0, address: '127.0.0.1' })
+  try {
+    const list = `http://localhost:${plainPort}/list`
+    assert.equal(await (await local({ allowHttp: true })(list)).text(), 'a list')
+    await assert.rejects(local()(list), code('not_allowed'))
+    await assert.rejects(createGuardedFetch({ allowHttp: true })(list), code('not_allowed'))
+  } finally {
+    plain.close()
+  }
 })
 
 test('a body, a method and headers arrive; the answer is whole', async () => {

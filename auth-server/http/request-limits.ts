@@ -31,13 +31,14 @@ export function requestLimits(config: Pick<Config, 'RATE_LIMIT_ADDRESS' | 'RATE_
   ]
   return {
     ofAddress: (address, endpoint, method) =>
-      ofAll(address) || (method === 'POST' && endpoint !== undefined && costly.has(endpoint.name) ? ofSignIns(address) : 0),
+      ofAll(address) || (changes.has(method) && endpoint !== undefined && costly.has(endpoint.name) ? ofSignIns(address) : 0),
     ofClient,
   }
 }
 
 /** What hashes a password, or makes a stranger a client. */
-const costly: ReadonlySet<string> = new Set(['interaction', 'dashboard_sign_in', 'registration', 'client_registration'])
+const costly: ReadonlySet<string> = new Set(['interaction', 'dashboard_sign_in', 'register', 'registered_client'])
+const changes: ReadonlySet<string> = new Set(['POST', 'PUT'])
 
 type Limiting = { readonly limits: RequestLimits; readonly metrics: AuthServerMetrics; readonly config: Config }
 

@@ -54,7 +54,12 @@ export class TestDirectory {
       authorities: { [testAuthority.inStatements]: testAuthority.inCertificates, FCAGBR: 'GB-FCA' },
       ...changes,
     }
-    return { DIRECTORIES: JSON.stringify([directory]), ORGANISATION_ID: bankOrganisationId, CLIENT_CRL_URLS: `${this.origin}/revoked.crl` }
+    return {
+      DIRECTORIES: JSON.stringify([directory]),
+      RATE_LIMIT_SIGN_IN: '1000',
+      ORGANISATION_ID: bankOrganisationId,
+      CLIENT_CRL_URLS: `${this.origin}/revoked.crl`,
+    }
   }
 
   publishKeys(software: Software, keys: readonly JWK[]): void {
