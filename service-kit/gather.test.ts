@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gather } from './gather.ts'
+import { Unavailable } from './refusal.ts'
 
 test('what is asked in one turn goes into one call, and everyone gets the answer to what was asked', async () => {
   const calls: number[] = []
@@ -56,4 +57,21 @@ test('a call that fails fails for those in it, and the next goes on', async () =
 test('an answer too few is an error, not somebody else’s answer', async () => {
   const ask = gather(async (questions: readonly string[]) => questions.slice(1), { atMost: 10, callsAtOnce: 1 })
   await assert.rejects(ask('one'), /0 answers to 1/)
+})
+
+test('when nothing is answered any more, those who wait are bounded, and the rest is told to come again', async () => {
+  const held = Promise.withResolvers<void>()
+  const ask = gather(
+    async (questions: readonly number[]) => {
+      await held.promise
+      return questions
+    },
+    { atMost: 10, callsAtOnce: 1 },
+  )
+  const asked = Array.from({ length: 2_500 }, (_, index) => ask(index))
+  const outcomes = Promise.allSettled(asked)
+  held.resolve()
+  const refused = (await outcomes).filter((outcome) => outcome.status === 'rejected')
+  assert.ok(refused.length >= 1 && refused.length <= 500, String(refused.length))
+  for (const { reason } of refused) assert.ok(reason instanceof Unavailable)
 })

@@ -1,3 +1,8 @@
+import { Unavailable } from './refusal.ts'
+
+/** Whoever would wait behind so many is better told to come again. */
+const waitingAtMost = 2_000
+
 export type GatherOptions = {
   /** Questions of one call: the rest waits for the next. */
   readonly atMost: number
@@ -9,6 +14,7 @@ export type GatherOptions = {
  * Puts what is asked in one turn of the event loop into one call. Each question is asked after it came, never answered from
  * what was asked earlier; a call that fails, fails for all who are in it.
  *
+ * @throws {Unavailable} when too many wait.
  * @param ask Answers all questions, in their order.
  */
 export function gather<Question, Answer>(
@@ -45,6 +51,10 @@ export function gather<Question, Answer>(
   }
   return (question) =>
     new Promise((resolve, reject) => {
+      if (waiting.length >= waitingAtMost) {
+        reject(new Unavailable('too many questions wait for an answer'))
+        return
+      }
       waiting.push({ question, resolve, reject })
       plan()
     })
