@@ -109,6 +109,18 @@ test('CIBA-09 RAR-03 who asks with details is told details', async () => {
   assert.deepEqual((await acorn.poll(id)).json['authorization_details'], [{ type: 'openbanking_consent', consent_id: consentId }])
 })
 
+test('CIBA-09 GM-06 what was asked by its terms is claimed by the first tokens, and stays', async () => {
+  const bob = await somebody()
+  const detail = { type: 'account_information', permissions: ['ReadAccountsBasic'] }
+  const id = await acorn.asked({ login_hint: bob.username, authorization_details: [detail] })
+  await agreed({ id, bob, consentId: '' })
+  const claimBefore = () =>
+    server.owner.oneFirst(sql.unsafe`select claim_before is not null from oidc.grant where customer_id = ${bob.customerId}`)
+  assert.equal(await claimBefore(), true)
+  assert.equal((await acorn.poll(id)).status, 200)
+  assert.equal(await claimBefore(), false)
+})
+
 test('CIBA-09 a payment’s tokens: no refresh token', async () => {
   const bob = await somebody()
   const consentId = await lodgePayment(server, 'acorn')

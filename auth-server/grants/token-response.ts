@@ -11,9 +11,9 @@ export function nameGrants(prepared: Prepared) {
   return async (ctx: Context, next: Next): Promise<void> => {
     await next()
     if (ctx.state.endpoint?.name !== 'token' || ctx.status !== 200) return
-    const { entities } = (ctx as unknown as KoaContextWithOIDC).oidc
+    const { entities, params } = (ctx as unknown as KoaContextWithOIDC).oidc
     const grant = entities.Grant as ManagedGrant | undefined
-    if (grant?.claimBefore !== undefined && entities.AuthorizationCode !== undefined) await claim(prepared, grant)
+    if (grant?.claimBefore !== undefined && params?.['grant_type'] !== 'refresh_token') await claim(prepared, grant)
     if (grant?.managedGrantId !== undefined) ctx.body = { ...(ctx.body as object), grant_id: grant.managedGrantId }
   }
 }
