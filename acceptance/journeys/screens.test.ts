@@ -114,6 +114,33 @@ for (const [where, settings] of devices) {
     })
   })
 
+  test(`LOGOUT-01 LOGOUT-02 LOGOUT-04 A11Y-02 signing out ${where}: the page asks, the button leads back to the third party, and its tokens stay`, async () => {
+    const { thirdParty, started } = await askForAccounts()
+    const { end_session_endpoint = '' } = thirdParty.configuration.serverMetadata()
+    const address = (parameters: Record<string, string>) =>
+      `${end_session_endpoint}?${new URLSearchParams({ post_logout_redirect_uri: started.redirectUri, state: 'a b', ...parameters })}`
+    await atTheBrowser(rig.someone(hasThreeAccounts), settings, async (customer) => {
+      const { callback } = await customer.authorise(started.url)
+      assert.ok(callback)
+      const tokens = await thirdParty.redeem(started, callback)
+      await customer.open(address({ client_id: thirdParty.client.client_id }))
+      assert.equal(await customer.page.locator('h1').innerText(), 'Sign out of Bankside')
+      await inspect(customer.page, `sign out ${where}`)
+      await customer.press('Stay signed in')
+      await inspect(customer.page, `stay signed in ${where}`)
+      await customer.open(address({ client_id: thirdParty.client.client_id }))
+      await customer.press('Sign out')
+      assert.equal(customer.page.url(), `${started.redirectUri}${started.redirectUri.includes('?') ? '&' : '?'}state=a+b`)
+      assert.equal((await read({ thirdParty, tokens }, '/accounts')).status, 200)
+
+      await customer.open(address({ id_token_hint: tokens.id_token ?? '' }))
+      assert.match(customer.page.url(), /state=a\+b$/, 'nobody is signed in: with a hint there is nothing to ask')
+      await customer.open(end_session_endpoint)
+      assert.equal(await customer.page.locator('h1').innerText(), 'You have signed out')
+      await inspect(customer.page, `signed out ${where}`)
+    })
+  })
+
   test(`CX-PIS-01 CX-PIS-04 CX-PIS-08 A11Y-02 paying ${where}: payee and amount before the code and on the button`, async () => {
     const person = rig.someone(hasSterling)
     const started = await askForPayment(person)
