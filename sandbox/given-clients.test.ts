@@ -1,5 +1,6 @@
 /** Clients that a rig brings in a file, as `npm start` reads them. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,6 +82,20 @@ test('keys by value and by file, and a certificate with its subject, are registe
     assert.deepEqual([described.cert_file, described.key_file], [join(rig, 'cert.pem'), null])
   }
   assert.deepEqual([byFile?.described.jwks_file, byValue?.described.jwks_file], [join(rig, 'keys.json'), null])
+})
+
+test('a certificate of another origin is registered itself where it is to be known by itself', async () => {
+  const stranger = await createAuthority({ commonName: 'another authority', now })
+  const { cert } = await issueTransportCertificate(stranger, { organisation, keyKind: 'ec', now })
+  writeFileSync(join(folder, 'own.pem'), cert)
+  const [own] = await registrationsOf([{ ...minimal, token_endpoint_auth_method: 'self_signed_tls_client_auth', cert_file: 'own.pem' }])
+  assert.ok(own)
+  const { keys } = own.registration.metadata['jwks'] as { keys: { x5c?: string[] }[] }
+  assert.deepEqual(
+    keys.flatMap(({ x5c = [] }) => x5c),
+    [new X509Certificate(cert).raw.toString('base64')],
+  )
+  assert.ok(!('tls_client_auth_subject_dn' in own.registration.metadata))
 })
 
 test('what is wrong with the file is said all at once, by client and member', async () => {
