@@ -1021,14 +1021,15 @@ begin
       lead(l.movement) over in_order is distinct from l.movement or lead(l.operation) over in_order is distinct from l.operation as ends_operation
     from (
       select leg.movement, leg.operation, position, leg.amount_minor - leg.held_minor as effect, ledger.problem_of(leg, a) as problem,
+        leg.account_id is null as of_operation,
         dense_rank() over (order by leg.account_id)::integer as place
       from unnest(p_legs) with ordinality as u (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, told_name,
           told_scheme_name, told_identification, problem, position)
         cross join lateral (select u.movement, u.operation, u.entry_id, u.account_id, u.currency, u.amount_minor, u.held_minor, u.other_id, u.told_name,
           u.told_scheme_name, u.told_identification, u.problem) leg
         left join ledger.account a on a.account_id = u.account_id
-    ) l window in_order as (order by l.movement, l.operation, l.position)
-    order by l.movement, l.operation, l.position
+    ) l window in_order as (order by l.movement, l.operation, l.of_operation desc, l.position)
+    order by l.movement, l.operation, l.of_operation desc, l.position
   loop
     if step.begins_movement then
       before := available;
@@ -1286,21 +1287,23 @@ declare
   wrong text;
 begin
   -- The least of the words is named, so they are numbered in the order in which they matter.
-  select min(case when problem is not null then problem when total <> 0 then '3entry_balances' end) into wrong
+  select min(case
+      when problem is not null then problem
+      when not exists (select from ledger.entry e where e.entry_id = judged.entry_id) then '2posting_belongs_to_an_entry'
+      when total <> 0 then '3entry_balances'
+    end) into wrong
   from (
-    select sum(n.amount_minor) as total, min(case
+    select n.entry_id, sum(n.amount_minor) as total, min(case
         when a.account_id is null then '1posting_currency_matches_account'
         when n.amount_minor = 0 then '1posting_amount_is_not_zero'
-        when e.entry_id is null then '2posting_belongs_to_an_entry'
         when n.posting_number > a.posting_count or n.posting_number = a.posting_count and n.balance_minor <> a.posted_minor
           or n.posting_number <= a.posting_count - (select count(*) from new_posting) then '4posting_agrees_with_its_account'
       end) as problem
-    from new_posting n
-      left join ledger.account a on a.account_id = n.account_id and a.currency = n.currency
-      left join ledger.entry e on e.entry_id = n.entry_id
+    from new_posting n left join ledger.account a on a.account_id = n.account_id and a.currency = n.currency
     group by n.entry_id, n.currency) judged;
   if wrong is not null then
-    -- Disagreement with an account says less than that the entry does not balance.
+    -- Disagreement with an account says less than that there is no entry, or that it does not balance.
+    if wrong like '4%' and exists (select entry_id from new_posting except select entry_id from ledger.entry) then wrong := '2posting_belongs_to_an_entry'; end if;
     if wrong like '4%' and exists (select from new_posting group by entry_id, currency having sum(amount_minor) <> 0) then wrong := '3entry_balances'; end if;
     raise exception 'a posting is not sound: %', substr(wrong, 2)
       using errcode = '23514', constraint = substr(wrong, 2), schema = 'ledger', table = 'posting';
@@ -1405,6 +1408,9 @@ declare
   has_targets boolean := array_remove(p_operation_target, null) <> '{}';
   has_holds boolean := has_targets or 'hold' = any (p_operation_kind);
   problem text[];
+  balance_minor numeric[];
+  posting_number bigint[];
+  booked_at timestamptz[];
   words text[];
   all_can boolean;
   -- For each movement; null when all of them are accepted.
@@ -1456,40 +1462,49 @@ begin
     from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
       left join ledger.movement m on m.movement_key = asked.movement_key and m.made_at > p_forget_before;
     all_can := false;
-  else
-    -- All at once, as if all were accepted: then the first that cannot be is found at its place.
-    select bool_and(stands) into all_can
-    from (
-      select ledger.problem_of(row(l.movement, l.operation, null, l.account_id, l.currency, l.amount_minor, l.held_minor, null, null, null, null, l.problem)::ledger.leg, a) is null
-        and (a.kind <> 'customer' or l.amount_minor >= l.held_minor
-          or a.posted_minor - a.held_minor + a.overdraft_minor
-            + sum(l.amount_minor - l.held_minor) over (partition by l.account_id order by l.movement, l.operation) >= 0) as stands
-      from unnest(p_leg_movement, p_leg_operation, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, problem)
-          l (movement, operation, account_id, currency, amount_minor, held_minor, problem)
-        left join ledger.account a on a.account_id = l.account_id
-    ) judged;
-  end if;
-  if all_can is not true then
-    words := ledger.decide_in_order(coalesce(words, array_fill(null::text, array[cardinality(p_key)])), array(
-      select row(l.*)::ledger.leg
-      from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
-        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, problem) l));
-    accepted := array(select word is null from unnest(words) with ordinality w (word, position) order by position);
-    outcome := array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position);
-    if true <> all (accepted) then return; end if;
-  else
-    outcome := array_fill('done'::text, array[cardinality(p_key)]);
   end if;
 
+  loop
+    if all_can is false then
+      words := ledger.decide_in_order(coalesce(words, array_fill(null::text, array[cardinality(p_key)])), array(
+        select row(l.*)::ledger.leg
+        from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
+          p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, problem) l));
+      accepted := array(select word is null from unnest(words) with ordinality w (word, position) order by position);
+      exit when true <> all (accepted);
+    end if;
+    -- What each leg comes to, if all that are accepted are made; at first, as if all were: one that cannot be made shows then.
+    select
+      coalesce(bool_and(a.account_id is not null and (a.kind <> 'customer' or effect >= 0 or a.posted_minor - a.held_minor + a.overdraft_minor + effects >= 0)
+        and ledger.problem_of(row(l.movement, l.operation, null, l.account_id, l.currency, l.amount_minor, l.held_minor, null, null, null, null, l.problem)::ledger.leg, a) is null), true),
+      array_agg(a.posted_minor + amounts order by position), array_agg(a.posting_count + postings order by position),
+      array_agg(greatest(p_now, a.last_booked_at) order by position)
+    into all_can, balance_minor, posting_number, booked_at
+    from (
+      select l.*, amount_minor - held_minor as effect, sum(amount_minor - held_minor) over by_operation as effects,
+        sum(amount_minor) over by_leg as amounts, count(nullif(amount_minor, 0)) over by_leg as postings
+      from (
+        select movement, operation, account_id, currency, held_minor, problem, position,
+          case when accepted is null or accepted[movement] then amount_minor else 0 end as amount_minor
+        from unnest(p_leg_movement, p_leg_operation, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, problem)
+          with ordinality l (movement, operation, account_id, currency, amount_minor, held_minor, problem, position)
+      ) l
+      window by_operation as (partition by account_id order by movement, operation),
+        by_leg as (partition by account_id order by movement, operation, position rows unbounded preceding)
+    ) l left join ledger.account a using (account_id);
+    exit when all_can or accepted is not null;
+  end loop;
+  outcome := case when words is null then array_fill('done'::text, array[cardinality(p_key)])
+    else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
+  if accepted is not null and true <> all (accepted) then return; end if;
+
   with leg as materialized (
-    select l.*, a.last_booked_at, sum(l.amount_minor) over so_far + a.posted_minor as balance_minor,
-      count(*) filter (where l.amount_minor <> 0) over so_far + a.posting_count as posting_number
+    select *
     from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
-        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification)
-        with ordinality l (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, name, scheme_name, identification, position)
-      join ledger.account a on a.account_id = l.account_id
+        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, balance_minor, posting_number, booked_at)
+      l (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, name, scheme_name, identification,
+        balance_minor, posting_number, booked_at)
     where accepted is null or accepted[l.movement]
-    window so_far as (partition by l.account_id order by l.movement, l.operation, l.position rows unbounded preceding)
   ), entered as (
     insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date)
     select o.id, case when o.kind in ('capture', 'capture_part') then 'transfer' else o.kind end, o.currency, o.description, o.reference, o.payment_id,
@@ -1505,7 +1520,7 @@ begin
       counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
     select l.account_id, l.posting_number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, coalesce(l.name, other.holder_name, ''),
       case when l.identification is not null then l.scheme_name else (ledger.party_of(other)).scheme_name end,
-      coalesce(l.identification, (ledger.party_of(other)).identification), greatest(p_now, l.last_booked_at)
+      coalesce(l.identification, (ledger.party_of(other)).identification), l.booked_at
     from leg l left join ledger.account other on other.account_id = l.other_id
     where l.amount_minor <> 0
   ), balanced as (
