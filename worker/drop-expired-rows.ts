@@ -1,4 +1,5 @@
 import { keyRememberedMs } from '@bankside/bank/idempotency/claim-key'
+import { movementKeyRememberedMs } from '@bankside/bank/ledger/movement-call'
 import { type Database, sql, transact } from '@bankside/service-kit/postgres'
 
 const hourMs = 60 * 60 * 1000
@@ -29,6 +30,7 @@ const expiring: readonly Expiring[] = [
   { table: ['customers', 'sign_in_attempt'], key: 'username_hash', time: 'updated_at', keptMs: dayMs },
   { table: ['customers', 'totp_step_used'], key: 'ctid', time: 'used_at', keptMs: dayMs },
   { table: ['payments', 'idempotent_request'], key: 'ctid', time: 'created_at', keptMs: keyRememberedMs },
+  { table: ['ledger', 'movement'], key: 'movement_key', time: 'made_at', keptMs: movementKeyRememberedMs },
 ]
 
 type Expiring = { readonly table: readonly string[]; readonly key: string; readonly time: string; readonly keptMs: number }
