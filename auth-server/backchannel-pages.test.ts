@@ -239,6 +239,8 @@ test('CIBA-05 STEP-01 max_age: who signed in too long before the request signs i
   const at = await signedInAtDashboard(server, bob)
   await server.owner.query(sql.unsafe`
     update customers.session set created_at = created_at - interval '10 minutes' where customer_id = ${bob.customerId}`)
+  await asked({ max_age: 3_600 }, bob)
+  assert.equal((await openLatest(at)).status, 200, 'not too long')
   const question = await asked({ max_age: 60 }, bob)
   const [href = ''] = await waitingFor(at)
   const sent = await at.browser.get(href)
@@ -249,6 +251,9 @@ test('CIBA-05 STEP-01 max_age: who signed in too long before the request signs i
     Buffer.from(String((await acorn.poll(question.id)).json['id_token']).split('.')[1] ?? '', 'base64url').toString('utf8'),
   ) as { auth_time: number }
   assert.ok(Date.now() / 1000 - auth_time < 60)
+  await asked({ max_age: 0 }, bob)
+  const [href0 = ''] = await waitingFor(again)
+  assert.equal((await again.browser.get(href0)).headers['location'], '/connected-accounts/sign-in', 'nothing is older than the request')
 })
 
 test('CIBA-13 five in a row without a yes, and the next is refused for an hour: 403 access_denied; a yes begins anew, another client is another matter', async () => {

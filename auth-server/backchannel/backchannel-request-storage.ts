@@ -10,6 +10,7 @@ import { protocolErrors } from '../protocol-errors.ts'
 import { handleHash } from '../storage/handle-hash.ts'
 import type { StoredSeals } from '../storage/stored-seals.ts'
 import { askCustomer } from './ask-customer.ts'
+import { requestObjectOf } from './request-object.ts'
 import { longestSeconds } from './request-seconds.ts'
 import { answerPlace, questionPlace } from './sealed-places.ts'
 
@@ -35,14 +36,14 @@ export function backchannelRequestStorage({ prepared, database, clock, log, seal
   return {
     async upsert(handle, payload, expiresInSeconds = longestSeconds) {
       const now = clock.now()
-      const { client, requestId } = caller()
+      const { client, requestId, maxAge } = caller()
       const { params = {}, ...stored } = withoutHandle(payload)
       const question = {
         handle,
         client,
         customerId: payload.accountId as CustomerId,
         params: params as RequestParameters,
-        payload: { ...stored, params: readBack(params) },
+        payload: { ...stored, params: { ...readBack(params), ...(maxAge !== undefined && { max_age: maxAge }) } },
         notification: notificationOf(client, params),
         interactionId: requestId,
         expiresAt: new Date(now.getTime() + expiresInSeconds * 1000),
@@ -74,10 +75,11 @@ export function backchannelRequestStorage({ prepared, database, clock, log, seal
 }
 
 /** Whose request is being answered: the library tells its storage the model only. */
-function caller(): { readonly client: Client; readonly requestId: string | undefined } {
+function caller(): { readonly client: Client; readonly requestId: string | undefined; readonly maxAge: unknown } {
   const { ctx } = Provider
   if (ctx?.oidc.client === undefined) throw new Error('a backchannel request outside a request')
-  return { client: ctx.oidc.client, requestId: (ctx.state as State).requestId }
+  // The library turns a `max_age` of nothing into a prompt for signing in, which it then forgets.
+  return { client: ctx.oidc.client, requestId: (ctx.state as State).requestId, maxAge: requestObjectOf(ctx)?.['max_age'] }
 }
 
 function withoutHandle({
@@ -88,7 +90,7 @@ function withoutHandle({
 }
 
 /** Hints say who somebody is and the notification token opens the client's door: neither is needed again. */
-const parametersReadBack = ['scope', 'claims', 'authorization_details', 'acr_values', 'max_age', 'binding_message', 'resource']
+const parametersReadBack = ['scope', 'claims', 'authorization_details', 'acr_values', 'binding_message', 'resource']
 
 const readBack = (params: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(parametersReadBack.flatMap((name) => (params[name] === undefined ? [] : [[name, params[name]]])))
