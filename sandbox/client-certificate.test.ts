@@ -50,6 +50,17 @@ test('CERT-11 a header that is not exactly one certificate is ignored', () => {
   for (const value of wrong) assert.equal(clientCertificate(requestFrom(proxy, value), options), undefined, value.slice(0, 40))
 })
 
+test('CERT-02 a certificate that was good is not good any more when it has expired, nor for other authorities, however often it was seen', async () => {
+  const short = await issueTransportCertificate(authority, { organisation, keyKind: 'ec', now, validDays: 1 })
+  const other = await createAuthority({ commonName: 'other', now })
+  const seen = (more: object = {}) => clientCertificate(requestFrom(proxy, header(short)), { ...options, ...more })?.trusted
+  const later = new Date(now.getTime() + 2 * 86_400_000)
+  assert.deepEqual(
+    [seen(), seen(), seen({ clock: { now: () => later } }), seen({ clientCa: other.cert }), seen()],
+    [true, true, undefined, undefined, true],
+  )
+})
+
 test('CERT-03 a weak key or a signature with SHA-1 makes no certificate, whoever issued it', async () => {
   for (const oddity of [{ key: 'rsa1024' }, { signatureHash: 'SHA-1' }] as const) {
     const weak = await issueOddCertificate(authority, oddity, now)

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { detailsOf } from './certificate-details.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { leastRecentlyUsed } from './least-recently-used.ts'
 
 export type ClientCertificate = {
   readonly certificate: X509Certificate
@@ -53,14 +54,31 @@ function fromSocket(socket: Socket, { clock = systemClock }: ClientCertificateOp
 }
 
 const certificateLengthAtMost = 8_192
+type Parsed = { readonly certificate: X509Certificate; readonly thumbprint: string }
+/** A proxy sends the same few with every request. What is kept is what they say and who signed them; their dates are looked at each time. */
+const knownHeaders = leastRecentlyUsed<string, Parsed>(1_000)
+const signers = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>()
+
+/** Whether the key of the one signed the other: that stays so. */
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  const known = signers.get(certificate) ?? new WeakMap<X509Certificate, boolean>()
+  signers.set(certificate, known)
+  const found = known.get(issuer) ?? certificate.verify(issuer.publicKey)
+  known.set(issuer, found)
+  return found
+}
 const clientAuthentication = '1.3.6.1.5.5.7.3.2'
 
 function fromHeader(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
-  const certificate = parseClientCert(request.headers['client-cert'])
-  if (certificate === undefined) return undefined
+  const { 'client-cert': header } = request.headers
+  if (typeof header !== 'string' || header.length > certificateLengthAtMost) return undefined
+  const parsed = knownHeaders.get(header) ?? parseClientCert(header)
+  if (parsed === undefined) return undefined
+  knownHeaders.set(header, parsed)
+  const { certificate, thumbprint } = parsed
   const found = {
     certificate,
-    thumbprint: thumbprintOf(certificate),
+    thumbprint,
     trusted: isTrusted(certificate, options),
     selfSigned: isSelfSigned(certificate, (options.clock ?? systemClock).now()),
   }
@@ -68,12 +86,12 @@ function fromHeader(request: IncomingMessage, options: ClientCertificateOptions)
 }
 
 /** RFC 9440 section 2.2: one byte sequence of RFC 8941, `:base64 of the DER:`. A header sent twice is not one. */
-function parseClientCert(header: string | string[] | undefined): X509Certificate | undefined {
-  if (typeof header !== 'string' || header.length > certificateLengthAtMost) return undefined
+function parseClientCert(header: string): Parsed | undefined {
   const [, encoded] = /^:([A-Za-z0-9+/]+={0,2}):$/.exec(header.trim()) ?? []
   if (encoded === undefined) return undefined
   try {
-    return new X509Certificate(Buffer.from(encoded, 'base64'))
+    const certificate = new X509Certificate(Buffer.from(encoded, 'base64'))
+    return { certificate, thumbprint: thumbprintOf(certificate) }
   } catch {
     return undefined
   }
@@ -104,7 +122,7 @@ function isSignedWithStrongHash(certificate: X509Certificate): boolean {
 }
 
 function isSelfSigned(certificate: X509Certificate, now: Date): boolean {
-  const own = certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey)
+  const own = certificate.subject === certificate.issuer && isSignedBy(certificate, certificate)
   return own && !certificate.ca && isFit(certificate) && isCurrent(certificate, now)
 }
 
@@ -115,7 +133,7 @@ const intermediatesAtMost = 4
 /** Up to a self-signed authority of the file, through others of the file. */
 function chains(certificate: X509Certificate, trusted: readonly X509Certificate[], now: Date, depth = 0): boolean {
   if (!isCurrent(certificate, now) || depth > intermediatesAtMost) return false
-  const issuer = trusted.find((candidate) => candidate.ca && certificate.checkIssued(candidate) && certificate.verify(candidate.publicKey))
+  const issuer = trusted.find((candidate) => candidate.ca && certificate.checkIssued(candidate) && isSignedBy(certificate, candidate))
   if (issuer === undefined) return false
   return issuer.checkIssued(issuer) ? isCurrent(issuer, now) : chains(issuer, trusted, now, depth + 1)
 }
