@@ -151,6 +151,7 @@ test('FAPI2-CR-04 FAPI2-CR-07 the published keys are public, strong and told apa
   const { json, headers } = await exchange(`${server.issuer}/jwks`, { ca: server.ca })
   const keys = json['keys'] as Record<string, string>[]
   assert.match(headers['content-type'] ?? '', /^application\/jwk-set\+json/)
+  assert.equal(headers['cache-control'], 'public, max-age=300')
   assert.deepEqual(keys.map(({ alg }) => alg).sort(), ['ES256', 'EdDSA', 'PS256'])
   assert.equal(new Set(keys.map(({ kid }) => kid)).size, 3)
   for (const key of keys)

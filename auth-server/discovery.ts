@@ -43,6 +43,8 @@ export const additionalMetadata = (issuer: string, mtlsIssuer: string) => ({
   grant_management_action_required: false,
 })
 
+const documentSeconds = 300
+
 /**
  * The library says that it does all response modes, and takes its own address from the request. Here responses come as the
  * profiles say, and the document is one, byte for byte, on whichever listener it is asked for (FAPI2-AS-01).
@@ -50,6 +52,8 @@ export const additionalMetadata = (issuer: string, mtlsIssuer: string) => ({
 export function exactDiscovery(issuer: string) {
   const { host } = new URL(issuer)
   return async (ctx: Context, next: Next): Promise<void> => {
+    // Keys are published longer before they sign than anybody keeps the set (`npm run rotate-keys`).
+    if (ctx.path === routes.jwks || wellKnownPaths.has(ctx.path)) ctx.set('Cache-Control', `public, max-age=${documentSeconds}`)
     if (!wellKnownPaths.has(ctx.path)) return next()
     ctx.req.headers.host = host
     await next()
@@ -63,7 +67,6 @@ export function exactDiscovery(issuer: string) {
         claims_supported: claimsSupported,
         ...corrected,
       }
-    ctx.set('Cache-Control', 'public, max-age=300')
   }
 }
 

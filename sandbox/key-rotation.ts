@@ -3,6 +3,7 @@ import { createSigningKey, isSigningAlgorithm } from '@bankside/certs/signing-ke
 import type { Clock } from '@bankside/service-kit/clock'
 import { lock } from '@bankside/service-kit/folder-lock'
 import { writePrivateFile } from './private-file.ts'
+import { Problem } from './problem.ts'
 import { newSecret, rotatingSecrets } from './secrets.ts'
 
 export type KeyFiles = { readonly signingKeys: string; readonly secrets: string }
@@ -31,6 +32,8 @@ const lockedAtMostMs = 10_000
  * successor waits already, nothing changes: undefined. What must never change is not touched.
  */
 export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise<Rotated | undefined> {
+  for (const path of [files.signingKeys, files.secrets])
+    if (!existsSync(path)) throw new Problem(`${path} is not there: a sandbox makes its keys when it is started for the first time.`)
   const using = await lock(`${files.signingKeys}.lock`, { timeoutMs: lockedAtMostMs })
   try {
     const { keys } = readJson(files.signingKeys) as { keys: Jwk[] }
@@ -101,9 +104,6 @@ const secretsOf = (secrets: Readonly<Record<string, readonly (string | Secret)[]
 
 const newTimedSecret = (): Secret => ({ key: newSecret() })
 
-function readJson(path: string): unknown {
-  if (!existsSync(path)) throw new Error(`${path} is not there`)
-  return JSON.parse(readFileSync(path, 'utf8'))
-}
+const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
 
 const dateOf = (seconds: number) => new Date(seconds * 1000)
