@@ -60,7 +60,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const { config, metrics } = dependencies
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
-  const programs = [refuseRevoked(dependencies), registration(provider, dependencies)]
+  const register = registration(provider, dependencies)
   const pages = [
     interactionPages(provider, dependencies),
     dashboard(dependencies),
@@ -81,7 +81,8 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(documents.remember)
     app.use(exactDiscovery(config.ISSUER))
     app.use(authorizationQuery)
-    if (listener === 'mtls') for (const middleware of programs) app.use(middleware)
+    app.use(refuseRevoked(dependencies))
+    if (listener === 'mtls') app.use(register)
     app.use(nameGrants(dependencies.prepared))
     app.use(grantsApi(provider, dependencies, origin))
     if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
+import { sql } from '@bankside/service-kit/postgres'
 import { Applicant, ownToken } from './testing/applicant.ts'
 import { refusal } from './testing/authorise.ts'
 import { TestDirectory } from './testing/test-directory.ts'
@@ -57,6 +58,22 @@ test('CERT-04 while the authority does not answer, who is known goes on by the l
     await server.published.revocations.refresh()
     const client = await acorn.asClient(json['client_id'])
     assert.equal((await client.token({ grant_type: 'client_credentials' })).status, 200)
+  } finally {
+    directory.answers = undefined
+  }
+})
+
+test('CERT-04 what is no list of the authority takes the place of none, whoever answers at its address', async () => {
+  const kept = () =>
+    server.owner.oneFirst(sql.unsafe`select encode(body, 'hex') from clients.remote_document where url like '%revoked.crl'`)
+  await server.published.revocations.refresh()
+  const before = await kept()
+  directory.answers = (response) => response.end('a list by somebody else')
+  try {
+    await server.published.revocations.refresh()
+    assert.equal(await kept(), before)
+    const acorn = await Applicant.enrol(server, directory, 'Steady')
+    assert.notEqual((await acorn.register()).status, 503)
   } finally {
     directory.answers = undefined
   }

@@ -144,6 +144,7 @@ const bad: readonly (readonly [string, Json, string])[] = [
   ],
   ['DCR-02 a redirect without TLS', { redirect_uris: ['http://third-party.example/'] }, '400 invalid_redirect_uri'],
   ['DCR-02 a redirect to localhost', { redirect_uris: ['https://localhost/callback'] }, '400 invalid_redirect_uri'],
+  ['DCR-02 a redirect to localhost with a dot', { redirect_uris: ['https://localhost./callback'] }, '400 invalid_redirect_uri'],
   ['DCR-02 a redirect to a loopback address', { redirect_uris: ['https://127.0.0.1/callback'] }, '400 invalid_redirect_uri'],
   ['DCR-02 a redirect with a fragment', { redirect_uris: ['https://third-party.example/#x'] }, '400 invalid_redirect_uri'],
   ['DCR-02 DCR-03 a statement that comes unsigned', { software_statement: 'x.y.z' }, '400 invalid_software_statement'],

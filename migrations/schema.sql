@@ -575,6 +575,8 @@ CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at
 
 CREATE UNIQUE INDEX registration_one_client_per_software ON clients.registration USING btree (software_issuer, software_id) WHERE ((deleted_at IS NULL) AND (software_id IS NOT NULL));
 
+CREATE INDEX remote_document_age ON clients.remote_document USING btree (fetched_at);
+
 CREATE INDEX consent_authorised_expiry ON consents.consent USING btree (expires_at) WHERE ((status = 'AUTH'::text) AND (expires_at IS NOT NULL));
 
 CREATE INDEX consent_authorised_payment ON consents.consent USING btree (authorised_at) WHERE ((status = 'AUTH'::text) AND (kind <> 'account_access'::text));
@@ -1852,6 +1854,7 @@ create policy resource_api_spends on consents.consent for UPDATE to bankside_res
 
 create policy worker_lets_expire on consents.consent for UPDATE to bankside_worker using (true) with check ((status = ANY (ARRAY['RJCT'::text, 'EXPD'::text])));
 
+grant delete on clients.remote_document to bankside_worker;
 grant delete on customers.sca_challenge to bankside_worker;
 grant delete on customers.session to bankside_worker;
 grant delete on customers.sign_in_attempt to bankside_worker;
@@ -1940,6 +1943,8 @@ grant select on clients.initial_access_token (column expires_at) to bankside_aut
 grant select on clients.initial_access_token (column scopes) to bankside_auth_server;
 grant select on clients.initial_access_token (column token_hash) to bankside_auth_server;
 grant select on clients.initial_access_token (column uses_left) to bankside_auth_server;
+grant select on clients.remote_document (column fetched_at) to bankside_worker;
+grant select on clients.remote_document (column url) to bankside_worker;
 grant select on clients.remote_document to bankside_resource_api;
 grant select on consents.account_to_show to bankside_auth_server;
 grant select on consents.consent to bankside_worker;

@@ -28,6 +28,8 @@ export type RevocationListsOptions = {
   readonly authorities: string
   /** The DER of a list; undefined where there is none yet. */
   readonly read: (url: string) => Promise<Uint8Array | undefined>
+  /** Is given a list once it is known to be its authority's: when it is new, and once a day. */
+  readonly keep?: (url: string, der: Uint8Array) => Promise<void>
   /** How long after a list should have been replaced it still serves those who were good. */
   readonly staleAtMostMs: number
   readonly clock: Clock
@@ -57,6 +59,7 @@ export async function firstLists(lists: Pick<RevocationLists, 'refresh' | 'compl
 const firstAttempts = 40
 const firstRetryMs = 250
 
+const keptAgainAfterMs = 86_400_000
 /** Revoked certificates are refused within minutes (CERT-04). */
 const refreshEveryMs = 60_000
 /** Deltas and lists for a part of the certificates say so with these: whoever reads one as the whole would miss something. */
@@ -69,6 +72,7 @@ export function openRevocationLists(options: RevocationListsOptions): Revocation
     (pem) => new X509Certificate(pem),
   )
   const lists = new Map<string, List>()
+  const keptAtMs = new Map<string, number>()
   const issuers = new WeakMap<X509Certificate, X509Certificate | 'none'>()
   const issuerOf = (certificate: X509Certificate) => {
     const known = issuers.get(certificate) ?? authorities.find((issuer) => isIssuedBy(certificate, issuer)) ?? 'none'
@@ -82,7 +86,13 @@ export function openRevocationLists(options: RevocationListsOptions): Revocation
       const list = await parseList(der, authorities)
       const known = lists.get(url)
       // An old list, played back, would make good again who was revoked since.
-      if (known === undefined || known.thisUpdate < list.thisUpdate) lists.set(url, list)
+      if (known !== undefined && known.thisUpdate > list.thisUpdate) return
+      lists.set(url, list)
+      const isNew = known === undefined || known.thisUpdate < list.thisUpdate
+      if (isNew || clock.now().getTime() - (keptAtMs.get(url) ?? 0) > keptAgainAfterMs) {
+        keptAtMs.set(url, clock.now().getTime())
+        await options.keep?.(url, der)
+      }
     } catch (err) {
       log.warn({ err, url }, 'a revocation list could not be read')
     }

@@ -1,4 +1,4 @@
-import { findRemoteDocument, keepRemoteDocument } from '@bankside/bank/clients/remote-document'
+import { findRemoteDocument, keepRemoteDocument, type RemoteDocument } from '@bankside/bank/clients/remote-document'
 import type { Clock } from '@bankside/service-kit/clock'
 import { createGuardedFetch, type GuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
@@ -31,19 +31,21 @@ export function openPublished({ config, database, clock, log }: PublishedDepende
     staleAtMostMs: config.CLIENT_CRL_STALE_HOURS * hourMs,
     clock,
     log,
-    read: (url) => downloadList(fetchList, database, clock, url),
+    read: (url) => downloadList(fetchList, database, url),
+    keep: (url, der) => keep(database, url, { body: Buffer.from(der), fetchedAt: clock.now() }),
   })
   return { fetch, keySets: openKeySets({ fetch, database, clock, log }), revocations }
 }
 
-/** Kept for the resource API, and for a start while the authority is down. */
-async function downloadList(fetch: GuardedFetch, database: Database, clock: Clock, url: string): Promise<Uint8Array | undefined> {
+/** For the resource API, and for a start while the authority is down. */
+const keep = (database: Database, url: string, document: RemoteDocument): Promise<void> =>
+  outsideTransaction(database, (tx) => keepRemoteDocument(tx, url, document))
+
+async function downloadList(fetch: GuardedFetch, database: Database, url: string): Promise<Uint8Array | undefined> {
   try {
     const response = await fetch(url)
     if (response.status !== 200) throw new Error(`a revocation list was answered with ${response.status}`)
-    const body = Buffer.from(await response.arrayBuffer())
-    await outsideTransaction(database, (tx) => keepRemoteDocument(tx, url, { body, fetchedAt: clock.now() }))
-    return body
+    return Buffer.from(await response.arrayBuffer())
   } catch (error) {
     const kept = await outsideTransaction(database, (tx) => findRemoteDocument(tx, url))
     if (kept === undefined) throw error

@@ -41,7 +41,7 @@ export async function admitClient(candidate: Candidate, { provider, keySets }: A
 function assertNotLocal({ metadata, mayBeLocal }: Candidate): void {
   if (mayBeLocal) return
   const local = metadata.redirect_uris?.some((uri) =>
-    /^(localhost|.*\.localhost|127\.[0-9.]+|0\.0\.0\.0|\[.*\])$/.test(URL.parse(uri)?.hostname ?? ''),
+    /^(localhost|.*\.localhost|127\.[0-9.]+|0\.0\.0\.0|\[.*\])$/.test(URL.parse(uri)?.hostname.replace(/\.$/, '') ?? ''),
   )
   if (local === true) refuseRegistration('invalid_redirect_uri', 'redirect URIs are not on localhost')
 }
