@@ -63,7 +63,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const register = registration(provider, dependencies)
   const pages = [
     interactionPages(provider, dependencies),
-    dashboard(dependencies),
+    dashboard({ ...dependencies, provider }),
     endSession(provider, dependencies),
     promptPages(provider, dependencies),
   ]

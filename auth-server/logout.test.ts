@@ -211,6 +211,22 @@ test('LOGOUT-04 the dashboard’s session ends with the browser’s', async () =
   )
 })
 
+test('LOGOUT-04 CX-11 signing out at the dashboard ends the browser’s session as well, and clients are told', async () => {
+  await deliverAll()
+  told.tokens.length = 0
+  const { customer, refreshToken } = await signedIn()
+  const first = await customer.browser.follow(await customer.browser.get('/connected-accounts'))
+  const second = await customer.submit(first, { username: ada.username, password: ada.password })
+  const overview = await customer.submit(second, { code: await freshCode(server, ada) })
+  const form = formOf(overview)
+  assert.equal(form.action, '/connected-accounts/sign-out')
+  await customer.browser.follow(await customer.browser.post(form.action, fill(form, {})))
+  assert.equal(await isSignedIn({ customer }), false)
+  await deliverAll()
+  assert.equal(claimsAt('acorn').length, 1)
+  assert.equal((await acorn.refresh(refreshToken)).status, 200)
+})
+
 test('BCP-06 LOGOUT-04 what an app of the bank got through the session ends with it; a third party’s refresh token does not', async () => {
   const { customer, refreshToken } = await signedIn()
   const { code = '' } = responseOf(await customer.open(app, await pushed(app, { scope: firstPartyScopes })))

@@ -1,17 +1,21 @@
 import { revokeConsent } from '@bankside/bank/consents/revoke-consent'
 import { refusalOf } from '@bankside/bank/refusal'
 import { transact } from '@bankside/service-kit/postgres'
+import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
+import { endBrowserSession } from '../logout/end-browser-session.ts'
 import { storedSeals } from '../storage/stored-seals.ts'
 import { type DashboardVisit, dashboardPages, overviewHref, purposes, signInHref } from './dashboard-pages.ts'
 import { endSession, findSession, isActionToken } from './dashboard-session.ts'
 import { dashboardSignIn } from './dashboard-sign-in.ts'
 
+type DashboardDependencies = AuthServerDependencies & { readonly provider: Provider }
+
 /** Who has access to what, and the way to stop it (DB-01 to DB-05). */
-export function dashboard(dependencies: AuthServerDependencies) {
+export function dashboard(dependencies: DashboardDependencies) {
   const signIn = dashboardSignIn(dependencies)
   return async (ctx: Context, next: Next): Promise<void> => {
     const route = ctx.state.endpoint?.name ?? ''
@@ -27,21 +31,23 @@ export function dashboard(dependencies: AuthServerDependencies) {
   }
 }
 
-type Act = (ctx: Context, visit: DashboardVisit, action: string, dependencies: AuthServerDependencies) => Promise<string>
+type Act = (ctx: Context, visit: DashboardVisit, action: string, dependencies: DashboardDependencies) => Promise<string>
 
 /** What each form does, and where it leads. */
 const acts: Readonly<Record<keyof typeof purposes, Act>> = {
   dashboard_consent: async (ctx) => `${ctx.path}/stop`,
   dashboard_stop: stopAccess,
-  async dashboard_sign_out(ctx, { session }, _action, { database }) {
+  async dashboard_sign_out(ctx, { session, now }, _action, { provider, database }) {
     await endSession(ctx, database, session)
+    // Whoever signs out here does not expect to be known to the next company that sends them.
+    await endBrowserSession(ctx, await provider.Session.get(ctx as never), { provider, database, now })
     return signInHref
   },
 }
 
 const isActRoute = (route: string): route is keyof typeof acts => route in acts
 
-async function serve(ctx: Context, route: string, dependencies: AuthServerDependencies): Promise<void> {
+async function serve(ctx: Context, route: string, dependencies: DashboardDependencies): Promise<void> {
   const { config, database, clock } = dependencies
   const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
   if (ctx.method === 'POST' && form === undefined) return
