@@ -15,6 +15,7 @@ import { acceptAssertionAudiences } from './client-authentication/assertion-audi
 import { isNamed } from './client-authentication/certificate-name.ts'
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
+import { isRegisteredCertificate } from './client-authentication/registered-certificate.ts'
 import { followKeySets } from './client-keys/follow-key-sets.ts'
 import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
 import { allOfProfiles, profileOf } from './client-policy/profiles.ts'
@@ -180,6 +181,7 @@ const ownStorage = ({ config, database, prepared, clock, log }: ProviderDependen
     log,
     seals: storedSeals(config.SECRETS.seal_keys),
     notificationKey: config.NOTIFICATION_KEYS[0] as Buffer,
+    salt: config.SECRETS.pairwise_salt,
   }),
 })
 
@@ -234,7 +236,11 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
       certificateBoundAccessTokens: true,
       tlsClientAuth: true,
       selfSignedTlsClientAuth: true,
-      getCertificate: (ctx) => usableCertificate(ctx, certificateOf(ctx)),
+      getCertificate: (ctx) => {
+        const found = certificateOf(ctx)
+        if (isRegisteredCertificate(ctx, found)) limit(ctx)
+        return usableCertificate(ctx, found)
+      },
       certificateAuthorized: (ctx) => certificateOf(ctx)?.trusted === true,
       certificateSubjectMatches: (ctx, property, registered) => {
         const found = certificateOf(ctx)

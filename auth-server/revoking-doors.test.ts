@@ -173,10 +173,21 @@ test('REV-01 BCP-06 another client’s refresh token is neither used nor revoked
   assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
 })
 
-test('REV-02 an access token is a JWT, which this endpoint says that it cannot revoke: it ends with its grant', async () => {
+test('REV-01 REV-02 a revoked access token is dead with its next call; the grant, the refresh token and other access tokens are not', async () => {
   const access = await given()
-  assert.equal(refusal(await acorn.post('/revocation', { token: access.accessToken })), '400 unsupported_token_type')
+  const { json } = await acorn.refresh(access.refreshToken)
+  const own = await ownToken(acorn, 'accounts')
+  const cobalt = await ThirdParty.register(server, 'cobalt-2', { metadata })
+  assert.equal((await cobalt.post('/revocation', { token: access.accessToken })).status, 200, 'of another client: nothing happens')
   assert.deepEqual(await stillOpen(access), [200, '200 undefined', 200, true])
+  for (const token of [access.accessToken, own]) {
+    const answer = await acorn.post('/revocation', { token, token_type_hint: 'access_token' })
+    assert.deepEqual([answer.status, answer.text], [200, ''])
+  }
+  assert.deepEqual(await stillOpen(access), [401, '200 undefined', 200, false])
+  assert.equal((await api.call(acorn, 'GET', `${aisp}/accounts`, String(json['access_token']))).status, 200)
+  assert.equal((await api.call(acorn, 'POST', `${aisp}/account-access-consents`, own, {})).status, 401)
+  assert.equal((await acorn.userinfo(access.accessToken)).status, 401)
 })
 
 test('REV-01 revoking twice, or with a hint of another kind, comes to the same', async () => {

@@ -32,11 +32,11 @@ const tokensOf = async (thirdParty: ThirdParty) => {
   }
 }
 
-test('OIDC-07 OIDC-08 userinfo names the customer as the ID token does, to the holder of the token', async () => {
+test('OIDC-07 OIDC-08 OIDC-04 userinfo names the customer as the ID token does, to the holder of the token, and does not repeat what was asked of the ID token', async () => {
   for (const thirdParty of [acorn, cobalt]) {
     const { access, id } = await tokensOf(thirdParty)
     const { status, json, headers } = await thirdParty.userinfo(access)
-    assert.deepEqual([status, json], [200, { sub: id.sub, openbanking_intent_id: id['openbanking_intent_id'] }])
+    assert.deepEqual([status, json], [200, { sub: id.sub }])
     assert.match(headers['content-type'] ?? '', /^application\/json/)
     assert.match(headers['cache-control'] ?? '', /no-store/)
   }

@@ -110,9 +110,7 @@ function readClaims(payload: JWTPayload): Signed {
     grantId: text('grant_id'),
     consentId: text('consent_id'),
     acr: text('acr'),
-    ...(text('grant_id') === undefined && {
-      tokenHash: revokedTokenHash(text('jti') ?? ''),
-    }),
+    tokenHash: revokedTokenHash(text('jti') ?? ''),
     authTime: typeof payload['auth_time'] === 'number' ? payload['auth_time'] : undefined,
     narrowedTo: readNarrowing(payload['authorization_details']),
   }

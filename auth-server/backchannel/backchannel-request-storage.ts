@@ -6,6 +6,7 @@ import type { Prepared } from '@bankside/service-kit/prepared'
 import { type Adapter, type AdapterPayload, type Client, errors, Provider } from 'oidc-provider'
 import type { State } from '../http/request-context.ts'
 import type { RequestParameters } from '../intents/intent.ts'
+import { isAskedOf } from '../intents/requested-subject.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { handleHash } from '../storage/handle-hash.ts'
 import type { StoredSeals } from '../storage/stored-seals.ts'
@@ -21,6 +22,7 @@ export type BackchannelNeeds = {
   readonly log: Log
   readonly seals: StoredSeals
   readonly notificationKey: Buffer
+  readonly salt: string
 }
 
 type Row = { readonly id_hash: Buffer; readonly payload: string; readonly answer: string | null; readonly decided_at: Date | null }
@@ -32,12 +34,16 @@ const fetchableAfterDecisionSeconds = 60
  * CIBA requests stay in PostgreSQL wherever the other short-lived artifacts are: a customer's decision, the consent and the
  * notification of the client are one transaction. Rows are kept beyond their time, so that who polls is told `expired_token`.
  */
-export function backchannelRequestStorage({ prepared, database, clock, log, seals, notificationKey }: BackchannelNeeds): Partial<Adapter> {
+export function backchannelRequestStorage(needs: BackchannelNeeds): Partial<Adapter> {
+  const { prepared, database, clock, log, seals, notificationKey, salt } = needs
   return {
     async upsert(handle, payload, expiresInSeconds = longestSeconds) {
       const now = clock.now()
       const { client, requestId, maxAge } = caller()
       const { params = {}, ...stored } = withoutHandle(payload)
+      // The hint named the customer: whatever else names one must mean the same (OIDC Core 5.5.1).
+      if (!isAskedOf(params, client, { customerId: payload.accountId ?? '', salt }))
+        throw new errors.InvalidRequest('the claim sub is of another customer than the hint')
       const question = {
         handle,
         client,

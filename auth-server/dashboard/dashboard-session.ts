@@ -17,12 +17,14 @@ export type DashboardSession = OpenSession & { readonly secret: string }
 
 /** Who is signed in to the dashboard in this browser; being asked keeps the session from idling. */
 export async function findSession(ctx: Context, { database, seals }: Sealing, now: Date): Promise<DashboardSession | undefined> {
-  const [secret, seal] = ctx.cookies.get(sessionCookie, { signed: false })?.split('.') ?? []
+  const [secret, seal] = cookieParts(ctx)
   if (secret === undefined || seal === undefined) return undefined
   const session = await transact(database, (tx) => touchSession(tx, { secret, now }))
   // Whose it is stands in the database, where somebody may have written who has no keys.
   return session && seals.isSigned(['dashboard session', secret], session.customerId, seal) ? { ...session, secret } : undefined
 }
+
+const cookieParts = (ctx: Context): readonly string[] => ctx.cookies.get(sessionCookie, { signed: false })?.split('.') ?? []
 
 export async function beginSession(ctx: Context, { database, seals }: Sealing, customerId: CustomerId, now: Date): Promise<void> {
   const secret = await transact(database, (tx) => openSession(tx, { customerId, now }))
@@ -37,7 +39,7 @@ export async function endSession(ctx: Context, database: Database, { secret }: D
 
 /** Whoever's session this browser has with the dashboard: it ends. */
 export async function forgetDashboard(ctx: Context, database: Database): Promise<void> {
-  const secret = ctx.cookies.get(sessionCookie, { signed: false })
+  const [secret] = cookieParts(ctx)
   if (secret !== undefined) await transact(database, (tx) => closeSession(tx, { secret }))
   ctx.cookies.set(sessionCookie, null, options)
 }

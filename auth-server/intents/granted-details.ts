@@ -31,6 +31,8 @@ export function detailsForAccessToken(
   const granted = (source as AuthorizationCode | RefreshToken | undefined)?.rar ?? []
   const asked = detailsOf(ctx.oidc.params ?? {})
   if (asked.length === 0) return granted
+  // An API that reads several would put the permissions of one and the accounts of another together.
+  if (asked.length > 1) throw new errors.InvalidAuthorizationDetails('one authorization detail at a time')
   return asked.map((wanted) => {
     for (const detail of granted) {
       const narrowed = detail.type === wanted.type ? narrowedTo(detail, wanted) : undefined

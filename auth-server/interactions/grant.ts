@@ -26,11 +26,12 @@ export async function saveGrant(provider: Provider, audiences: Audiences, order:
   const scope = String(params['scope'] ?? '')
   grant.addOIDCScope(scope)
   grant.addResourceScope(firstParty ? audiences.bankApi : audiences.ukOpenBanking, scope)
-  const [granted, rejected] = claimsOf(params, firstParty)
+  const { granted, rejected, userinfoClaims } = claimsOf(params, firstParty)
   grant.addOIDCClaims(granted)
   grant.rejectOIDCClaims(rejected)
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
-  Object.assign(grant, { expiresIn: grantSeconds(consent, now), managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order) })
+  const ours = { managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order), userinfoClaims }
+  Object.assign(grant, { expiresIn: grantSeconds(consent, now), ...ours })
   await grant.save()
   return grant
 }
@@ -43,11 +44,12 @@ function claimBefore({ params, firstParty, managed, now }: GrantOrder): number |
 }
 
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
-function claimsOf(params: RequestParameters, firstParty: boolean): [granted: string[], rejected: string[]] {
+function claimsOf(params: RequestParameters, firstParty: boolean) {
   const { id_token, userinfo } = (typeof params.claims === 'string' ? JSON.parse(params.claims) : {}) as ClaimsParameter
   const mayHave = (claim: string) => firstParty || claim !== 'name'
-  const asked = [...new Set([...Object.keys(id_token ?? {}), ...Object.keys(userinfo ?? {})])]
-  return [asked.filter(mayHave), asked.filter((claim) => !mayHave(claim))]
+  const userinfoClaims = Object.keys(userinfo ?? {})
+  const asked = [...new Set([...Object.keys(id_token ?? {}), ...userinfoClaims])]
+  return { granted: asked.filter(mayHave), rejected: asked.filter((claim) => !mayHave(claim)), userinfoClaims }
 }
 
 /**

@@ -66,6 +66,8 @@ export async function findArrival(ctx: Context, provider: Provider, { clock, con
   const now = clock.now()
   const [client] = await Promise.all([provider.Client.find(String(interaction.params['client_id'])), keepAlive(session, now)])
   if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
+  if (!client.redirectUriAllowed(String(interaction.params['redirect_uri'])))
+    throw new errors.SessionNotFound('the redirect URI is not one of the client any more')
   const journeyKey = { interactionUid: interaction.uid, seals: storedSeals(config.SECRETS.seal_keys) }
   return { interaction, journeyKey, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }

@@ -36,7 +36,7 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
     async findByUid(uid) {
       const text = `select id_hash, payload from oidc.${table} where uid = $1 and expires_at > $2`
       const [row] = await prepared.query<Row>(`oidc_${table}_find_by_uid`, text, [uid, clock.now()])
-      return found(row, undefined)
+      return named(found(row, undefined), uid)
     },
     async consume(id) {
       const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
@@ -56,6 +56,9 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
 }
 
 const consumedAt = (time: Date | null | undefined) => time && { consumed: Math.floor(time.getTime() / 1000) }
+
+/** The uid is sealed with the rest: a row that somebody gave another one is not found by it. */
+export const named = (payload: AdapterPayload | undefined, uid: string) => (payload?.uid === uid ? payload : undefined)
 
 /** The library revokes when it finds a used code; of two that found it unused, the one that comes second does it here. */
 const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $2

@@ -4,7 +4,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import type { Artifact } from './adapter.ts'
 import { handleHash } from './handle-hash.ts'
-import { expiry } from './postgres-artifacts.ts'
+import { expiry, named } from './postgres-artifacts.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
 /** A row: p is the sealed payload, g the grant, c when it was used up, in seconds. */
@@ -83,7 +83,7 @@ export function redisArtifacts(
     },
     async findByUid(uid): Promise<AdapterPayload | undefined> {
       const [sealed, row] = (await ask(scripts.findByUid, [uidOf(uid)])) as (string | null | undefined)[]
-      return sealed && row ? payloads.open(row.slice(rowOf('').length), sealed) : undefined
+      return named(sealed && row ? payloads.open(row.slice(rowOf('').length), sealed) : undefined, uid)
     },
     async consume(id) {
       const outcome = await ask(scripts.consume, [rowOf(hashOf(id))], [nowSeconds()])

@@ -22,6 +22,17 @@ export function assertLicensed(ctx: KoaContextWithOIDC, client: Client, presente
   if (beyond.length > 0) throw new errors.InvalidScope('the certificate has no role for this scope', beyond.join(' '))
 }
 
+/**
+ * What a client gave up by changing its registration it is not given tokens for, though a grant from before stands.
+ *
+ * @throws {InvalidScope}
+ */
+export function assertRegistered(ctx: KoaContextWithOIDC, client: Client): void {
+  const registered = new Set(client.scope?.split(' '))
+  const beyond = [...askedScopes(ctx)].filter((scope) => !registered.has(scope))
+  if (beyond.length > 0) throw new errors.InvalidScope('the client is not registered for this scope', beyond.join(' '))
+}
+
 /** What the token would be for: as asked, or as the customer agreed. */
 function askedScopes({ oidc }: KoaContextWithOIDC): Iterable<string> {
   const { AuthorizationCode, RefreshToken, BackchannelAuthenticationRequest } = oidc.entities

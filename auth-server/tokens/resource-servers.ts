@@ -12,7 +12,7 @@ import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { grantsPath } from '../discovery.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
-import { assertLicensed } from './assert-licensed.ts'
+import { assertLicensed, assertRegistered } from './assert-licensed.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 import { scopes } from './scopes.ts'
 
@@ -48,7 +48,10 @@ export function createResourceServers(audiences: Audiences, certificateOf: Certi
     getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
       const api = apiOf(ctx, client)
       if (resource !== audiences[api]) throw new errors.InvalidTarget()
-      if (ctx.oidc.route === 'token' && !isFirstParty(client)) assertLicensed(ctx, client, certificateOf(ctx))
+      if (ctx.oidc.route === 'token' && !isFirstParty(client)) {
+        assertRegistered(ctx, client)
+        assertLicensed(ctx, client, certificateOf(ctx))
+      }
       if (isForItself(ctx)) assertClientCredentials(ctx, client, api)
       return {
         audience: audiences[api],

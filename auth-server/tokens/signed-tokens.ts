@@ -8,8 +8,9 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
-import type { AccessToken, ClientCredentials, Grant, Provider } from 'oidc-provider'
+import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
 import type { Config } from '../config.ts'
+import type { ManagedGrant } from '../grants/grant-memory.ts'
 import { isElsewhere, type SigningKey } from '../keys/key-material.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { isReferredTo, signedTokenOf } from './token-reference.ts'
@@ -112,7 +113,7 @@ function tokenClaimsOf(claims: JWTPayload): TokenClaims {
     consentId: isConsentId(consentId) ? consentId : undefined,
     acr: text('acr'),
     authTime: typeof claims['auth_time'] === 'number' ? claims['auth_time'] : undefined,
-    ...(grantId === undefined && { tokenHash: revokedTokenHash(claims.jti ?? '') }),
+    tokenHash: revokedTokenHash(claims.jti ?? ''),
   }
 }
 
@@ -131,5 +132,5 @@ function instanceOf(
   }
 }
 
-/** What the one request that the grant is of asked for, for whichever place, and was granted. */
-const claimsOf = (grant: Grant | undefined) => Object.fromEntries((grant?.openid?.claims ?? []).map((claim) => [claim, null]))
+/** What the one request that the grant is of asked for here; what of it was granted, the library asks the grant. */
+const claimsOf = (grant: ManagedGrant | undefined) => Object.fromEntries((grant?.userinfoClaims ?? []).map((claim) => [claim, null]))

@@ -19,10 +19,12 @@ export function signedTokenOf(value: unknown): string | undefined {
 }
 
 /**
- * The library does not answer about tokens that are JWTs: a resource server is to verify them itself. Ours does, and may still
- * want to know how one stands (RFC 7662 is for both), so for the introspection endpoint a JWT is given another look.
+ * The library neither answers about tokens that are JWTs nor revokes them: a resource server is to verify them itself. Ours
+ * reads with each call how one stands, so it may be asked about (RFC 7662 is for both) and taken back (RFC 7009): for these
+ * two endpoints a JWT is given another look.
  */
 export function referToSignedToken({ route }: KoaContextWithOIDC['oidc'], params: Parameters): void {
   const { token } = params
-  if (route === 'introspection' && typeof token === 'string' && compact.test(token)) params['token'] = token.replaceAll('.', separator)
+  const isAboutToken = route === 'introspection' || route === 'revocation'
+  if (isAboutToken && typeof token === 'string' && compact.test(token)) params['token'] = token.replaceAll('.', separator)
 }

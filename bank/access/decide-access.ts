@@ -16,7 +16,7 @@ export type TokenClaims = {
   readonly authTime: number | undefined
   /** A token may be for less than its consent (RAR-04): never for more, whatever stands here. */
   readonly narrowedTo?: Narrowing | undefined
-  /** SHA-256 of `jti`, of a token without a grant: by nothing else could it be taken back. */
+  /** SHA-256 of `jti`, by which this token alone can be taken back. */
   readonly tokenHash?: Buffer | undefined
 }
 

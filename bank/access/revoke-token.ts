@@ -4,7 +4,7 @@ import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 /** What a token is known by where it was taken back: `jti` is no secret, but nothing else needs it in clear. */
 export const revokedTokenHash = (jti: string): Buffer => hash('sha256', jti, 'buffer')
 
-/** Takes back one access token that belongs to no grant. The very next call with it is refused. */
+/** Takes back one access token, and nothing beside it. The very next call with it is refused. */
 export async function revokeToken(tx: Transaction, { jti, expiresAt }: { readonly jti: string; readonly expiresAt: Date }): Promise<void> {
   await tx.query(sql.unsafe`
     insert into oidc.revoked_token (token_hash, expires_at) values (${sql.binary(revokedTokenHash(jti))}, ${sql.timestamp(expiresAt)})

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact } from '@bankside/service-kit/postgres'
-import { pushed } from './testing/authorise.ts'
-import { enterCustomer, freshCode, lodgeAccounts, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
-import { Browser, CustomerAtBrowser, fill, formOf, responseOf } from './testing/browser.ts'
-import { exchange } from './testing/exchange.ts'
-import { startTestServer, type TestServer } from './testing/test-server.ts'
-import { intentClaim, ThirdParty } from './testing/third-party.ts'
+import { pushed } from '../testing/authorise.ts'
+import { enterCustomer, freshCode, lodgeAccounts, readConsent, type TestCustomer } from '../testing/bank-fixtures.ts'
+import { Browser, CustomerAtBrowser, fill, formOf, responseOf } from '../testing/browser.ts'
+import { startTestServer, type TestServer } from '../testing/test-server.ts'
+import { intentClaim, ThirdParty } from '../testing/third-party.ts'
 
 let server: TestServer
 let ada: TestCustomer
@@ -23,7 +22,6 @@ before(async () => {
 after(() => server.stop())
 
 const signInCookie = '__Host-bankside_sign_in'
-const faults = () => server.logged.filter((line) => line.includes('"msg":"fault"'))
 
 test('CX-11 session fixation: a sign-in cookie that somebody knew before opens nothing once its customer has signed in', async () => {
   const victim = new CustomerAtBrowser(server, ada)
@@ -76,33 +74,4 @@ test('CX-18 yes and no at once: a no that comes while the yes is being written i
   assert.equal(answer['error'], 'access_denied')
   assert.equal((await readConsent(server, consentId)).status, 'RJCT')
   assert.doesNotMatch((await customer.browser.follow(agreed)).headers['location'] ?? '', /code=/)
-})
-
-test('PAR-05 zero bytes: a client or customer whose name holds one is unknown, and no fault', async () => {
-  const browser = new Browser(server)
-  assert.equal((await browser.get('/auth?client_id=aco%00rn&request_uri=urn:ietf:params:oauth:request_uri:x')).status, 400)
-  const client_assertion = await acorn.assertion({ iss: 'aco\0rn', sub: 'aco\0rn' })
-  assert.equal(
-    (await acorn.token({ grant_type: 'client_credentials', scope: 'accounts', client_assertion })).json['error'],
-    'invalid_client',
-  )
-  const at = new CustomerAtBrowser(server, ada)
-  const page = await at.browser.follow(await at.browser.get('/connected-accounts'))
-  assert.match((await at.submit(page, { username: 'ad\0a', password: 'x' })).text, /Enter your username/)
-  assert.deepEqual(faults(), [])
-})
-
-test('PAR-05 deep JSON: claims that are nested without end are refused, and no fault', async () => {
-  const consentId = await lodgeAccounts(server, 'acorn')
-  for (const depth of [2_000, 20_000]) {
-    const deep = `{"openbanking_intent_id":{"value":"${consentId}"},"x":{"value":${'['.repeat(depth)}${']'.repeat(depth)}}}`
-    const params = new URLSearchParams({ ...acorn.request(), ...(await acorn.authentication()) })
-    const { status } = await exchange(acorn.endpoint('/par'), {
-      ca: server.ca,
-      body: `${params}&claims={"id_token":${deep}}`,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    })
-    assert.equal(status, 400)
-  }
-  assert.deepEqual(faults(), [])
 })
