@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -31,18 +31,22 @@ export type SandboxOptions = {
   readonly after?: Pick<RunningSandbox, 'home' | 'portBase' | 'databaseUrl' | 'embedded'>
   /** A PostgreSQL of its own, as `npm start` has it, even when the tests share one. */
   readonly embedded?: boolean
+  /** More clients, as the file of `BANKSIDE_SANDBOX_CLIENTS` has them. */
+  readonly clients?: readonly Readonly<Record<string, unknown>>[]
 }
 
 const repository = path.join(import.meta.dirname, '../..')
 const startTakesAtMostMs = 120_000
 const stopTakesAtMostMs = 30_000
 
-export async function startSandbox({ after, embedded = after?.embedded ?? false }: SandboxOptions = {}): Promise<RunningSandbox> {
+export async function startSandbox({ after, embedded = after?.embedded ?? false, clients }: SandboxOptions = {}): Promise<RunningSandbox> {
   const home = after?.home ?? mkdtempSync(path.join(tmpdir(), 'bankside sandbox '))
   const portBase = after?.portBase ?? (await freePortBlock())
   const own: OwnDatabase | undefined = after === undefined && !embedded ? await createOwnDatabase(sharedServer()) : undefined
   const external = embedded ? undefined : (after?.databaseUrl ?? own?.url)
-  const launched = launch({ home, portBase, databaseUrl: external })
+  const clientsFile = clients && path.join(home, 'clients.json')
+  if (clientsFile) writeFileSync(clientsFile, JSON.stringify({ clients }))
+  const launched = launch({ home, portBase, databaseUrl: external, clientsFile })
   try {
     await ready(launched, home, portBase)
   } catch (error) {
@@ -75,7 +79,9 @@ function embeddedUrl(home: string, portBase: number): string {
 export type Launched = Pick<RunningSandbox, 'launcher' | 'output'>
 
 /** Starts the launcher and waits for nothing. */
-export function launch({ home, portBase, databaseUrl }: { home: string; portBase: number; databaseUrl?: string | undefined }): Launched {
+type Launching = { home: string; portBase: number; databaseUrl?: string | undefined; clientsFile?: string | undefined }
+
+export function launch({ home, portBase, databaseUrl, clientsFile }: Launching): Launched {
   const { DATABASE_URL: _, ...environment } = process.env
   const launcher = spawn(process.execPath, [path.join(repository, 'sandbox/start.ts')], {
     cwd: repository,
@@ -84,6 +90,7 @@ export function launch({ home, portBase, databaseUrl }: { home: string; portBase
       BANKSIDE_HOME: home,
       BANKSIDE_PORT_BASE: String(portBase),
       ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+      ...(clientsFile ? { BANKSIDE_SANDBOX_CLIENTS: clientsFile } : {}),
       NODE_TEST_CONTEXT: undefined,
     },
     // With a channel the launcher ends when this program is gone, however it went.
