@@ -15,6 +15,7 @@ import {
 import { z } from 'zod'
 import { type ActiveKeys, keySettings, keysAt, parsedJson } from './keys/key-material.ts'
 import { directories } from './registration/directory.ts'
+import { reauthenticationPolicies } from './tokens/lifetimes.ts'
 
 const schema = z.object({
   ISSUER: httpsOrigin,
@@ -60,6 +61,8 @@ const schema = z.object({
     .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
     .default('24')
     .transform(Number),
+  /** How often customers prove again who allows an account access. */
+  ACCOUNT_REAUTHENTICATION: z.enum(reauthenticationPolicies).default('uk_10a'),
   LOG_LEVEL: logLevel,
 })
 

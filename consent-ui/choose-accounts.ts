@@ -35,11 +35,9 @@ export type ChooseAccounts = FormPage & {
   readonly renewal?: boolean | undefined
   /** What was shared until now ends, and this takes its place. */
   readonly change?: AccessChange | undefined
-  /** UK: the third party asks its customer again, at least this often (CX-AIS-04, RA-01). */
-  readonly reconfirmEveryDays?: number | undefined
+  /** Who asks again, and how often: the third party its customer (UK, CX-AIS-04, RA-01), or the bank, with both factors (EU). */
+  readonly reauthentication?: 'uk_10a' | 'eu_180d' | undefined
 }
-
-const reconfirmEveryDaysDefault = 90
 
 /** Field `account`, repeated; `action` is `confirm` or `cancel`. */
 export function chooseAccountsPage(page: ChooseAccounts): Html {
@@ -96,11 +94,16 @@ function wordsOf({ renewal, change }: ChooseAccounts, who: Html) {
   }
 }
 
-function terms({ expiry, transactionWindow, reconfirmEveryDays = reconfirmEveryDaysDefault }: ChooseAccounts, who: Html): Html {
+const askedAgain = {
+  uk_10a: (who: Html) => html`${who} must also ask you at least every 90 days if you still want it.`,
+  eu_180d: (who: Html) => html`Every 180 days ${who} must send you here again, to sign in and agree.`,
+} as const
+
+function terms({ expiry, transactionWindow, reauthentication = 'uk_10a' }: ChooseAccounts, who: Html): Html {
   return summaryList([
     {
       label: 'Sharing lasts',
-      value: html`${expiry}. ${who} must also ask you at least every ${reconfirmEveryDays} days if you still want it.`,
+      value: html`${expiry}. ${askedAgain[reauthentication](who)}`,
     },
     transactionWindow !== undefined && { label: 'Transactions', value: transactionWindow },
     { label: 'To stop', value: html`You can stop at any time, in <strong>Connected accounts</strong> at your bank or with ${who}.` },

@@ -77,6 +77,7 @@ export const states: Readonly<Record<string, () => Html>> = {
   'choose-accounts-changed': () =>
     chooseAccountsPage({ ...toShare, change, accounts: accounts.map((account, index) => ({ ...account, selected: index < 2 })) }),
   'choose-accounts-changed-in-nothing': () => chooseAccountsPage({ ...toShare, change: { added: [], removed: [] } }),
+  'choose-accounts-asked-here-again': () => chooseAccountsPage({ ...toShare, reauthentication: 'eu_180d' }),
   'choose-accounts-none-eligible': () => chooseAccountsPage({ ...toShare, accounts: [accountThatCannotBeShared] }),
   'confirm-payment': () =>
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, step: { number: 3, of: 3 }, accounts: [everyday, rainyDay] }),

@@ -80,6 +80,12 @@ test('CX-06 DP-07 the only boxes to tick are accounts', () => {
     for (const [box] of markup.matchAll(/<input[^>]*type="checkbox"[^>]*>/g)) assert.match(box, /name="account"/)
 })
 
+test('D13 where the bank asks again itself, the page says when', () => {
+  const text = textOf(pageNamed('choose-accounts-asked-here-again')).join('\n')
+  assert.ok(text.includes('Until 21 November 2027. Every 180 days Acorn Money must send you here again, to sign in and agree.'), text)
+  assert.ok(!text.includes('90 days'))
+})
+
 test('DP-02 CX-AIS-01 CX-AIS-03 CX-AIS-04 CX-AIS-05 CX-AIS-07 who, what, how long, how to stop and the accounts stand before the button', () => {
   const text = textOf(pageNamed('choose-accounts')).join('\n')
   const button = text.indexOf('Share these accounts')

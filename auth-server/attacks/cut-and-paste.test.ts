@@ -77,7 +77,7 @@ test('cut and paste: the code of one profile’s client is not redeemed by a cli
   }
 })
 
-test('audience confusion: an assertion for an endpoint, good for a FAPI 1.0 client, is refused of a FAPI 2.0 client (FAPI2-AS-08 FAPI1A-07)', async () => {
+test('audience confusion: an assertion for an endpoint, good for a FAPI 1.0 client, is refused of a FAPI 2.0 client (D2 FAPI2-AS-08 FAPI1A-07)', async () => {
   for (const aud of [`${server.issuer}/token`, `${server.mtlsIssuer}/token`, [server.issuer]]) {
     assert.equal((await hybrid.token({ ...cc, client_assertion: await hybrid.assertion({ aud }) })).status, 200)
     for (const fapi2 of [signer, plain])

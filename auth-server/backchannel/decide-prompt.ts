@@ -10,7 +10,6 @@ import { endedBy, type Rejection, rejectWithin } from '../interactions/end-journ
 import { saveGrant } from '../interactions/grant.ts'
 import { type JourneyState, keepJourney } from '../interactions/journey.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
-import { audiencesOf } from '../tokens/resource-servers.ts'
 import { lockOpenPrompt, type Outcome } from './prompt.ts'
 import type { PromptVisit } from './prompt-visit.ts'
 import { answerPlace } from './sealed-places.ts'
@@ -24,7 +23,7 @@ export async function approvePrompt({ provider, database, config }: Deciding, vi
   const customerId = signedIn(state)
   const accountIds = form.all('account')
   const order = { params: prompt.params, clientId: client.clientId, customerId, consent, accountIds, firstParty: isFirstParty(client), now }
-  const grant = await saveGrant(provider, audiencesOf(config), order)
+  const grant = await saveGrant(provider, config, order)
   try {
     const next = await transact(database, async (tx): Promise<JourneyState> => {
       const standing = await lockOpenPrompt(tx, { ...prompt, customerId, now })

@@ -97,7 +97,7 @@ async function show(ctx: Context, { database, config }: PromptDependencies, arri
     await denyPrompt(database, visit, 'gone')
     return showEnd(ctx, visit.prompt, 'consent_not_found')
   }
-  answerPage(ctx, await outsideTransaction(database, (tx) => renderPrompt(tx, visit, config.SECRETS.form_keys)))
+  answerPage(ctx, await outsideTransaction(database, (tx) => renderPrompt(tx, visit, config)))
 }
 
 async function answer(ctx: Context, dependencies: PromptDependencies, arrival: PromptArrival, form: Form): Promise<void> {

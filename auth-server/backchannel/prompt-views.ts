@@ -8,6 +8,7 @@ import { secondFactorPage } from '@bankside/consent-ui/second-factor'
 import { type WaitingRequest, waitingRequestsPage } from '@bankside/consent-ui/waiting-requests'
 import type { Html } from '@bankside/service-kit/html'
 import type { Transaction } from '@bankside/service-kit/postgres'
+import type { Config } from '../config.ts'
 import { overviewHref, signOutHref, waitingHref } from '../dashboard/dashboard-pages.ts'
 import { actionToken, type DashboardSession } from '../dashboard/dashboard-session.ts'
 import { pageToken, type Step } from '../interactions/journey.ts'
@@ -57,15 +58,15 @@ function kindLabelOf(consent: Consent | undefined): string {
 }
 
 /** The page that the prompt is at, made from what is true now: the same as on the way to a third party. */
-export async function renderPrompt(tx: Transaction, visit: PromptVisit, formKeys: readonly string[]): Promise<Html> {
+export async function renderPrompt(tx: Transaction, visit: PromptVisit, config: Config): Promise<Html> {
   const { journey, consent, now } = visit
   const signedInAs = (await getProfile(tx, visit.session.customerId))?.fullName
-  const page = { ...formPage(visit, formKeys), common: commonOf(visit.prompt.clientName, signedInAs) }
+  const page = { ...formPage(visit, config.SECRETS.form_keys), common: commonOf(visit.prompt.clientName, signedInAs) }
   switch (journey.state.step) {
     case 'second_factor':
       return secondFactorPage({ ...page, expiresAt: new Date(journey.state.challengeExpiresAt ?? now), payment: paymentOf(consent) })
     case 'choose_accounts':
-      return chooseAccounts(tx, visit, page)
+      return chooseAccounts(tx, visit, page, config)
     case 'confirm_payment':
       return confirmPayment(tx, visit, page)
     case 'confirm_request':

@@ -11,7 +11,6 @@ import { grantActionOf } from '../grants/requested-action.ts'
 import type { Form } from '../http/form.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { longestJourneySeconds } from '../tokens/lifetimes.ts'
-import { audiencesOf } from '../tokens/resource-servers.ts'
 import { endedBy } from './end-journey.ts'
 import { saveGrant } from './grant.ts'
 import { type JourneyState, keepJourney } from './journey.ts'
@@ -36,7 +35,7 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     managed,
     now,
   }
-  const grant = await saveGrant(provider, audiencesOf(config), order)
+  const grant = await saveGrant(provider, config, order)
   try {
     const next = await transact(database, async (tx) => {
       await claimRequest(tx, visit)

@@ -1,9 +1,10 @@
 import { accountInformationOf } from '@bankside/bank/consents/account-information-detail'
 import type { Consent } from '@bankside/bank/consents/consent'
 import type { ClaimsParameter, Grant, Provider } from 'oidc-provider'
+import type { Config } from '../config.ts'
 import { intentOf, type RequestParameters } from '../intents/intent.ts'
 import { claimGrantSeconds, grantSeconds } from '../tokens/lifetimes.ts'
-import type { Audiences } from '../tokens/resource-servers.ts'
+import { audiencesOf } from '../tokens/resource-servers.ts'
 
 export type GrantOrder = {
   /** What was asked, as the library has parsed it. */
@@ -20,8 +21,9 @@ export type GrantOrder = {
 }
 
 /** What the customer agreed to, for the library: everything that was asked, which was checked to be no more than the consent. */
-export async function saveGrant(provider: Provider, audiences: Audiences, order: GrantOrder): Promise<Grant> {
+export async function saveGrant(provider: Provider, config: Config, order: GrantOrder): Promise<Grant> {
   const { params, clientId, customerId, consent, firstParty, now } = order
+  const audiences = audiencesOf(config)
   const grant = new provider.Grant({ accountId: customerId, clientId })
   const scope = String(params['scope'] ?? '')
   grant.addOIDCScope(scope)
@@ -31,7 +33,7 @@ export async function saveGrant(provider: Provider, audiences: Audiences, order:
   grant.rejectOIDCClaims(rejected)
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
   const ours = { managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order), userinfoClaims }
-  Object.assign(grant, { expiresIn: grantSeconds(consent, now), ...ours })
+  Object.assign(grant, { expiresIn: grantSeconds(consent, now, config.ACCOUNT_REAUTHENTICATION), ...ours })
   await grant.save()
   return grant
 }

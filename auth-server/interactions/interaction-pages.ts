@@ -49,7 +49,7 @@ async function show(ctx: Context, dependencies: JourneyDependencies): Promise<vo
   if (state.step === 'ended' || gone !== undefined) return showEnd(ctx, visit, state.ended?.reason ?? gone ?? 'consent_not_found')
   if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
   allowFormsTo(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
-  answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config.SECRETS.form_keys)))
+  answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config)))
 }
 
 async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<void> {

@@ -12,22 +12,23 @@ import { secondFactorPage } from '@bankside/consent-ui/second-factor'
 import { type SignInContext, signInPage } from '@bankside/consent-ui/sign-in'
 import type { Html } from '@bankside/service-kit/html'
 import type { Transaction } from '@bankside/service-kit/postgres'
+import type { Config } from '../config.ts'
 import { commonOf } from '../page-frame.ts'
 import { signedIn } from './decide-step.ts'
 import { pageToken, type Step } from './journey.ts'
 import { journeys, type Visit } from './visit.ts'
 
 /** The page that the journey is at, made from what is true now. */
-export async function renderStep(tx: Transaction, visit: Visit, formKeys: readonly string[]): Promise<Html> {
+export async function renderStep(tx: Transaction, visit: Visit, config: Config): Promise<Html> {
   const { state } = visit.journey
-  const page = formPage(visit, formKeys)
+  const page = formPage(visit, config.SECRETS.form_keys)
   switch (state.step) {
     case 'sign_in':
       return signInPage({ ...page, username: state.username, cancel: true, context: contextOf(visit) })
     case 'second_factor':
       return secondFactorPage({ ...page, expiresAt: new Date(state.challengeExpiresAt ?? visit.now), payment: paymentOf(visit.consent) })
     case 'choose_accounts':
-      return chooseAccounts(tx, visit, page)
+      return chooseAccounts(tx, visit, page, config)
     case 'confirm_payment':
       return confirmPayment(tx, visit, page)
     default:
@@ -62,7 +63,12 @@ export function paymentOf(consent: Consent | undefined) {
 
 type Shown = Pick<Visit, 'consent' | 'journey'> & Partial<Pick<Visit, 'superseded'>>
 
-export async function chooseAccounts(tx: Transaction, { consent, superseded, journey }: Shown, page: FormPage): Promise<Html> {
+export async function chooseAccounts(
+  tx: Transaction,
+  { consent, superseded, journey }: Shown,
+  page: FormPage,
+  config: Config,
+): Promise<Html> {
   if (consent?.kind !== 'account_access') throw new Error('accounts are chosen for an account access')
   const chosenBefore = superseded === undefined ? consent : { ...consent, accountIds: superseded.accountIds }
   const accounts = await listEligibleAccounts(tx, { consent: chosenBefore, customerId: signedIn(journey.state) })
@@ -81,6 +87,7 @@ export async function chooseAccounts(tx: Transaction, { consent, superseded, jou
     })),
     expiry: formatExpiry(consent.expiresAt),
     transactionWindow: asksTransactions ? formatTransactionWindow({ from: consent.transactionFrom, to: consent.transactionTo }) : undefined,
+    reauthentication: config.ACCOUNT_REAUTHENTICATION,
     renewal: consent.customerId !== undefined,
     ...(superseded && { change: changeBetween(superseded, consent) }),
   })

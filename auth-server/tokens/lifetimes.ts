@@ -28,12 +28,22 @@ const endlessGrantSeconds = 36_500 * day
 /** GM-06: a code lives a minute; nobody who lost the answer to it tries for longer than this. */
 export const claimGrantSeconds = 3_600
 
-/** D13: an account access lasts as long as its consent, and so do its refresh tokens. */
-export function grantSeconds(consent: Consent | undefined, now: Date): number {
+/**
+ * How often a customer proves again who allows an account access (D13). UK, Art. 10A of the SCA-RTS: never here; the third party
+ * asks its customer every 90 days. EU: with both factors, every 180 days.
+ */
+export const reauthenticationPolicies = ['uk_10a', 'eu_180d'] as const
+export type Reauthentication = (typeof reauthenticationPolicies)[number]
+
+const longestAccessSeconds = { uk_10a: endlessGrantSeconds, eu_180d: 180 * day } as const satisfies Record<Reauthentication, number>
+
+/** An account access lasts as long as its consent, and so do its refresh tokens, unless the customer must come back before. */
+export function grantSeconds(consent: Consent | undefined, now: Date, reauthentication: Reauthentication): number {
   if (consent === undefined) return firstPartyGrantSeconds
   if (consent.kind !== 'account_access') return paymentGrantSeconds
-  if (consent.expiresAt === undefined) return endlessGrantSeconds
-  return Math.max(1, Math.min(endlessGrantSeconds, Math.floor((consent.expiresAt.getTime() - now.getTime()) / 1000)))
+  const longest = longestAccessSeconds[reauthentication]
+  if (consent.expiresAt === undefined) return longest
+  return Math.max(1, Math.min(longest, Math.floor((consent.expiresAt.getTime() - now.getTime()) / 1000)))
 }
 
 /** RW-TOK-02: the expiry of a refresh token is told only when there is one. */
