@@ -58,7 +58,7 @@ async function fill(owner: pg.Client, accounts: number, entries: number): Promis
     `create temporary table movement as
      select n, 'ent_' || lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || substr(md5(n::text), 1, 20) as entry_id, at,
        1 + floor($1 * power(random(), 3))::integer as debtor, 1 + floor($1 * power(random(), 3))::integer as creditor
-     from generate_series(1, $2::integer) n, lateral (select date_trunc('milliseconds', now() - interval '60 days' + n * interval '5000000 seconds' / $2)) moment (at)`,
+     from generate_series(1, $2::integer) n, lateral (select date_trunc('milliseconds', now() - interval '60 days' + n::float8 / $2 * interval '5000000 seconds')) moment (at)`,
     [accounts, entries],
   )
   await owner.query('update movement set creditor = 1 + creditor % $1 where debtor = creditor', [accounts])
