@@ -96,12 +96,16 @@ export async function openDatabase(connectionString: string, options: DatabaseOp
   )
   const database = { ...pool, end: async () => void (await Promise.all([pool.end(), prepared.end(), transactions.end()])) }
   const statements = queryMethods(async (name, text, values) => ({ rows: await prepared.query(name, text, values), rowCount: null }))
+  alone.add(statements)
   opened.set(database, { statements, transactions })
   return database
 }
 
 /** Beside the pool, and opened when they are needed: for what runs with every request, slonik's own cost too much. */
 const opened = new WeakMap<Database, { readonly statements: Transaction; readonly transactions: TransactionPool }>()
+const alone = new WeakSet<Transaction>()
+/** Whether each statement on this is one by itself, as {@link outsideTransaction} has them: then those of several requests may go as one. */
+export const standsAlone = (tx: Transaction): boolean => alone.has(tx)
 const singleStatementConnections = 5
 
 function connectionsOf(database: Database) {

@@ -1,3 +1,4 @@
+import { gatheredRows } from '@bankside/service-kit/gathered-rows'
 import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
 import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
@@ -43,6 +44,7 @@ export type ConsentStanding = {
 
 const customerId = z.templateLiteral(['cus_', z.string()])
 const tokenStandingRow = z.object({
+  place: z.number(),
   client_status: z.enum(clientStatuses),
   first_party: z.boolean(),
   token_revoked: z.boolean(),
@@ -74,42 +76,59 @@ type TokenStandingRow = z.infer<typeof tokenStandingRow>
 /** What of a standing does not need the ledger. */
 export type TokenStanding = Omit<Standing, 'accounts' | 'named'>
 
+/** In the order of their places. One array each: a token, and the account that its request names. */
+type Question = { readonly token: TokenClaims; readonly accountId?: string | undefined }
+const valuesOf = (questions: readonly Question[]) => [
+  questions.map(({ token }) => token.tokenHash ?? null),
+  questions.map(({ token }) => token.grantId ?? null),
+  questions.map(({ token }) => token.consentId ?? null),
+  questions.map(({ token }) => token.clientId),
+]
+
+const asked = sql.fragment`${null}::bytea[], ${null}::text[], ${null}::text[], ${null}::text[]`
+
 const columns = sql.fragment`
       cl.status as client_status, cl.first_party,
-      exists (select from oidc.revoked_token where token_hash = ${null}) as token_revoked,
+      exists (select from oidc.revoked_token where token_hash = asked.token_hash) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
       co.grant_id as consent_grant_id, co.permissions, co.expires_at, co.transaction_from, co.transaction_to, co.deleted_at`
 
 const sources = sql.fragment`
     from clients.client cl
-    left join oidc.grant g on g.grant_id = ${null} and g.client_id = cl.client_id
-    left join consents.consent co on co.consent_id = ${null}`
+    left join oidc.grant g on g.grant_id = asked.grant_id and g.client_id = cl.client_id
+    left join consents.consent co on co.consent_id = asked.consent_id`
 
-/** In the order of their places. */
-const valuesOf = ({ tokenHash, grantId, consentId }: TokenClaims) => [tokenHash ?? null, grantId ?? null, consentId ?? null]
-
+/** `offset 0` has each question answered by itself, through the keys, however many there are and however small the tables. */
 const standingQuery = sql.type(standingRow)`
-    select ${columns},
-      array(
-        select a.account_id from ledger.account a
-        where a.customer_id = g.customer_id and a.status <> 'closed'
-          and case co.kind
-            when 'account_access' then exists (
-              select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
-            when 'domestic_payment' then a.account_id = co.debtor_account_id
-            else true end
-        order by a.account_id) as accounts,
-      named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
-      named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor
-    ${sources}
-    left join ledger.account named on named.account_id = ${null} and named.customer_id = g.customer_id
-    where cl.client_id = ${null}`
+    select asked.place::int as place, standing.*
+    from unnest(${asked}, ${null}::text[]) with ordinality as asked (token_hash, grant_id, consent_id, client_id, account_id, place)
+    cross join lateral (
+      select ${columns},
+        array(
+          select a.account_id from ledger.account a
+          where a.customer_id = g.customer_id and a.status <> 'closed'
+            and case co.kind
+              when 'account_access' then exists (
+                select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
+              when 'domestic_payment' then a.account_id = co.debtor_account_id
+              else true end
+          order by a.account_id) as accounts,
+        named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
+        named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor
+      ${sources}
+      left join ledger.account named on named.account_id = asked.account_id and named.customer_id = g.customer_id
+      where cl.client_id = asked.client_id
+      offset 0) as standing`
+
+const findStanding = gatheredRows((tx, questions: readonly Question[]) =>
+  tx.any(withValues(standingQuery, [...valuesOf(questions), questions.map(({ accountId }) => accountId ?? null)])),
+)
 
 /** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
 export async function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
-  const row = await tx.maybeOne(withValues(standingQuery, [...valuesOf(token), accountId ?? null, token.clientId]))
-  return row === null ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
+  const row = await findStanding(tx, { token, accountId })
+  return row === undefined ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
 }
 
 function toFunds(row: z.infer<typeof standingRow>): AccountFunds | undefined {
@@ -118,12 +137,17 @@ function toFunds(row: z.infer<typeof standingRow>): AccountFunds | undefined {
   return { accountId, currency, postedMinor: posted, heldMinor: held, overdraftMinor: row.named_overdraft_minor ?? 0n }
 }
 
-const tokenStandingQuery = sql.type(tokenStandingRow)`select ${columns} ${sources} where cl.client_id = ${null}`
+const tokenStandingQuery = sql.type(tokenStandingRow)`
+    select asked.place::int as place, standing.*
+    from unnest(${asked}) with ordinality as asked (token_hash, grant_id, consent_id, client_id, place)
+    cross join lateral (select ${columns} ${sources} where cl.client_id = asked.client_id offset 0) as standing`
+
+const findTokenStanding = gatheredRows((tx, questions: readonly Question[]) => tx.any(withValues(tokenStandingQuery, valuesOf(questions))))
 
 /** For whoever asks about a token and not for an account: the ledger is not read. */
 export async function readTokenStanding(tx: Transaction, token: TokenClaims): Promise<TokenStanding> {
-  const row = await tx.maybeOne(withValues(tokenStandingQuery, [...valuesOf(token), token.clientId]))
-  return row === null ? nobody : toTokenStanding(row)
+  const row = await findTokenStanding(tx, { token })
+  return row === undefined ? nobody : toTokenStanding(row)
 }
 
 const nobody: Standing = { client: undefined, grant: undefined, consent: undefined, accounts: new Set() }
