@@ -37,6 +37,9 @@ export async function endSession(ctx: Context, database: Database, { secret }: D
   ctx.cookies.set(sessionCookie, null, options)
 }
 
+/** Whether there may be a session here to end: its cookie does not come with a request that another site begins. */
+export const mayBeSignedIn = (ctx: Context): boolean => cookieParts(ctx).length > 0 || ctx.get('Sec-Fetch-Site') === 'cross-site'
+
 /** Whoever's session this browser has with the dashboard: it ends. */
 export async function forgetDashboard(ctx: Context, database: Database): Promise<void> {
   const [secret] = cookieParts(ctx)

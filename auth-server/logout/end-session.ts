@@ -4,7 +4,7 @@ import { signOutPage } from '@bankside/consent-ui/sign-out'
 import { signOutTexts } from '@bankside/consent-ui/situations'
 import type { Provider, Session } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
-import { forgetDashboard } from '../dashboard/dashboard-session.ts'
+import { forgetDashboard, mayBeSignedIn } from '../dashboard/dashboard-session.ts'
 import { readAnyForm, readForm } from '../http/form.ts'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
@@ -46,7 +46,8 @@ async function begin(ctx: Context, needs: Needs): Promise<void> {
   const session = await needs.provider.Session.get(ctx as never)
   if (isOfSession(request, session, needs)) return signOut(ctx, request, session, needs)
   // A form of another site brings no cookie of ours: whether there is a session shows when the page is answered.
-  if (session.accountId === undefined && ctx.method === 'GET') return answerSignedOut(ctx, request)
+  const isNobodys = session.accountId === undefined && (request.hint !== undefined || !mayBeSignedIn(ctx))
+  if (isNobodys && ctx.method === 'GET') return answerSignedOut(ctx, request)
   ask(ctx, request, needs)
 }
 

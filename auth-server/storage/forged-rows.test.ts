@@ -86,6 +86,25 @@ test('a session whose customer was exchanged in the table signs nobody in', asyn
   assert.match((await open()).text, /name="password"/)
 })
 
+test('a journey does not go on by another session that was given the uid of the one it began with', async () => {
+  const begun = (await authoriseAccounts(acorn, eve)).customer
+  const page = await begun.open(acorn, await pushed(acorn, { claims: intentClaim(await lodgeAccounts(server, 'acorn')) }))
+  const uidOf = () => role.any(sql.type(z.object({ uid: z.string() }))`select uid from oidc.session`)
+  const earlier = new Set((await uidOf()).map(({ uid }) => uid))
+  await authoriseAccounts(acorn, eve)
+  const other = (await uidOf()).find(({ uid }) => !earlier.has(uid))?.uid ?? ''
+  const { uid } = jsonOf(
+    (
+      await role.one(sql.type(stored.pick({ payload: true }))`
+    select payload from oidc.session where payload like ${`%${eve.customerId}%`} and uid <> ${other} order by expires_at desc limit 1`)
+    ).payload,
+  )
+  await begun.submit(await begun.browser.get('/session/end'), { action: 'confirm' })
+  await role.query(sql.unsafe`delete from oidc.session where uid = ${String(uid)}`)
+  await role.query(sql.unsafe`update oidc.session set uid = ${String(uid)} where uid = ${other}`)
+  assert.equal((await begun.agree(page, eve.accounts.slice(0, 1))).status, 400)
+})
+
 test('a journey that was set to signed in by hand shows no accounts and gives no code', async () => {
   const mallory = new CustomerAtBrowser(server, eve)
   const page = await mallory.open(acorn, await pushed(acorn, { claims: intentClaim(await lodgeAccounts(server, 'acorn')) }))
