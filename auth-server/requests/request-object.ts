@@ -32,7 +32,8 @@ function problem({ profile, clientId, now }: Expected, claims: Claims, { typ, al
   if (!profile.signingAlgorithms.some((allowed) => allowed === alg)) return 'alg is not one of the profile'
   if (!isRequestType(typ)) return 'typ is that of another kind of JWT'
   // Without one, a JWT of another purpose could pass for a request.
-  if (profile.responseTypes.length > 0 && typeof response_type !== 'string') return 'response_type must be in the request object'
+  if (profile.responseTypes.length > 0 && (typeof response_type !== 'string' || response_type === ''))
+    return 'response_type must be in the request object'
   if (profile.responseTypes.length > 0 && client_id !== clientId) return 'client_id must be in the request object'
   if (sub === clientId) return 'sub must not be the client: it would pass for a client assertion'
   if (typeof nbf !== 'number' || nbf < now - oldestSeconds) return `nbf must be at most ${oldestSeconds} s ago`
