@@ -50,6 +50,10 @@ const refused: readonly (readonly [string, Record<string, unknown>, RegExp])[] =
   ['FAPI2-AZ-08 FAPI2-NET-01 an http redirect URI', { redirect_uris: ['http://third-party.example/callback'] }, /https/],
   ['FAPI2-AZ-08 a loopback redirect URI', { redirect_uris: ['http://127.0.0.1/callback'] }, /https/],
   ['BCP-01 a redirect URI with a user', { redirect_uris: ['https://good.example@evil.example/'] }, /user/],
+  ['BCP-01 BCP-17 a redirect URI whose host is a wildcard', { redirect_uris: ['https://*.third-party.example/'] }, /host/],
+  ['BCP-17 a redirect URI whose host ends a directive', { redirect_uris: ['https://x;frame-ancestors/'] }, /host/],
+  ['BCP-17 a redirect URI whose host ends a policy', { redirect_uris: ['https://x,default-src/'] }, /host/],
+  ['BCP-17 an address after signing out with such a host', { post_logout_redirect_uris: ["https://x'self'/"] }, /post_logout/],
   ['BCP-01 a redirect URI with a fragment', { redirect_uris: ['https://third-party.example/#x'] }, /fragment/],
   [
     'BCP-01 a redirect URI with a wildcard is compared as it stands, a scheme of its own is refused',

@@ -141,8 +141,11 @@ function detailTypes(metadata: ClientMetadata): readonly string[] {
 
 function isPlainHttps(uri: unknown): boolean {
   const url = typeof uri === 'string' ? URL.parse(uri) : null
-  return url?.protocol === 'https:' && !String(uri).includes('#') && url.username === '' && url.password === ''
+  return url?.protocol === 'https:' && isHostName(url) && !String(uri).includes('#') && url.username === '' && url.password === ''
 }
+
+/** What a URL allows beyond it, a wildcard, semicolon or quote say, would say something else in a policy that names the origin. */
+const isHostName = ({ hostname }: URL): boolean => /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/.test(hostname)
 
 const isHttps = (uri: unknown): boolean => typeof uri === 'string' && URL.parse(uri)?.protocol === 'https:'
 
@@ -154,6 +157,7 @@ function redirectUriProblems(uris: unknown, { responseTypes }: Profile): readonl
     const url = typeof uri === 'string' ? URL.parse(uri) : null
     if (url === null) return ['not a URI']
     if (url.protocol !== 'https:') return ['redirect URIs are https']
+    if (!isHostName(url)) return ['the host of a redirect URI is a name or an address']
     return String(uri).includes('#') || url.username !== '' || url.password !== '' ? ['no fragment and no user in a redirect URI'] : []
   })
 }
