@@ -16,8 +16,29 @@ export function createLog({ level, name }: { level: string; name: string }, dest
       formatters: { log: (fields) => blanked(fields), bindings: (fields) => blanked(fields) },
       serializers: { err: (error) => withoutValues(error), error: (error) => withoutValues(error) },
     },
-    destination,
+    destination ?? gathered(),
   )
+}
+
+const linesWaitAtMostMs = 20
+const gatheredBytesAtMost = 8_192
+
+/** Standard output, to which lines of some moments go together: each write costs as much as a few lines. An end of the process waits for them. */
+function gathered(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true, minLength: gatheredBytesAtMost })
+  process.on('exit', () => output.flushSync())
+  let waiting = false
+  return {
+    write(line) {
+      output.write(line)
+      if (waiting) return
+      waiting = true
+      setTimeout(() => {
+        waiting = false
+        output.flushSync()
+      }, linesWaitAtMostMs)
+    },
+  }
 }
 
 const secretFields: ReadonlySet<string> = new Set([

@@ -14,6 +14,7 @@ import {
   sqlState,
   transact,
   violatedConstraint,
+  withValues,
   z,
 } from './postgres.ts'
 import { openPrepared, type Prepared } from './prepared.ts'
@@ -264,6 +265,17 @@ test('outside a transaction: the same rows, checks and types as inside one', asy
       return !(error instanceof Unavailable)
     })
   })
+})
+
+test('arrays of text arrive as they were, whatever stands in them', async () => {
+  const lists = [[], ['one', 'two'], ['NULL', null, 'null'], ['a,b', '{}', '"', '\\', '', ' ', 'é'], [null]]
+  for (const list of lists)
+    assert.deepEqual(
+      await outsideTransaction(database, (tx) =>
+        tx.oneFirst(withValues(sql.type(z.object({ list: z.array(z.string().nullable()) }))`select ${null}::text[] as list`, [list])),
+      ),
+      list,
+    )
 })
 
 test('outside a transaction: many share a connection, each has its own answer, and one that fails spoils no other', async () => {

@@ -106,10 +106,18 @@ const parsers = new Map<number, (text: string) => unknown>([
 
 /** OIDs of the array types of those. */
 const arrayTypes = { int8: 1016, numeric: 1231, timestamptz: 1185, date: 1182, text: 1009 } as const
-const elementsAsText = pg.types.getTypeParser(arrayTypes.text as number, 'text') as (text: string) => (string | null)[]
+const elementsOfAny = pg.types.getTypeParser(arrayTypes.text as number, 'text') as (text: string) => (string | null)[]
+/** Nearly every array is a plain list: `pg` reads each letter by itself, for what is quoted or nested. */
+const elementsAsText = (text: string): (string | null)[] => {
+  if (text === '{}') return []
+  if (!text.startsWith('{') || text.indexOf('{', 1) >= 0 || text.includes('"') || text.includes('\\')) return elementsOfAny(text)
+  const elements: (string | null)[] = text.slice(1, -1).split(',')
+  return text.includes('NULL') ? elements.map((element) => (element === 'NULL' ? null : element)) : elements
+}
 const arrayOf = (parse: (text: string) => unknown) => (text: string) =>
   elementsAsText(text).map((element) => (element === null ? null : parse(element)))
 parsers
+  .set(arrayTypes.text, elementsAsText)
   .set(arrayTypes.int8, arrayOf(BigInt))
   .set(arrayTypes.numeric, arrayOf(BigInt))
   .set(
