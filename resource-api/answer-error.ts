@@ -16,16 +16,17 @@ import { bodyLimitBytes } from './strict-json.ts'
  */
 export function answerError(ctx: Context, error: unknown, { api, seen }: { api: Api; seen: Seen }): void {
   const problem = problemOf(error, seen.interactionId)
-  if (problem.kind === 'refused') {
-    seen.refused(problem.refusals.map(({ code }) => code))
-    const [first] = problem.refusals
-    ctx.set(headersOf(ctx, first, api.answerTo(first)))
-  } else if (problem.kind === 'unavailable') {
-    seen.unavailable(error)
-    ctx.set('retry-after', String(problem.retryAfterSeconds))
-  } else seen.fault(error)
-  if (leavesTooMuchUnread(ctx.req)) ctx.set('connection', 'close')
-  send(ctx, api.renderProblem(problem))
+  if (problem.kind === 'refused') seen.refused(problem.refusals.map(({ code }) => code))
+  else if (problem.kind === 'unavailable') seen.unavailable(error)
+  else seen.fault(error)
+  const reply = api.renderProblem(problem)
+  const closing = leavesTooMuchUnread(ctx.req) ? { connection: 'close' } : {}
+  send(ctx, seen.interactionId, { ...reply, headers: { ...headersFor(ctx, problem, api), ...closing, ...reply.headers } })
+}
+
+function headersFor(ctx: Context, problem: Problem, api: Api): Record<string, string> {
+  if (problem.kind === 'unavailable') return { 'retry-after': String(problem.retryAfterSeconds) }
+  return problem.kind === 'refused' ? headersOf(ctx, problem.refusals[0], api.answerTo(problem.refusals[0])) : {}
 }
 
 /** Node reads the rest of a body that nobody wanted before the next request; a long one is not worth that. */

@@ -12,29 +12,37 @@ const pathLimit = 1_024
  * @throws {Refusal} `path_unknown`, `method_not_allowed`.
  */
 export function routeMatcher(routes: readonly Route[]): (method: string, path: string) => Matched {
-  const patterns = routes.map((route) => ({ route, segments: route.path.split('/') }))
+  const patterns = patternsOf(routes)
   return (method, path) => {
     if (path.length > pathLimit) refuseRequest('path_unknown', 'the path is too long')
     const segments = path.split('/')
-    const candidates = patterns.flatMap(({ route, segments: pattern }) => {
+    for (const { routes: ofPath, segments: pattern } of patterns) {
       const parameters = match(pattern, segments)
-      return parameters === undefined ? [] : [{ route, parameters }]
-    })
-    // A literal beats a parameter: `/transactions/transfer` is not the transaction named transfer.
-    const [literal] = candidates.toSorted((one, other) => Object.keys(one.parameters).length - Object.keys(other.parameters).length)
-    if (literal === undefined) return refuseRequest('path_unknown', 'there is nothing here')
-    const best = candidates.filter(({ route }) => route.path === literal.route.path)
-    const found = best.find(({ route }) => route.method === method)
-    if (found === undefined) throw new MethodNotAllowed(best.map(({ route }) => route.method))
-    return found
+      if (parameters === undefined) continue
+      const route = ofPath.find((candidate) => candidate.method === method)
+      if (route === undefined) throw new MethodNotAllowed(ofPath.map((candidate) => candidate.method))
+      return { route, parameters }
+    }
+    return refuseRequest('path_unknown', 'there is nothing here')
   }
+}
+
+type Pattern = { readonly segments: readonly string[]; readonly routes: readonly Route[] }
+
+/** A literal beats a parameter: `/transactions/transfer` is not the transaction named transfer. */
+function patternsOf(routes: readonly Route[]): readonly Pattern[] {
+  const parametersIn = ({ segments }: Pattern) => segments.filter((segment) => segment.startsWith(':')).length
+  return [...Map.groupBy(routes, ({ path }) => path)]
+    .map(([path, ofPath]) => ({ segments: path.split('/'), routes: ofPath }))
+    .toSorted((one, other) => parametersIn(one) - parametersIn(other))
 }
 
 function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
   if (pattern.length !== segments.length) return undefined
   const parameters: Record<string, string> = {}
-  for (const [index, expected] of pattern.entries()) {
-    const segment = segments[index] ?? ''
+  for (let index = 0; index < pattern.length; index++) {
+    const expected = pattern[index] as string
+    const segment = segments[index] as string
     if (expected.startsWith(':') && segment !== '') parameters[expected.slice(1)] = segment
     else if (expected !== segment) return undefined
   }

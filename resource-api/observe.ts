@@ -14,6 +14,7 @@ export type Seen = {
   end(ctx: Context): void
 }
 
+type Labels = Readonly<Record<'api' | 'method' | 'route' | 'status', string>>
 export type Observer = { readonly begin: (api: string, interactionId: string) => Seen }
 
 /**
@@ -36,6 +37,13 @@ export function createObserver(log: Log, registry: Registry): Observer {
     registers,
   })
   const faults = new Counter({ name: 'bankside_faults_total', help: 'Errors of ours', labelNames: ['api'] as const, registers })
+  const known = new Map<string, ReturnType<typeof durations.labels>>()
+  const durationOf = (labels: Labels) => {
+    const name = `${labels.api} ${labels.method} ${labels.route} ${labels.status}`
+    const found = known.get(name) ?? durations.labels(labels)
+    known.set(name, found)
+    return found
+  }
   return {
     begin(api, interactionId) {
       const startedAt = performance.now()
@@ -55,8 +63,8 @@ export function createObserver(log: Log, registry: Registry): Observer {
           const { route, clientId } = this
           const durationMs = performance.now() - startedAt
           // The methods of unknown paths are whatever the caller writes: they do not become labels.
-          const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(ctx.status) }
-          durations.observe(labels, durationMs / 1_000)
+          const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(ctx.res.statusCode) }
+          durationOf(labels).observe(durationMs / 1_000)
           log.info(
             {
               interactionId,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { readAccess } from '@bankside/bank/access/read-access'
 import { appendAudit } from '@bankside/bank/audit/append-audit'
@@ -7,7 +8,7 @@ import { isAccountId } from '@bankside/bank/ids'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
-import type { Context, Middleware } from 'koa'
+import type { Middleware } from 'koa'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
 import type { Api, Call, Reply, Route } from './api.ts'
@@ -35,7 +36,7 @@ export function serve(api: Api, { database, trust, clock, observe, limits }: Ser
   const matchRoute = routeMatcher(api.routes)
   const verifyAccessToken = accessTokenVerifier(api.audience, trust)
   return async (ctx) => {
-    const seen = observe.begin(api.name, interactionIdOf(ctx))
+    const seen = observe.begin(api.name, interactionIdOf(ctx.req))
     try {
       limits.checkAddress(ctx.req)
       const { route, parameters } = matchRoute(ctx.method, ctx.path.slice(api.prefix.length))
@@ -64,7 +65,7 @@ export function serve(api: Api, { database, trust, clock, observe, limits }: Ser
         if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
         throw error
       })
-      send(ctx, reply)
+      send(ctx, seen.interactionId, reply)
     } catch (error) {
       answerError(ctx, error, { api, seen })
     } finally {
@@ -81,12 +82,10 @@ async function auditReusedKey(database: Database, route: Route, { token, interac
 }
 
 /** Echoed when it is one, otherwise our own: every answer carries one, and so does every log line (RW-H-02). */
-function interactionIdOf(ctx: Context): string {
-  const given = ctx.req.headersDistinct['x-fapi-interaction-id'] ?? []
+function interactionIdOf({ headersDistinct }: IncomingMessage): string {
+  const given = headersDistinct['x-fapi-interaction-id'] ?? []
   const [only = ''] = given.length === 1 ? given : []
-  const interactionId = isInteractionId(only) ? only : randomUUID()
-  ctx.set('x-fapi-interaction-id', interactionId)
-  return interactionId
+  return isInteractionId(only) ? only : randomUUID()
 }
 
 /** What HTTP lets through in a query and RFC 3986 does not: links are URLs, whatever was asked. */

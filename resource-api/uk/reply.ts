@@ -19,9 +19,12 @@ export const ukUrl = (call: Call, ...segments: readonly string[]): string => `${
 
 /** Optional fields without a value are left out: never null, never empty (RW-D-05). */
 export function withoutUndefined<Fields extends object>(fields: Fields): Partial<Fields> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== ''),
-  ) as Partial<Fields>
+  const kept: Partial<Fields> = {}
+  for (const name in fields) {
+    const value = fields[name] as unknown
+    if (value !== undefined && value !== null && value !== '') kept[name] = fields[name]
+  }
+  return kept
 }
 
 export const dateTime = (date: Date): string => date.toISOString()
