@@ -1,13 +1,23 @@
 import type { Clock } from '@bankside/service-kit/clock'
+import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Artifact } from './adapter.ts'
 import { handleHash } from './handle-hash.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
+const rowsPerStatement = 100
+const statementsAtOnce = 2
+const fixedColumns = ['id_hash', 'payload', 'expires_at']
+
+/** In the order of the columns. */
+type Written = { readonly hash: Buffer; readonly values: readonly unknown[] }
 type Row = { readonly id_hash: Buffer; readonly payload: string; readonly consumed_at?: Date | null }
 
-/** A narrow table per model. What may be used once is used up by one statement that succeeds once, however many ask at the same time. */
+/**
+ * A narrow table per model; what requests of one turn find and write there goes together. What may be used once is used up by one
+ * statement that succeeds once, however many ask at the same time.
+ */
 export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: SealedPayloads, artifact: Artifact): Partial<Adapter> {
   const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
@@ -15,23 +25,36 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
     const payload = row && payloads.open(row.id_hash, row.payload)
     return payload && { ...payload, ...(id !== undefined && { jti: id }), ...consumedAt(row?.consumed_at) }
   }
-  const selected = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
+  const select = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
+  const read = gather(
+    async (hashes: readonly Buffer[]) => {
+      const text = `select ${select} from oidc.${table} where id_hash = any($1::bytea[]) and expires_at > $2`
+      const rows = await prepared.query<Row>(`oidc_${table}_find`, text, [hashes, clock.now()])
+      const byHash = new Map(rows.map((row) => [row.id_hash.toString('hex'), row]))
+      return hashes.map((hash) => byHash.get(hash.toString('hex')))
+    },
+    { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce },
+  )
+  const write = gather(
+    async (rows: readonly Written[]) => {
+      // Of two for the same row the later one counts; sorted, so that two statements never wait for each other.
+      const latest = [...new Map(rows.map((row) => [keyOf(row, extra), row])).entries()].sort(([one], [other]) => (one < other ? -1 : 1))
+      const values = latest.map(([, row]) => row.values)
+      const lists = (values[0] ?? []).map((_, index) => values.map((ofRow) => ofRow[index] ?? null))
+      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), lists, { mayBeLost })
+      return rows.map(() => undefined)
+    },
+    { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce },
+  )
 
   return {
     async upsert(id, payload, expiresIn) {
       const hash = handleHash(id)
-      const values = [
-        hash,
-        payloads.seal(hash, payload),
-        expiry(clock, expiresIn, keptSeconds),
-        ...extra.map((column) => payload[columns[column] ?? column]),
-      ]
-      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), values, { mayBeLost })
+      const extras = extra.map((column) => payload[columns[column] ?? column])
+      await write({ hash, values: [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras] })
     },
     async find(id) {
-      const text = `select ${selected} from oidc.${table} where id_hash = $1 and expires_at > $2`
-      const [row] = await prepared.query<Row>(`oidc_${table}_find`, text, [handleHash(id), clock.now()])
-      return found(row, id)
+      return found(await read(handleHash(id)), id)
     },
     async findByUid(uid) {
       const text = `select id_hash, payload from oidc.${table} where uid = $1 and expires_at > $2`
@@ -67,12 +90,17 @@ const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $
 /** What is used once is not removed before its time, or it could be written anew: this process may not even do so. */
 const useUpText = (table: string) => `update oidc.${table} set consumed_at = $2 where grant_id = $1 and consumed_at is null`
 
+const conflictOf = (extra: readonly string[]) => (extra.includes('uid') ? 'uid' : 'id_hash')
+const keyOf = ({ hash, values }: Written, extra: readonly string[]): string =>
+  conflictOf(extra) === 'uid' ? String(values[fixedColumns.length + extra.indexOf('uid')]) : hash.toString('hex')
+
 /** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
 function upsertText(table: string, extra: readonly string[]): string {
-  const columns = ['id_hash', 'payload', 'expires_at', ...extra]
-  const conflict = extra.includes('uid') ? 'uid' : 'id_hash'
+  const columns = [...fixedColumns, ...extra]
+  const types = ['bytea', 'text', 'timestamptz', ...extra.map(() => 'text')]
+  const conflict = conflictOf(extra)
   const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
-  return `insert into oidc.${table} (${columns.join(', ')}) values (${columns.map((_, index) => `$${index + 1}`).join(', ')})
+  return `insert into oidc.${table} (${columns.join(', ')}) select * from unnest(${types.map((type, index) => `$${index + 1}::${type}[]`).join(', ')})
     on conflict (${conflict}) do update set ${assignments.join(', ')}`
 }
 

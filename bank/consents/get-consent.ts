@@ -1,4 +1,5 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { gatheredRows } from '@bankside/service-kit/gathered-rows'
+import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
 import { refuse } from '../refusal.ts'
 import type { Consent, PaymentConsent } from './consent.ts'
 import { consentColumns, consentRow, toConsent } from './consent-row.ts'
@@ -21,9 +22,16 @@ export type ConsentSought = { readonly consentId: string; readonly clientId: str
 
 /** Any consent, whoever asks. The caller checks whose it is. */
 export async function readConsent(tx: Transaction, consentId: string): Promise<Consent | undefined> {
-  const row = await tx.maybeOne(sql.type(consentRow)`select ${consentColumns} from consents.consent c where c.consent_id = ${consentId}`)
-  return row === null ? undefined : toConsent(row)
+  const row = await findConsent(tx, consentId)
+  return row && toConsent(row)
 }
+
+const query = sql.type(consentRow.extend({ place: z.number() }))`
+  select asked.place::int as place, consent.*
+  from unnest(${null}::text[]) with ordinality as asked (consent_id, place)
+  cross join lateral (select ${consentColumns} from consents.consent c where c.consent_id = asked.consent_id offset 0) as consent`
+
+const findConsent = gatheredRows((tx, consentIds: readonly string[]) => tx.any(withValues(query, [consentIds])))
 
 /**
  * The same, locked first and read afterwards: a statement that waits for the lock sees the row as the other one left it, but
