@@ -55,7 +55,9 @@ function tryFewKeys(client: Client): void {
 async function readVersions(prepared: Prepared, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
   const rows = await prepared.query<{ client_id: string; version: string }>(
     'oidc_client_versions',
-    `select client_id, xmin::text || ' ' || updated_at::text as version from clients.client where client_id = any($1::text[]) and status = 'active'`,
+    `select found.client_id, found.version from unnest((select $1::text[])) as asked (id) cross join lateral (
+       select client_id, xmin::text || ' ' || updated_at::text as version from clients.client
+       where client_id = asked.id and status = 'active' offset 0) as found`,
     [[...new Set(ids)]],
   )
   const versions = new Map(rows.map(({ client_id, version }) => [client_id, version]))

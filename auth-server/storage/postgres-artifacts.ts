@@ -28,7 +28,9 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
   const select = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
   const read = gather(
     async (hashes: readonly Buffer[]) => {
-      const text = `select ${select} from oidc.${table} where id_hash = any($1::bytea[]) and expires_at > $2`
+      // Put like this, it is planned once, and goes through the key however small the table is.
+      const text = `select found.* from unnest((select $1::bytea[])) as asked (hash)
+        cross join lateral (select ${select} from oidc.${table} where id_hash = asked.hash and expires_at > $2 offset 0) as found`
       const rows = await prepared.query<Row>(`oidc_${table}_find`, text, [hashes, clock.now()])
       const byHash = new Map(rows.map((row) => [row.id_hash.toString('hex'), row]))
       return hashes.map((hash) => byHash.get(hash.toString('hex')))

@@ -85,7 +85,9 @@ const valuesOf = (questions: readonly Question[]) => [
   questions.map(({ token }) => token.clientId),
 ]
 
-const asked = sql.fragment`${null}::bytea[], ${null}::text[], ${null}::text[], ${null}::text[]`
+/** Each `(select …)` keeps the planner from counting the questions, and so from planning anew for every number of them. */
+const asked = sql.fragment`
+    (select ${null}::bytea[]), (select ${null}::text[]), (select ${null}::text[]), (select ${null}::text[])`
 
 const columns = sql.fragment`
       cl.status as client_status, cl.first_party,
@@ -102,7 +104,7 @@ const sources = sql.fragment`
 /** `offset 0` has each question answered by itself, through the keys, however many there are and however small the tables. */
 const standingQuery = sql.type(standingRow)`
     select asked.place::int as place, standing.*
-    from unnest(${asked}, ${null}::text[]) with ordinality as asked (token_hash, grant_id, consent_id, client_id, account_id, place)
+    from unnest(${asked}, (select ${null}::text[])) with ordinality as asked (token_hash, grant_id, consent_id, client_id, account_id, place)
     cross join lateral (
       select ${columns},
         array(

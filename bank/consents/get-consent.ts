@@ -26,9 +26,10 @@ export async function readConsent(tx: Transaction, consentId: string): Promise<C
   return row && toConsent(row)
 }
 
+/** Put like this, it is planned once, and goes through the key however small the table is. */
 const query = sql.type(consentRow.extend({ place: z.number() }))`
   select asked.place::int as place, consent.*
-  from unnest(${null}::text[]) with ordinality as asked (consent_id, place)
+  from unnest((select ${null}::text[])) with ordinality as asked (consent_id, place)
   cross join lateral (select ${consentColumns} from consents.consent c where c.consent_id = asked.consent_id offset 0) as consent`
 
 const findConsent = gatheredRows((tx, consentIds: readonly string[]) => tx.any(withValues(query, [consentIds])))
