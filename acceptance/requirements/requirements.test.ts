@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { notApplicable } from './not-applicable.ts'
-import { requirementStates } from './requirement-states.ts'
+import { checklistsMissing, requirementIds } from './requirement-rows.ts'
+import { renderRequirements, requirementStates } from './requirement-states.ts'
 import { namedIn, testedRequirements } from './tested-requirements.ts'
 
 test('a requirement is found in titles, and not in comments or longer names', () => {
@@ -29,4 +32,14 @@ test('what is not applicable has no test', async () => {
     Object.keys(notApplicable).filter((id) => tested.has(id)),
     [],
   )
+})
+
+test('docs/requirements.md is what npm run requirements writes, and no row is open', { skip: checklistsMissing }, async () => {
+  const states = requirementStates(requirementIds(), await testedRequirements())
+  assert.deepEqual(
+    states.filter(({ state }) => state === 'open'),
+    [],
+  )
+  const written = readFileSync(path.join(import.meta.dirname, '../../docs/requirements.md'), 'utf8')
+  assert.equal(written, renderRequirements(states), 'run npm run requirements')
 })
