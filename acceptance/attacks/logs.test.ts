@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { agreePayment, read, shareAccounts } from '../rig/consented.ts'
 import { hasSterling, openRig, type Rig, sterlingOf } from '../rig/rig.ts'
 import { submitPayment } from '../third-party/uk-open-banking.ts'
@@ -12,11 +13,19 @@ before(async () => {
 })
 after(() => rig?.close())
 
-const logged = () => {
+/** All that was logged, once nothing more comes: lines are written together, some moments after the answer. */
+async function logged(): Promise<string> {
   const folder = path.join(rig.sandbox.home, 'logs')
-  return readdirSync(folder)
-    .map((file) => readFileSync(path.join(folder, file), 'utf8'))
-    .join('')
+  const read = () =>
+    readdirSync(folder)
+      .map((file) => readFileSync(path.join(folder, file), 'utf8'))
+      .join('')
+  for (let before = read(); ; ) {
+    await sleep(250)
+    const now = read()
+    if (now.length === before.length) return now
+    before = now
+  }
 }
 
 test('ATK-02 BCP-13 after a whole journey the logs hold no token, code, password, cookie, account number or name in clear', async () => {
@@ -53,7 +62,7 @@ test('ATK-02 BCP-13 after a whole journey the logs hold no token, code, password
     'the payee’s name': 'Riverside Rentals',
     'a query': 'canary-in-a-query',
   }
-  const text = logged()
+  const text = await logged()
   assert.ok(text.includes('"msg":"request"') && text.includes('interaction'), 'requests are logged, with the interaction id')
   const found = Object.entries(secrets).filter(([, secret]) => typeof secret === 'string' && secret !== '' && text.includes(secret))
   assert.deepEqual(
@@ -66,5 +75,5 @@ test('ATK-02 BCP-13 after a whole journey the logs hold no token, code, password
 test('SCA-11 a request can be found in the logs by the interaction id that its answer carried', async () => {
   const shared = await shareAccounts(rig)
   const id = (await read(shared, '/accounts')).headers.get('x-fapi-interaction-id') ?? 'none'
-  assert.ok(logged().includes(id))
+  assert.ok((await logged()).includes(id))
 })
