@@ -6,16 +6,17 @@ import { type Database, outsideTransaction, transact } from '@bankside/service-k
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import { overviewHref, signInHref, waitingHref } from '../dashboard/dashboard-pages.ts'
-import { endSession, findSession } from '../dashboard/dashboard-session.ts'
-import { type Form, readForm } from '../http/form.ts'
+import { endSession } from '../dashboard/dashboard-session.ts'
+import { signedInRequest } from '../dashboard/signed-in-request.ts'
+import type { Form } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
+import { seeOther } from '../http/see-other.ts'
 import { endedBy } from '../interactions/end-journey.ts'
 import { correctionOf, type EndReason, endings, isEndReason } from '../interactions/endings.ts'
 import { claimPage, findJourney, type JourneyState, pageNumberOf } from '../interactions/journey.ts'
 import { submitSecondFactor } from '../interactions/sign-in-step.ts'
 import { commonOf } from '../page-frame.ts'
-import { storedSeals } from '../storage/stored-seals.ts'
 import { approvePrompt, denyPrompt, keepPrompt, notOpen } from './decide-prompt.ts'
 import { findPrompt, type Prompt } from './prompt.ts'
 import { type Looking, renderPrompt, renderWaiting } from './prompt-views.ts'
@@ -38,15 +39,10 @@ export function promptPages(provider: Provider, dependencies: AuthServerDependen
   return async (ctx: Context, next: Next): Promise<void> => {
     const route = ctx.state.endpoint?.name
     if (route !== 'waiting_requests' && route !== 'waiting_request') return next()
-    const { config, database, clock } = dependencies
-    const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
-    if (ctx.method === 'POST' && form === undefined) return
-    const now = clock.now()
-    const seals = storedSeals(config.SECRETS.seal_keys)
-    const session = await findSession(ctx, { database, seals }, now)
-    if (session === undefined) return redirect(ctx, signInHref)
-    const looking = { session, formKeys: config.SECRETS.form_keys, seals, now }
-    if (route === 'waiting_requests') return answerPage(ctx, await outsideTransaction(database, (tx) => renderWaiting(tx, looking)))
+    const request = await signedInRequest(ctx, dependencies)
+    if (request === undefined) return
+    const { form, ...looking } = request
+    if (route === 'waiting_requests') return answerPage(ctx, await outsideTransaction(all.database, (tx) => renderWaiting(tx, looking)))
     const found = await findArrival(ctx, all, looking)
     if (!('arrival' in found)) return showWhyNot(ctx, all, looking, found)
     return form === undefined ? show(ctx, all, found.arrival) : answer(ctx, all, found.arrival, form)
@@ -81,7 +77,7 @@ type Found = { readonly arrival: PromptArrival } | { readonly why: Answered; rea
 async function showWhyNot(ctx: Context, { database }: PromptDependencies, looking: Looking, { why, prompt }: WhyNot): Promise<void> {
   if (why === 'signed_in_too_long_ago') {
     await endSession(ctx, database, looking.session)
-    redirect(ctx, signInHref)
+    seeOther(ctx, signInHref)
   } else if (prompt === undefined) answerProblem(ctx, problems.notFound, { backHref: waitingHref })
   else if (why === 'over') await showOutcome(ctx, database, looking, prompt)
   else showEnd(ctx, prompt, 'client_blocked')
@@ -112,7 +108,7 @@ async function answer(ctx: Context, dependencies: PromptDependencies, arrival: P
   await transact(database, (tx) => keepPrompt(tx, visit, next))
   if (next.step === 'finished' || next.step === 'ended')
     metrics.journeys.inc({ kind: `backchannel_${visit.kind}`, outcome: next.ended?.reason ?? 'authorised' })
-  redirect(ctx, ctx.path)
+  seeOther(ctx, ctx.path)
 }
 
 /** What the answer leads to. A no of the bank's becomes a message on the page or the end; nothing is half done. */
@@ -180,9 +176,4 @@ function showEnd(ctx: Context, { clientName, params }: Prompt, reason: EndReason
     { status, situation: endings[reason].situation },
     { name: clientName, payment, backHref: waitingHref, backToBank: true },
   )
-}
-
-function redirect(ctx: Context, href: string): void {
-  ctx.status = 303
-  ctx.redirect(href)
 }

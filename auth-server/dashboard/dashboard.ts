@@ -3,14 +3,14 @@ import { refusalOf } from '@bankside/bank/refusal'
 import { transact } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
-import { readForm } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
+import { seeOther } from '../http/see-other.ts'
 import { endBrowserSession } from '../logout/end-browser-session.ts'
-import { storedSeals } from '../storage/stored-seals.ts'
 import { type DashboardVisit, dashboardPages, overviewHref, purposes, signInHref } from './dashboard-pages.ts'
-import { endSession, findSession, isActionToken } from './dashboard-session.ts'
+import { endSession, isActionToken } from './dashboard-session.ts'
 import { dashboardSignIn } from './dashboard-sign-in.ts'
+import { signedInRequest } from './signed-in-request.ts'
 
 type DashboardDependencies = AuthServerDependencies & { readonly provider: Provider }
 
@@ -48,20 +48,16 @@ const acts: Readonly<Record<keyof typeof purposes, Act>> = {
 const isActRoute = (route: string): route is keyof typeof acts => route in acts
 
 async function serve(ctx: Context, route: string, dependencies: DashboardDependencies): Promise<void> {
-  const { config, database, clock } = dependencies
-  const form = ctx.method === 'POST' ? await readForm(ctx, config.ISSUER) : undefined
-  if (ctx.method === 'POST' && form === undefined) return
-  const now = clock.now()
-  const seals = storedSeals(config.SECRETS.seal_keys)
-  const session = await findSession(ctx, { database, seals }, now)
-  if (session === undefined) return redirect(ctx, signInHref)
+  const request = await signedInRequest(ctx, dependencies)
+  if (request === undefined) return
+  const { form, ...looking } = request
   const [, , consentId = ''] = ctx.path.split('/')
-  const visit: DashboardVisit = { session, consentId, stopped: ctx.query['stopped'], formKeys: config.SECRETS.form_keys, seals, now }
+  const visit: DashboardVisit = { ...looking, consentId, stopped: ctx.query['stopped'] }
   const page = dashboardPages[route]
-  if (form === undefined) return page && answerPage(ctx, await transact(database, (tx) => page(tx, visit)))
-  if (!isActRoute(route) || !isActionToken(visit.formKeys, session, purposes[route](visit), form.one('page_token')))
+  if (form === undefined) return page && answerPage(ctx, await transact(dependencies.database, (tx) => page(tx, visit)))
+  if (!isActRoute(route) || !isActionToken(visit.formKeys, visit.session, purposes[route](visit), form.one('page_token')))
     return answerProblem(ctx, problems.foreignForm, { backHref: overviewHref })
-  redirect(ctx, await acts[route](ctx, visit, form.one('action'), dependencies))
+  seeOther(ctx, await acts[route](ctx, visit, form.one('action'), dependencies))
 }
 
 async function stopAccess(
@@ -74,9 +70,4 @@ async function stopAccess(
   await transact(database, (tx) => revokeConsent(tx, { consentId, ...session, interactionId: ctx.state.requestId, now }))
   metrics.journeys.inc({ kind: 'dashboard', outcome: 'stopped' })
   return `${overviewHref}?stopped=${consentId}`
-}
-
-function redirect(ctx: Context, href: string): void {
-  ctx.status = 303
-  ctx.redirect(href)
 }
