@@ -10,6 +10,7 @@ import type { Reader } from './reader.ts'
 import { firstNameOf, type Stage, setStage } from './stage.ts'
 import { type Story, tellStory } from './story.ts'
 import { takingBackScene } from './taking-back-scene.ts'
+import { tillScene } from './till-scene.ts'
 
 /** Whatever hangs, this ends. */
 const demoTakesAtMostMs = 180_000
@@ -61,6 +62,9 @@ async function play(stage: Stage, story: Story): Promise<void> {
   })
   await story.scene(`A payment: ${firstNameOf(payer)} pays ${firstNameOf(payee)}`, async (scene) => {
     await paymentScene(stage, scene, { payer: needed(readers.payer), payee: needed(readers.payee) })
+  })
+  await story.scene(`At a till: ${firstNameOf(payee)} is asked, and answers elsewhere (CIBA)`, async (scene) => {
+    await tillScene(stage, scene, { customer: payee, shop: payer })
   })
   await story.scene(
     `The bank’s own API: ${firstNameOf(bankCustomer)} uses the bank’s app`,
