@@ -7,6 +7,7 @@ export type BankRefusal =
   | 'account_not_usable' // frozen or closed
   | 'amount_invalid'
   | 'beneficiary_exists'
+  | 'certificate_not_yours' // the connection's: of another organisation than the client, or for no connections
   | 'client_blocked'
   | 'consent_already_used'
   | 'consent_mismatch' // what is asked differs from what was consented to
@@ -22,6 +23,7 @@ export type BankRefusal =
   | 'idempotency_key_reused' // the key was used with another request
   | 'insufficient_funds'
   | 'insufficient_user_authentication' // step-up, RFC 9470
+  | 'licence_missing' // the holder of the connection is not licensed for this
   | 'payment_not_found'
   | 'payment_over_limit'
   | 'permission_missing' // the consent does not open this

@@ -30,6 +30,7 @@ create table clients.client (
   status text not null,
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
+  organisation text generated always as ((metadata ->> 'organisation'::text)) stored,
   constraint client_id_is_not_a_subject CHECK (((client_id ~ '^[A-Za-z0-9._-]{4,64}$'::text) AND (client_id !~ '^cus_'::text))),
   constraint client_pkey PRIMARY KEY (client_id),
   constraint client_profile_is_known CHECK ((profile = ANY (ARRAY['fapi2_sp'::text, 'fapi2_ms'::text, 'fapi1_adv_hybrid'::text, 'fapi1_adv_jarm'::text, 'fapi_ciba'::text, 'resource_server'::text]))),
@@ -1934,6 +1935,7 @@ grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
 grant select on clients.client (column first_party) to bankside_resource_api;
 grant select on clients.client (column name) to bankside_resource_api;
+grant select on clients.client (column organisation) to bankside_resource_api;
 grant select on clients.client (column profile) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_worker;

@@ -7,6 +7,7 @@ import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
+import type { HolderCertificate } from './holder-certificate.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
 
@@ -24,11 +25,17 @@ export type Trust = {
   /** Public origin of this API: what `htu` of a proof begins with. */
   readonly origin: string
   readonly useProofOnce: UseIdentifier
-  /** Thumbprint of the client certificate of a connection, if it was presented and is trusted. */
-  readonly certificateThumbprint: (request: IncomingMessage) => string | undefined
+  /** The client certificate of a connection, if one was presented that could hold a token. */
+  readonly holderCertificate: (request: IncomingMessage) => HolderCertificate | undefined
 }
 
-export type Presented = { readonly request: IncomingMessage; readonly path: string; readonly query: URLSearchParams; readonly now: Date }
+export type Presented = {
+  readonly request: IncomingMessage
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly certificate: HolderCertificate | undefined
+  readonly now: Date
+}
 type Confirmed = { readonly thumbprint?: string; readonly certificate?: string }
 type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed; readonly expiresAtSeconds: number }
 
@@ -41,11 +48,11 @@ type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed;
  */
 export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => Promise<VerifiedToken> {
   const checkSignature = rememberSignatures(audience, trust)
-  return async ({ request, path, query, now }) => {
+  return async ({ request, path, query, certificate, now }) => {
     const { scheme, jwt } = presentedToken(request, query)
     const tokenHash = hash('sha256', jwt, 'base64url')
     const { token, confirmation } = await checkSignature(jwt, tokenHash, now)
-    if (confirmation.certificate !== undefined && confirmation.certificate !== trust.certificateThumbprint(request))
+    if (confirmation.certificate !== undefined && confirmation.certificate !== certificate?.thumbprint)
       refuseToken('the token is bound to another certificate')
     if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
     if (confirmation.thumbprint !== undefined) {

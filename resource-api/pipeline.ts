@@ -5,6 +5,7 @@ import { readAccess } from '@bankside/bank/access/read-access'
 import { appendAudit } from '@bankside/bank/audit/append-audit'
 import { claimKey } from '@bankside/bank/idempotency/claim-key'
 import { isAccountId } from '@bankside/bank/ids'
+import type { TransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
@@ -45,13 +46,15 @@ export function serve(api: Api, { database, trust, clock, observe, limits }: Ser
       const idempotencyKey = checkHeaders(ctx, api, route)
       const now = clock.now()
       const query = new URLSearchParams(ctx.querystring)
-      const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, now })
+      const certificate = trust.holderCertificate(ctx.req)
+      const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, certificate, now })
       seen.clientId = token.claims.clientId
       limits.checkHolder(api, route, token.claims)
       const body = route.method === 'POST' ? await readJson(ctx.req, api.pathStyle) : undefined
       const baseUrl = `${trust.origin}${api.prefix}`
       const request = {
         token,
+        certificate: certificate?.transport,
         parameters,
         query,
         body,
@@ -91,7 +94,7 @@ function interactionIdOf({ headersDistinct }: IncomingMessage): string {
 /** What HTTP lets through in a query and RFC 3986 does not: links are URLs, whatever was asked. */
 const notOfUrls = /["<>\\^`{|}[\]]|%(?![0-9a-f]{2})/gi
 
-type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken }
+type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken; readonly certificate: TransportCertificate | undefined }
 type Work = { readonly api: Api; readonly route: Route; readonly request: Request; readonly idempotencyKey: string }
 
 async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey }: Work): Promise<Reply> {
@@ -111,11 +114,11 @@ async function answerWithin(tx: Transaction, { api, route, request, idempotencyK
   return 'replayed' in claim ? route.render(call, claim.replayed) : route.create(call, id)
 }
 
-async function decide(tx: Transaction, route: Route, { token, parameters, body, now }: Request): Promise<Call['access']> {
+async function decide(tx: Transaction, route: Route, { token, certificate, parameters, body, now }: Request): Promise<Call['access']> {
   const { accountId, ...named } = route.names?.(parameters, body) ?? {}
   const known = accountId === undefined || isAccountId(accountId)
   try {
-    const access = await readAccess(tx, token.claims, { ...route.door, ...named, ...(known && { accountId }), now })
+    const access = await readAccess(tx, token.claims, { ...route.door, ...named, ...(known && { accountId }), certificate, now })
     if (!known) refuse('account_not_permitted', 'no such account among those of the token')
     return access
   } catch (error) {

@@ -1,15 +1,14 @@
-import type { IncomingMessage } from 'node:http'
 import { identifierUse } from '@bankside/bank/access/used-identifiers'
 import { findRemoteDocument } from '@bankside/bank/clients/remote-document'
-import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { Registry } from '@bankside/service-kit/metrics'
 import { openDatabase, outsideTransaction, reading, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
-import { firstLists, openRevocationLists, type RevocationStatus } from '@bankside/service-kit/revocation-lists'
+import { firstLists, openRevocationLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
 import { type Audiences, createApp } from './app.ts'
+import { holderCertificate } from './holder-certificate.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import { createObserver } from './observe.ts'
 import { onlyRoutable, refuseUnroutable } from './refuse-unroutable.ts'
@@ -42,8 +41,6 @@ export type ResourceApi = {
 }
 
 const maxConnections = 16
-/** Who was good by the last list is served a while when the next one is overdue (CERT-04). */
-const servable: ReadonlySet<RevocationStatus> = new Set(['good', 'stale'])
 const drainLimitMs = 20_000
 const maxProofConnections = 8
 
@@ -58,13 +55,8 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const readList = async (url: string) => (await outsideTransaction(database, (tx) => findRemoteDocument(tx, url)))?.body
   const revocations = openRevocationLists({ urls, authorities: clientCa, staleAtMostMs, clock, log, read: readList })
   await firstLists(revocations)
-  const certificateThumbprint = (request: IncomingMessage) => {
-    const presented = clientCertificate(request, { trustedProxyAddresses, clientCa, clock })
-    if (presented?.trusted && !servable.has(revocations.status(presented.certificate))) return undefined
-    // A token is bound to a self-signed certificate only by who registered it (RFC 8705 section 2.2).
-    return presented?.trusted || presented?.selfSigned ? presented.thumbprint : undefined
-  }
-  const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), certificateThumbprint }
+  const holder = holderCertificate({ trustedProxyAddresses, clientCa, clock, revocations })
+  const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), holderCertificate: holder }
   const app = createApp(
     { database, trust, clock, observe: createObserver(log, options.registry), limits: requestLimits(options.rates, trustedProxyAddresses) },
     options.audiences,

@@ -36,16 +36,17 @@ test('CERT-04 MTLS-07 a token over a certificate that its authority has taken ba
   await transact(world.owner, (tx) => keepRemoteDocument(tx, listUrl, { body: list, fetchedAt: now }))
   const revocation = { urls: [listUrl], staleAtMostMs: 0 }
   api = await startResourceApi({ ...world.apiOptions, revocation, registry: createMetrics('resource-api') })
+  const held = (['mtls', 'dpop'] as const).flatMap((binding) => [good, bad].map((certificate) => ({ binding, certificate })))
   const statuses = await Promise.all(
-    [good, bad].map(async (certificate) => {
-      const client = await createTestClient({ port: api.port, ca: world.issuer.ca, binding: 'mtls', certificate, onAnswer: () => {} })
+    held.map(async ({ binding, certificate }) => {
+      const client = await createTestClient({ port: api.port, ca: world.issuer.ca, binding, certificate, presents: true })
       const token = await world.issuer.mint({ clientId: 'cobalt-pay', cnf: client.cnf, scope: 'accounts' })
       const { status } = await client.send('POST', consents, { token, body })
       client.close()
       return status
     }),
   )
-  assert.deepEqual(statuses, [201, 401])
+  assert.deepEqual(statuses, [201, 401, 201, 401])
 })
 
 test('UKDCR-15 a token of a client’s own that was taken back is refused with the very next call', async () => {

@@ -1,8 +1,9 @@
+import { isIssuedByDirectory, type Organisation } from '@bankside/bank/licences/organisation'
 import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import type { TransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import { isTestAuthority } from './directory.ts'
 import { refuseRegistration } from './registration-refusal.ts'
 import type { SoftwareStatement } from './software-statement.ts'
-import type { TransportCertificate } from './transport-certificate.ts'
 
 /** Under the number that IANA keeps for examples: the certificates of the sandbox's authority say so themselves (SBX-03). */
 const sandboxPolicy = '1.3.6.1.4.1.32473.1.1'
@@ -27,16 +28,6 @@ export function assertOfThirdParty(certificate: TransportCertificate, { test }: 
   if (isForTests && !test) refuse('the certificate is for tests')
 }
 
-/** `PSDGB-OB-…`: the number is the directory's own, so the directory's id in the common name says whose it is. */
-const isIssuedByDirectory = (authorityId: string): boolean => authorityId.endsWith('-OB')
-
-/** An organisation as a directory and a register know it: what is kept of a statement, to compare certificates with later. */
-export type Organisation = {
-  readonly id: string
-  readonly softwareId: string
-  readonly register?: { readonly authorityId: string; readonly number: string } | undefined
-}
-
 export function organisationOf({ claims, directory }: SoftwareStatement): Organisation {
   const register = claims.organisation_competent_authority_claims
   const authorityId = register && directory.authorities[register.authority_id]
@@ -45,17 +36,6 @@ export function organisationOf({ claims, directory }: SoftwareStatement): Organi
     softwareId: claims.software_id,
     ...(authorityId !== undefined && { register: { authorityId, number: register?.registration_id ?? '' } }),
   }
-}
-
-/** CERT-06, CERT-12: in the register's words where the certificate has them, else in the directory's. */
-export function isOfOrganisation(
-  { organisation, commonName, unit }: TransportCertificate,
-  { id, softwareId, register }: Organisation,
-): boolean {
-  // Certificates of the directory's own: the organisation is the unit, the software the common name.
-  if (organisation === undefined) return unit === id && commonName === softwareId
-  if (isIssuedByDirectory(organisation.authorityId)) return commonName === id
-  return register?.number === organisation.number && register.authorityId === organisation.authorityId
 }
 
 /** @throws {Refusal} `invalid_client_metadata` for what the software is not for, `unapproved_software_statement` for what its holder has no licence for. */

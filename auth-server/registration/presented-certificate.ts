@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { readTransportCertificate, type TransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import { clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Config } from '../config.ts'
@@ -7,7 +8,6 @@ import type { Published } from '../published/open-published.ts'
 import { assertOfThirdParty } from './belongs-together.ts'
 import { isTestEnvironment } from './directory.ts'
 import { refuseRegistration } from './registration-refusal.ts'
-import { readTransportCertificate, type TransportCertificate } from './transport-certificate.ts'
 
 /** The certificate of this connection: trusted, not revoked, and one that third parties have. */
 export type PresentedCertificate = {

@@ -1,6 +1,7 @@
+import { isOfOrganisation } from '@bankside/bank/licences/organisation'
 import { isSubjectOf } from '../client-authentication/distinguished-name.ts'
 import type { Candidate } from './admit-client.ts'
-import { assertLicensedFor, isOfOrganisation, organisationOf } from './belongs-together.ts'
+import { assertLicensedFor, organisationOf } from './belongs-together.ts'
 import { chooseProfile, withDefaults } from './choose-profile.ts'
 import type { PresentedCertificate } from './presented-certificate.ts'
 import { type RegisteredMetadata, readMetadata } from './registered-metadata.ts'

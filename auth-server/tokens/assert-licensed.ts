@@ -1,8 +1,8 @@
+import { isOfOrganisation, type Organisation } from '@bankside/bank/licences/organisation'
 import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import { readTransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import type { ClientCertificate } from '@bankside/service-kit/client-certificate'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { isOfOrganisation, type Organisation } from '../registration/belongs-together.ts'
-import { readTransportCertificate } from '../registration/transport-certificate.ts'
 
 /**
  * A third party that comes with a certificate gets no token beyond what the certificate says that it is licensed for, whatever

@@ -1,7 +1,9 @@
 import type { ConsentStatus } from '../consents/consent.ts'
 import type { Permission } from '../consents/permission.ts'
 import type { AccountId, ConsentId, CustomerId } from '../ids.ts'
+import type { TransportCertificate } from '../licences/transport-certificate.ts'
 import { refuseAccess } from './access-refusal.ts'
+import { demandLicence } from './demand-licence.ts'
 import { type Door, permissionsOfScope, type Requirement, requirementOf } from './operations.ts'
 import type { AccountFunds, ConsentStanding, Standing, TokenStanding } from './standing.ts'
 
@@ -30,6 +32,8 @@ export type AccessRequest = Door & {
   readonly accountId?: string | undefined
   /** The consent named by the request, as it came: must be the token's own (PIS-14). */
   readonly consentId?: string | undefined
+  /** That holds the connection, if one does. */
+  readonly certificate?: TransportCertificate | undefined
   readonly now: Date
 }
 
@@ -57,13 +61,13 @@ export const strongAuthentication = 'urn:openbanking:psd2:sca'
 export const stepUpMaxAgeSeconds = 300
 
 /**
- * The one place that decides whether a call may happen: client, scope, consent, grant, permission, account, assurance, in
+ * The one place that decides whether a call may happen: client, scope, certificate, consent, grant, permission, account, assurance, in
  * this order. What lies in a payment (amount, payee) is compared where the payment is made, under the consent's lock.
  *
  * A consumed payment consent passes: a repeat under the same idempotency key must find its payment.
  *
  * @throws {AccessRefusal} `client_blocked`, `grant_revoked` (also for a token that was), `permission_missing` (a scope too: then
- *   with the scope), `token_without_consent`, `consent_not_authorised` (with the status), `consent_not_yours`, `account_not_permitted`,
+ *   with the scope), `certificate_not_yours`, `licence_missing`, `token_without_consent`, `consent_not_authorised` (with the status), `consent_not_yours`, `account_not_permitted`,
  *   `insufficient_user_authentication`.
  */
 export function decideAccess(standing: Standing, { token, ...request }: AccessRequest & { readonly token: TokenClaims }): AccessDecision {
@@ -73,6 +77,8 @@ export function decideAccess(standing: Standing, { token, ...request }: AccessRe
   if (request.api === 'bank' && !standing.client.firstParty) refuseAccess('permission_missing', 'this API is for apps of the bank')
   if (!token.scopes.has(requirement.scope))
     refuseAccess('permission_missing', `needs scope ${requirement.scope}`, { scope: requirement.scope })
+
+  if (request.certificate !== undefined) demandLicence(request.certificate, standing.client, requirement.scope)
 
   const decision = bearerOf(requirement, standing, token, request)
   for (const oneOf of requirement.permissions ?? [])

@@ -9,7 +9,7 @@ import type { TokenClaims } from './decide-access.ts'
 
 /** How everyone behind a token stands at this moment: read, not judged. */
 export type Standing = {
-  readonly client: { readonly status: ClientStatus; readonly firstParty: boolean } | undefined
+  readonly client: ClientStanding | undefined
   /** Taken back by itself. */
   readonly tokenRevoked?: boolean
   readonly grant: { readonly customerId: CustomerId; readonly revokedAt: Date | undefined; readonly expiresAt: Date } | undefined
@@ -18,6 +18,13 @@ export type Standing = {
   readonly accounts: ReadonlySet<AccountId>
   /** Of the account that the request names, if it is the customer's: nearly every such request wants it next. */
   readonly named?: AccountFunds | undefined
+}
+
+export type ClientStanding = {
+  readonly status: ClientStatus
+  readonly firstParty: boolean
+  /** An `Organisation` as JSON: taken apart only where a certificate is compared with it. */
+  readonly organisation?: string | undefined
 }
 
 export type AccountFunds = {
@@ -47,6 +54,7 @@ const tokenStandingRow = z.object({
   place: z.number(),
   client_status: z.enum(clientStatuses),
   first_party: z.boolean(),
+  organisation: z.string().nullable(),
   token_revoked: z.boolean(),
   grant_customer_id: customerId.nullable(),
   grant_revoked_at: z.date().nullable(),
@@ -90,7 +98,7 @@ const asked = sql.fragment`
     (select ${null}::bytea[]), (select ${null}::text[]), (select ${null}::text[]), (select ${null}::text[])`
 
 const columns = sql.fragment`
-      cl.status as client_status, cl.first_party,
+      cl.status as client_status, cl.first_party, cl.organisation,
       exists (select from oidc.revoked_token where token_hash = asked.token_hash) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
@@ -156,7 +164,7 @@ const nobody: Standing = { client: undefined, grant: undefined, consent: undefin
 
 function toTokenStanding(row: TokenStandingRow): TokenStanding {
   return {
-    client: { status: row.client_status, firstParty: row.first_party },
+    client: { status: row.client_status, firstParty: row.first_party, organisation: row.organisation ?? undefined },
     tokenRevoked: row.token_revoked,
     grant:
       row.grant_customer_id !== null && row.grant_expires_at !== null

@@ -36,18 +36,20 @@ type ClientOptions = {
   readonly ca: string
   readonly binding: 'dpop' | 'mtls'
   readonly certificate: Credential
+  /** Whether the connection is held with the certificate, also where tokens are bound to the key. */
+  readonly presents?: boolean
   readonly onAnswer?: (method: string, path: string, answer: Answer) => void
 }
 
 /** A third party: an own key for DPoP, an own certificate for mTLS, and one kept connection. */
-export async function createTestClient({ port, ca, binding, certificate, onAnswer }: ClientOptions) {
+export async function createTestClient({ port, ca, binding, certificate, presents = binding === 'mtls', onAnswer }: ClientOptions) {
   const keys = await generateKeyPair('ES256')
   const jwk = await exportJWK(keys.publicKey)
   const agent = new https.Agent({
     keepAlive: true,
     maxSockets: 60,
     ca,
-    ...(binding === 'mtls' && { cert: certificate.cert, key: certificate.key }),
+    ...(presents && { cert: certificate.cert, key: certificate.key }),
   })
   const cnf =
     binding === 'dpop'

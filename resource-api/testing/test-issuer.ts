@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createAuthority } from '@bankside/certs/authority'
-import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
+import { issueServerCertificate, issueTransportCertificate, type Organisation } from '@bankside/certs/sandbox-credentials'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTHeaderParameters, SignJWT } from 'jose'
 
@@ -46,14 +46,15 @@ export async function startTestIssuer() {
     published,
     newKey,
     asked: () => asked,
-    newClientCertificate: () => issueTransportCertificate(authority, { organisation, keyKind: 'ec', now: new Date() }),
+    newClientCertificate: (of: Organisation = organisation) =>
+      issueTransportCertificate(authority, { organisation: of, keyKind: 'ec', now: new Date() }),
     mint: (options: TokenOptions) => mint(published[0] as SigningKey, options),
     mintWith: mint,
     close: () => drain(server, { limitMs: 500 }),
   }
 }
 
-const organisation = {
+export const organisation = {
   name: 'Acorn Money Ltd',
   identifier: 'PSDGB-FCA-123456',
   directoryId: '0015800001041RHAAY',

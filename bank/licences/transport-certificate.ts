@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
-import { type OrganisationIdentifier, parseOrganisationIdentifier } from '@bankside/bank/licences/organisation-identifier'
-import { type Licence, type QualifiedStatements, readQualifiedStatements } from '@bankside/bank/licences/read-licence'
 import { type CertificateDetails, detailsOf } from '@bankside/service-kit/certificate-details'
+import { type OrganisationIdentifier, parseOrganisationIdentifier } from './organisation-identifier.ts'
+import { type Licence, type QualifiedStatements, readQualifiedStatements } from './read-licence.ts'
 
 /** Whose a transport certificate is, and for what its holder is licensed. It says nothing of whether the certificate is trusted. */
 export type TransportCertificate = {
