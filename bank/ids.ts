@@ -13,6 +13,7 @@ export type CustomerId = Id<'cus'>
 export type EntryId = Id<'ent'>
 export type EventId = Id<'evt'>
 export type HoldId = Id<'hld'>
+export type LimitId = Id<'lim'>
 export type ManagedGrantId = Id<'gnt'>
 export type PaymentId = Id<'pay'>
 /** RFC 7591 client identifier. Never starts with `cus_`, so that it cannot be taken for a subject (FAPI2-AS-15). */
@@ -51,12 +52,15 @@ export const newCustomerId = mint('cus')
 export const newEntryId = mint('ent')
 export const newEventId = mint('evt')
 export const newHoldId = mint('hld')
+export const newLimitId = mint('lim')
 export const newManagedGrantId = mint('gnt')
 export const newPaymentId = mint('pay')
 
 export const isAccountId = recognise('acc')
 export const isBeneficiaryId = recognise('ben')
 export const isConsentId = recognise('con')
+export const isCustomerId = recognise('cus')
 export const isEntryId = recognise('ent')
+export const isLimitId = recognise('lim')
 export const isManagedGrantId = recognise('gnt')
 export const isPaymentId = recognise('pay')

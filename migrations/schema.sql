@@ -102,6 +102,7 @@ create table consents.consent (
   deleted_at timestamp with time zone,
   managed_grant_id text,
   managed_since timestamp with time zone,
+  confirmed_limits text[] default '{}'::text[] not null,
   constraint consent_amount_has_a_currency CHECK (((amount_minor IS NULL) = (currency IS NULL))),
   constraint consent_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint consent_authorised_has_a_customer CHECK (((status <> ALL (ARRAY['AUTH'::text, 'COND'::text, 'CANC'::text])) OR ((customer_id IS NOT NULL) AND (authorised_at IS NOT NULL)))),
@@ -556,6 +557,7 @@ create table payments.payment (
   entry_id text,
   created_at timestamp with time zone not null,
   deadline_at timestamp with time zone not null,
+  limit_id text,
   constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
   constraint payment_consent_id_fkey FOREIGN KEY (consent_id) REFERENCES consents.consent(consent_id),
@@ -565,12 +567,57 @@ create table payments.payment (
   constraint payment_held_has_a_hold CHECK (((status = 'rejected'::text) OR (hold_id IS NOT NULL))),
   constraint payment_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES ledger.hold(hold_id),
   constraint payment_id_is_prefixed CHECK ((payment_id ~ '^pay_[0-9a-f]{32}$'::text)),
+  constraint payment_limit_id_fkey FOREIGN KEY (limit_id) REFERENCES payments.spending_limit(limit_id),
   constraint payment_one_per_consent UNIQUE (consent_id),
   constraint payment_pkey PRIMARY KEY (payment_id),
   constraint payment_posted_has_an_entry CHECK (((status = 'posted'::text) = (entry_id IS NOT NULL))),
   constraint payment_rejected_has_a_reason CHECK (((status = 'rejected'::text) = (rejection_reason IS NOT NULL))),
   constraint payment_status_is_known CHECK ((status = ANY (ARRAY['held'::text, 'posted'::text, 'rejected'::text])))
 );
+
+create table payments.spending_limit (
+  limit_id text not null,
+  set_by text not null,
+  scope text not null,
+  subject_id text,
+  channel text,
+  period text not null,
+  window_hours integer,
+  currency text not null,
+  most_minor numeric(38,0) not null,
+  is_soft boolean not null,
+  set_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint limit_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
+  constraint limit_ends_after_it_was_set CHECK ((ended_at >= set_at)),
+  constraint limit_id_is_prefixed CHECK ((limit_id ~ '^lim_[0-9a-f]{32}$'::text)),
+  constraint limit_is_not_negative CHECK ((most_minor >= (0)::numeric)),
+  constraint limit_is_set_by_bank_or_customer CHECK ((set_by = ANY (ARRAY['bank'::text, 'customer'::text]))),
+  constraint limit_of_a_customer_names_its_subject CHECK (((set_by = 'bank'::text) OR ((subject_id IS NOT NULL) AND (scope <> 'consent'::text)))),
+  constraint limit_period_is_known CHECK ((period = ANY (ARRAY['payment'::text, 'day'::text, 'month'::text, 'window'::text]))),
+  constraint limit_scope_is_known CHECK ((scope = ANY (ARRAY['account'::text, 'customer'::text, 'consent'::text]))),
+  constraint limit_subject_fits_its_scope CHECK (((subject_id IS NULL) OR (subject_id ~ (('^'::text ||
+CASE scope
+    WHEN 'account'::text THEN 'acc'::text
+    WHEN 'customer'::text THEN 'cus'::text
+    ELSE 'con'::text
+END) || '_[0-9a-f]{32}$'::text)))),
+  constraint limit_that_is_soft_is_a_customers CHECK (((NOT is_soft) OR (set_by = 'customer'::text))),
+  constraint limit_window_has_hours CHECK (((period = 'window'::text) = (window_hours IS NOT NULL))),
+  constraint limit_window_within_range CHECK (((window_hours >= 1) AND (window_hours <= 744))),
+  constraint spending_limit_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
+  constraint spending_limit_pkey PRIMARY KEY (limit_id)
+);
+
+create table payments.spent (
+  account_id text not null,
+  hour timestamp with time zone not null,
+  channel text not null,
+  spent_minor numeric(38,0) not null,
+  payment_count bigint not null,
+  constraint spent_is_counted_by_hour PRIMARY KEY (account_id, hour, channel),
+  constraint spent_is_not_negative CHECK (((spent_minor >= (0)::numeric) AND (payment_count >= 0)))
+) with (fillfactor=60);
 
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
@@ -672,7 +719,13 @@ CREATE INDEX used_identifier_expiry ON oidc.used_identifier USING btree (expires
 
 CREATE INDEX idempotent_request_age ON payments.idempotent_request USING btree (created_at);
 
+CREATE UNIQUE INDEX limit_is_set_once ON payments.spending_limit USING btree (scope, COALESCE(subject_id, ''::text), set_by, is_soft, COALESCE(channel, ''::text), period, COALESCE(window_hours, 0), currency) WHERE (ended_at IS NULL);
+
+CREATE INDEX limit_of_subject ON payments.spending_limit USING btree (subject_id) WHERE (ended_at IS NULL);
+
 CREATE INDEX payment_waiting ON payments.payment USING btree (created_at) WHERE (status = 'held'::text);
+
+CREATE INDEX spent_age ON payments.spent USING brin (hour);
 
 create view consents.account_to_show with (security_barrier=true) as
  SELECT account_id,
@@ -1755,6 +1808,154 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.counts_since(p_period text, p_window_hours integer, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case p_period
+    when 'day' then date_trunc('day', p_now, 'Europe/London')
+    when 'month' then date_trunc('month', p_now, 'Europe/London')
+    when 'window' then date_trunc('hour', p_now, 'UTC') - p_window_hours * interval '1 hour'
+  end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION payments.limit_is_fixed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if tg_op = 'DELETE' or old.ended_at is not null or new.ended_at is null
+    or to_jsonb(old) - 'ended_at' is distinct from to_jsonb(new) - 'ended_at' then
+    raise exception 'limit % may only be ended', old.limit_id
+      using errcode = '23514', constraint = 'limit_is_fixed', table = 'spending_limit', schema = 'payments';
+  end if;
+  return new;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  refused text[] := array_fill(null::text, array[cardinality(p_consent_id)]);
+  payment record;
+  of_customers boolean;
+  counts boolean;
+  -- By place, which is a limit and whom it is of: what this call lets through.
+  added numeric[] := '{}';
+  places integer[] := '{}';
+  place integer;
+  step record;
+begin
+  if not exists (select from payments.spending_limit where ended_at is null) then return refused; end if;
+  select array_agg(c.customer_id order by position) as customer_id, array_agg(c.debtor_account_id order by position) as account_id,
+    array_agg(c.amount_minor order by position) as amount_minor, array_agg(c.currency order by position) as currency
+  into payment
+  from unnest(p_consent_id) with ordinality asked (consent_id, position) left join consents.consent c using (consent_id);
+  select bool_or(counts_since is not null), bool_or(counts_since is not null and scope = 'customer') into counts, of_customers
+  from payments.limits_on(p_now, payment.customer_id, payment.account_id, p_consent_id, p_channel, payment.amount_minor, payment.currency);
+  if counts is null then return refused; end if;
+  if of_customers then
+    perform from customers.customer c where c.customer_id = any (payment.customer_id) order by c.customer_id for no key update;
+  end if;
+  if counts then
+    perform from ledger.account a where a.account_id = any (payment.account_id) order by a.account_id for no key update;
+  end if;
+
+  for step in
+    with due as materialized (
+      select * from payments.limits_on(p_now, payment.customer_id, payment.account_id, p_consent_id, p_channel, payment.amount_minor, payment.currency)
+    ), used as materialized (
+      select limit_id, subject_id, payments.spent_since(subject_id, currency, channel, counts_since) as minor
+      from (select distinct limit_id, subject_id, currency, channel, counts_since from due where counts_since is not null) counted
+    )
+    select due.*, coalesce(used.minor, 0) as used_minor, dense_rank() over (order by limit_id, subject_id)::integer as place,
+      lead(due.position) over in_order is distinct from due.position as ends_payment,
+      is_soft and exists (select from consents.consent c where c.consent_id = p_consent_id[due.position] and limit_id = any (c.confirmed_limits)) as confirmed
+    from due left join used using (limit_id, subject_id)
+    window in_order as (order by due.position, due.rank, limit_id)
+    order by due.position, due.rank, limit_id
+  loop
+    if step.counts_since is not null then places := places || step.place; end if;
+    if refused[step.position] is null and not step.confirmed and step.most_minor
+        < step.used_minor + step.amount_minor + (case when step.counts_since is null then 0 else coalesce(added[step.place], 0) end) then
+      refused[step.position] := step.limit_id;
+    end if;
+    if step.ends_payment then
+      if refused[step.position] is null then
+        foreach place in array places loop added[place] := coalesce(added[place], 0) + step.amount_minor; end loop;
+      end if;
+      places := '{}';
+    end if;
+  end loop;
+  return refused;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.limits_on(p_now timestamp with time zone, p_customer_id text[], p_account_id text[], p_consent_id text[], p_channel text[], p_amount_minor numeric[], p_currency text[])
+ RETURNS SETOF payments.limited
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select distinct on (asked.position, l.set_by, l.scope, l.is_soft, l.channel, l.period, l.window_hours)
+    asked.position::integer, l.limit_id, case l.scope when 'account' then account_id when 'customer' then customer_id else consent_id end, l.scope, l.channel,
+    l.currency, amount_minor, l.most_minor,
+    case when l.scope <> 'consent' then payments.counts_since(l.period, l.window_hours, p_now) end,
+    l.is_soft, 2 * (case l.set_by when 'bank' then 0 else 1 end + l.is_soft::integer) + (l.period <> 'payment')::integer
+  from unnest(p_customer_id, p_account_id, p_consent_id, p_channel, p_amount_minor, p_currency)
+      with ordinality asked (customer_id, account_id, consent_id, channel, amount_minor, currency, position)
+    cross join lateral (
+      select * from payments.spending_limit named where named.ended_at is null and named.subject_id in (account_id, customer_id, consent_id)
+      union all
+      select * from payments.spending_limit each_one where each_one.ended_at is null and each_one.subject_id is null) l
+  where l.currency = asked.currency and (l.channel is null or l.channel = asked.channel)
+  order by asked.position, l.set_by, l.scope, l.is_soft, l.channel, l.period, l.window_hours, l.subject_id nulls last
+$function$
+;
+
+CREATE OR REPLACE FUNCTION payments.payment_counts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into payments.spent as s (account_id, hour, channel, spent_minor, payment_count)
+  select debtor_account_id, date_trunc('hour', created_at, 'UTC'), channel, sum(amount_minor), count(*)
+  from new_payment where status <> 'rejected' group by 1, 2, 3 order by 1, 2, 3
+  on conflict on constraint spent_is_counted_by_hour do update
+    set spent_minor = s.spent_minor + excluded.spent_minor, payment_count = s.payment_count + excluded.payment_count;
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.payment_gives_back()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from new_payment where status = 'rejected') then
+    update payments.spent s set spent_minor = s.spent_minor - back.amount_minor, payment_count = s.payment_count - back.payments
+    from (
+      select o.debtor_account_id, date_trunc('hour', o.created_at, 'UTC') as hour, o.channel, sum(o.amount_minor) as amount_minor, count(*) as payments
+      from new_payment n join old_payment o using (payment_id)
+      where n.status = 'rejected' and o.status <> 'rejected' group by 1, 2, 3) back
+    where s.account_id = back.debtor_account_id and s.hour = back.hour and s.channel = back.channel;
+  end if;
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.payment_is_as_consented()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1803,6 +2004,35 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text)
+ RETURNS TABLE(account_id text, limit_id text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select a.account_id, l.limit_id
+  from consents.consent c join ledger.account a on a.customer_id = p_customer_id and a.currency = c.currency
+    cross join lateral payments.limits_on(p_now, array[a.customer_id], array[a.account_id], array[c.consent_id], array[p_channel], array[c.amount_minor],
+      array[c.currency]) l
+    where c.consent_id = p_consent_id and l.is_soft
+    and l.most_minor < l.amount_minor
+      + case when l.counts_since is null then 0 else payments.spent_since(l.subject_id, l.currency, l.channel, l.counts_since) end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(sum(s.spent_minor), 0)
+  from ledger.account a join payments.spent s on s.account_id = a.account_id and s.hour >= p_since
+  where a.account_id = any (array(select p_subject_id union all select account_id from ledger.account where customer_id = p_subject_id))
+    and a.currency = p_currency and (p_channel is null or s.channel = p_channel)
+$function$
+;
+
 CREATE TRIGGER record_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION audit.record_is_append_only();
 
 CREATE TRIGGER consent_moves_forward BEFORE UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_moves_forward();
@@ -1837,19 +2067,33 @@ CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.pushed_authorization_reques
 
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.refresh_token FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
 
+CREATE TRIGGER payment_counts AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_counts();
+
+CREATE TRIGGER payment_gives_back AFTER UPDATE ON payments.payment REFERENCING OLD TABLE AS old_payment NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_gives_back();
+
 CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_is_as_consented();
 
 CREATE TRIGGER payment_moves_forward BEFORE INSERT OR UPDATE ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
 
+CREATE TRIGGER limit_is_fixed BEFORE DELETE OR UPDATE ON payments.spending_limit FOR EACH ROW EXECUTE FUNCTION payments.limit_is_fixed();
+
 alter table consents.consent enable row level security;
+
+alter table payments.spending_limit enable row level security;
 
 create policy auth_server_decides on consents.consent for UPDATE to bankside_auth_server using (true) with check (((status <> 'COND'::text) AND (deleted_at IS NULL)));
 
+create policy auth_server_ends_customers_own on payments.spending_limit for UPDATE to bankside_auth_server using ((set_by = 'customer'::text)) with check ((set_by = 'customer'::text));
+
 create policy auth_server_lodges on consents.consent for INSERT to bankside_auth_server using () with check (((status = 'AWAU'::text) AND (grant_id IS NULL) AND ((kind = 'transfer'::text) OR (customer_id IS NULL))));
+
+create policy auth_server_sets_customers_own on payments.spending_limit for INSERT to bankside_auth_server using () with check ((set_by = 'customer'::text));
 
 create policy everyone_reads on consents.consent for SELECT to public using (true) with check ();
 
-create policy resource_api_lodges on consents.consent for INSERT to bankside_resource_api using () with check (((kind <> 'transfer'::text) AND (status = 'AWAU'::text) AND (customer_id IS NULL) AND (grant_id IS NULL)));
+create policy everyone_reads on payments.spending_limit for SELECT to public using (true) with check ();
+
+create policy resource_api_lodges on consents.consent for INSERT to bankside_resource_api using () with check (((kind <> 'transfer'::text) AND (status = 'AWAU'::text) AND (customer_id IS NULL) AND (grant_id IS NULL) AND (confirmed_limits = '{}'::text[])));
 
 create policy resource_api_spends on consents.consent for UPDATE to bankside_resource_api using (true) with check (((status <> 'AUTH'::text) OR (deleted_at IS NOT NULL)));
 
@@ -1882,6 +2126,7 @@ grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
+grant delete, select on payments.spent to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.enter_third_party(p_client_id text, p_profile text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
@@ -1903,6 +2148,9 @@ grant execute on function ledger.worth(amount_minor numeric, price_units numeric
 grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_key uuid[], p_request_hash bytea[], p_made text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_leg_movement integer[], p_leg_operation integer[], p_leg_entry_id text[], p_leg_account_id text[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_other_id text[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_event_movement integer[], p_event_id text[], p_event_type text[], p_event_subject text[], p_event_client_id text[], p_event_customer_id text[], p_event_payload text[], p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
 grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_event_type text, p_record_id text, p_actor text, p_interaction_id text, p_facts text) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
+grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
+grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
+grant execute on function payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone) to bankside_auth_server;
 grant insert on audit.record to bankside_auth_server;
 grant insert on audit.record to bankside_resource_api;
 grant insert on audit.record to bankside_worker;
@@ -1926,6 +2174,7 @@ grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
+grant insert, select on payments.spending_limit to bankside_auth_server;
 grant insert, select, update on consents.consent to bankside_auth_server;
 grant insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
@@ -2027,6 +2276,8 @@ grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
 grant select on payments.payment to bankside_worker;
+grant select on payments.spending_limit to bankside_resource_api;
+grant select on payments.spending_limit to bankside_worker;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
 grant update on clients.registration (column request) to bankside_auth_server;
 grant update on clients.registration (column updated_at) to bankside_auth_server;
@@ -2076,6 +2327,7 @@ grant update on payments.payment (column entry_id) to bankside_worker;
 grant update on payments.payment (column rejection_reason) to bankside_worker;
 grant update on payments.payment (column status) to bankside_worker;
 grant update on payments.payment (column status_updated_at) to bankside_worker;
+grant update on payments.spending_limit (column ended_at) to bankside_auth_server;
 grant usage on schema audit to bankside_auth_server;
 grant usage on schema audit to bankside_resource_api;
 grant usage on schema audit to bankside_worker;
@@ -2097,5 +2349,6 @@ grant usage on schema ledger to bankside_worker;
 grant usage on schema oidc to bankside_auth_server;
 grant usage on schema oidc to bankside_resource_api;
 grant usage on schema oidc to bankside_worker;
+grant usage on schema payments to bankside_auth_server;
 grant usage on schema payments to bankside_resource_api;
 grant usage on schema payments to bankside_worker;

@@ -32,6 +32,8 @@ const expiring: readonly Expiring[] = [
   { table: ['customers', 'sign_in_attempt'], key: 'username_hash', time: 'updated_at', keptMs: dayMs },
   { table: ['customers', 'totp_step_used'], key: 'ctid', time: 'used_at', keptMs: dayMs },
   { table: ['payments', 'idempotent_request'], key: 'ctid', time: 'created_at', keptMs: keyRememberedMs },
+  // No limit counts further back.
+  { table: ['payments', 'spent'], key: 'ctid', time: 'hour', keptMs: 62 * dayMs },
   { table: ['ledger', 'movement'], key: 'movement_key', time: 'made_at', keptMs: movementKeyRememberedMs },
 ]
 

@@ -24,7 +24,7 @@ async function held(creditorAccountId?: AccountId) {
   const { consentId } = await bank.newConsent({ debtorAccountId, amount: gbp(1), ...here })
   const outcome = await transact(bank.resourceApi, async (tx) => {
     const consent = await lockAuthorisedConsent(tx, { consentId, clientId: 'third-party', now: noon })
-    return holdFunds(tx, consent, { now: noon, expiresAt: later(1) })
+    return holdFunds(tx, consent, { channel: 'uk_v4', now: noon, expiresAt: later(1) })
   })
   assert.ok('holdId' in outcome.decision)
   return outcome.creditor

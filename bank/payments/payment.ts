@@ -1,5 +1,5 @@
 import { sql, z } from '@bankside/service-kit/postgres'
-import type { AccountId, ClientId, ConsentId, CustomerId, HoldId, PaymentId } from '../ids.ts'
+import type { AccountId, ClientId, ConsentId, CustomerId, HoldId, LimitId, PaymentId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 
 /**
@@ -14,6 +14,8 @@ export type Payment = {
   readonly channel: PaymentChannel
   readonly status: PaymentStatus
   readonly rejectionReason: RejectionReason | undefined
+  /** The limit that refused it. */
+  readonly limitId: LimitId | undefined
   readonly debtorAccountId: AccountId
   /** Of a payment rejected with AC01: our settlement account, which received nothing. */
   readonly creditorAccountId: AccountId
@@ -29,8 +31,9 @@ export type Payment = {
 }
 
 export type PaymentChannel = 'uk_v4' | 'bank_api'
+export const isPaymentChannel = (text: string): text is PaymentChannel => text === 'uk_v4' || text === 'bank_api'
 export type PaymentStatus = 'held' | 'posted' | 'rejected'
-/** ISO 20022 ExternalStatusReason1Code, as far as we use it. */
+/** ISO 20022 ExternalStatusReason1Code, as far as we use it. Third parties read the words: of a limit they learn neither amount nor who set it. */
 export type RejectionReason = keyof typeof rejectionReasons
 export const rejectionReasons = {
   AB03: 'the payment could not be completed in time',
@@ -39,7 +42,9 @@ export const rejectionReasons = {
   AC06: 'the account to pay from is blocked',
   AC07: 'the account to pay to is closed',
   AC11: 'the account to pay to is in another currency',
+  AM02: 'more than may be paid from the account at once',
   AM04: 'not enough funds',
+  AM14: 'more than may be paid from the account in this time',
 } as const
 
 export const paymentRow = z.object({
@@ -51,6 +56,7 @@ export const paymentRow = z.object({
   status: z.enum(['held', 'posted', 'rejected']),
   status_updated_at: z.date(),
   rejection_reason: z.custom<RejectionReason>((text) => typeof text === 'string' && Object.hasOwn(rejectionReasons, text)).nullable(),
+  limit_id: z.custom<LimitId>().nullable(),
   debtor_account_id: z.custom<AccountId>(),
   creditor_account_id: z.custom<AccountId>(),
   creditor_name: z.string(),
@@ -69,7 +75,7 @@ export type PaymentRow = z.infer<typeof paymentRow>
 
 /** For a query over `payments.payment` as `p`. */
 export const paymentColumns = sql.fragment`
-  p.payment_id, p.consent_id, p.client_id, p.customer_id, p.channel, p.status, p.status_updated_at, p.rejection_reason,
+  p.payment_id, p.consent_id, p.client_id, p.customer_id, p.channel, p.status, p.status_updated_at, p.rejection_reason, p.limit_id,
   p.debtor_account_id, p.creditor_account_id, p.creditor_name, p.creditor_scheme_name, p.creditor_identification,
   (select a.kind = 'customer' or a.account_number is not null from ledger.account a where a.account_id = p.creditor_account_id) as creditor_is_ours,
   p.amount_minor, p.currency, p.instruction_identification, p.end_to_end_identification, p.reference, p.hold_id, p.created_at`
@@ -83,6 +89,7 @@ export function toPayment(row: PaymentRow): Payment {
     channel: row.channel,
     status: row.status,
     rejectionReason: row.rejection_reason ?? undefined,
+    limitId: row.limit_id ?? undefined,
     debtorAccountId: row.debtor_account_id,
     creditorAccountId: row.creditor_account_id,
     creditor: { name: row.creditor_name, schemeName: row.creditor_scheme_name, identification: row.creditor_identification },

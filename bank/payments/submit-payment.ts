@@ -29,7 +29,7 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
 
 /**
  * Accepts a payment: consent locked, matched and spent, funds set aside, event and audit written, all in the caller's
- * transaction. What cannot be paid (no funds, an account that is closed or never was) is recorded as a rejected payment and returned:
+ * transaction. What cannot be paid (no funds, over a limit, an account that is closed or never was) is recorded as a rejected payment and returned:
  * that is an outcome, not an error. Money moves later, when the worker has finished the checks.
  *
  * @throws {Refusal} `consent_not_yours` for another consent than the token's (PIS-14), `consent_mismatch`, and what
@@ -41,7 +41,7 @@ export async function submitPayment(tx: Transaction, order: PaymentOrder): Promi
   const consent = await lockAuthorisedConsent(tx, { consentId: access.consentId, clientId: access.clientId, now })
   const identifications = matchInitiation(consent, order)
   const deadlineAt = new Date(now.getTime() + paymentDeadlineMs)
-  const { creditor, decision } = await holdFunds(tx, consent, { now, expiresAt: deadlineAt })
+  const { creditor, decision } = await holdFunds(tx, consent, { channel: order.channel, now, expiresAt: deadlineAt })
 
   const payment = toPayment({ consent, creditor, decision, order, identifications })
   await carryOut(tx, consumeConsent(consent, { interactionId: order.interactionId, now }), {
@@ -72,6 +72,7 @@ function toPayment({ consent, creditor, decision, order, identifications }: NewP
     channel: order.channel,
     status: held ? 'held' : 'rejected',
     rejectionReason: held ? undefined : decision.rejected,
+    limitId: held ? undefined : decision.limitId,
     debtorAccountId: consent.debtorAccountId,
     creditorAccountId: creditor.id,
     creditor: consent.creditor,
@@ -90,20 +91,20 @@ function insertPayment(payment: Payment, decision: Decision, deadlineAt: Date): 
   const createdAt = sql.timestamp(payment.createdAt)
   return sql.fragment`
     insert into payments.payment (
-      payment_id, consent_id, client_id, customer_id, channel, status, status_updated_at, rejection_reason, debtor_account_id,
+      payment_id, consent_id, client_id, customer_id, channel, status, status_updated_at, rejection_reason, limit_id, debtor_account_id,
       creditor_account_id, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, currency,
       instruction_identification, end_to_end_identification, reference, hold_id, created_at, deadline_at)
     values (
       ${payment.id}, ${payment.consentId}, ${payment.clientId}, ${payment.customerId}, ${payment.channel}, ${payment.status}, ${createdAt},
-      ${payment.rejectionReason ?? null}, ${payment.debtorAccountId}, ${payment.creditorAccountId}, ${payment.creditor.name},
+      ${payment.rejectionReason ?? null}, ${payment.limitId ?? null}, ${payment.debtorAccountId}, ${payment.creditorAccountId}, ${payment.creditor.name},
       ${payment.creditor.schemeName}, ${payment.creditor.identification}, ${payment.amount.minor}, ${payment.amount.currency},
       ${payment.instructionIdentification}, ${payment.endToEndIdentification}, ${payment.reference}, ${held ? decision.holdId : null},
       ${createdAt}, ${held ? sql.timestamp(deadlineAt) : createdAt})`
 }
 
 function submissionRecord(payment: Payment, { interactionId, now }: PaymentOrder): AuditRecord {
-  const { consentId, customerId, status, rejectionReason: reason = null } = payment
-  const details = { consentId, customerId, status, reason }
+  const { consentId, customerId, status, rejectionReason: reason = null, limitId: limit } = payment
+  const details = { consentId, customerId, status, reason, limit }
   return { actor: payment.clientId, action: 'payment.submitted', subject: payment.id, interactionId, details, now }
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { newAccountId } from '@bankside/bank/ids'
-import { sql, z } from '@bankside/service-kit/postgres'
+import { endLimit, setLimit } from '@bankside/bank/limits/set-limit'
+import { sql, transact, z } from '@bankside/service-kit/postgres'
 import { assertOwn } from '../testing/own-definition.ts'
 import type { Answer } from '../testing/test-client.ts'
 import { type Person, startTestWorld, type TestWorld } from '../testing/test-world.ts'
@@ -174,6 +175,22 @@ test('NAT-S3 NAT-A6 without funds it is 422, recorded, and the same for a repeat
     await world.owner.oneFirst(sql.unsafe`select count(*) from payments.payment where amount_minor = 2400000 and status = 'rejected'`),
     1n,
   )
+})
+
+test('NAT-S3 NAT-A6 over a limit it is 422, recorded, and the same for a repeat; nothing is said of how much', async () => {
+  const limit = { scope: 'account', subjectId: account(world.ada), channel: undefined, period: 'day', soft: false } as const
+  const setting = { ...limit, setBy: 'bank', most: { minor: 0n, currency: 'GBP' }, actor: 'operator', now: new Date() } as const
+  const limitId = await transact(world.owner, (tx) => setLimit(tx, setting))
+  const [token, headers] = [await authorised(), key()]
+  for (let repeat = 0; repeat < 2; repeat++) {
+    const answer = await post(token, transfer(), headers)
+    assert.deepEqual(
+      [...problem(answer), answer.body.detail],
+      [422, 'limit_exceeded', 'more than may be paid from the account in this time'],
+    )
+  }
+  await transact(world.owner, (tx) => endLimit(tx, { limitId, setBy: 'bank', actor: 'operator', now: new Date() }))
+  assert.deepEqual(problem(await post(await authorised())), [202, undefined])
 })
 
 test('NAT-A5 NAT-S5 fifty at once with one key make one transfer; a repeat finds it as it is now; another body is 409', async () => {

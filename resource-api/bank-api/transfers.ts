@@ -1,7 +1,7 @@
 import { isAccountId, isBeneficiaryId, type PaymentId } from '@bankside/bank/ids'
 import { isCurrency } from '@bankside/bank/money'
 import { getPayment } from '@bankside/bank/payments/get-payment'
-import type { Payment } from '@bankside/bank/payments/payment'
+import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
 import { submitPayment } from '@bankside/bank/payments/submit-payment'
 import { type BankRefusal, refuse } from '@bankside/bank/refusal'
 import { isShownText } from '@bankside/bank/shown-text'
@@ -86,7 +86,7 @@ function renderPayment({ interactionId }: Call, payment: Payment): Reply {
 }
 
 function refusalFor({ rejectionReason }: Payment): Refusal<BankRefusal> {
-  return rejectionReason === 'AM04'
-    ? new Refusal('insufficient_funds', 'the account does not have the funds for this transfer')
-    : new Refusal('account_not_usable', 'one of the accounts cannot be used for this transfer')
+  if (rejectionReason === 'AM04') return new Refusal('insufficient_funds', 'the account does not have the funds for this transfer')
+  if (rejectionReason === 'AM02' || rejectionReason === 'AM14') return new Refusal('payment_over_limit', rejectionReasons[rejectionReason])
+  return new Refusal('account_not_usable', 'one of the accounts cannot be used for this transfer')
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { sql, z } from '@bankside/service-kit/postgres'
+import { endLimit, setLimit } from '@bankside/bank/limits/set-limit'
+import { sql, transact, z } from '@bankside/service-kit/postgres'
 import { assertAllOfficial, definitionsMissing } from '../testing/official-definitions.ts'
 import { changed, paymentConsentBody } from '../testing/payment-bodies.ts'
 import type { Answer, TestClient } from '../testing/test-client.ts'
@@ -150,6 +151,25 @@ test('PIS-16 a payment without funds is recorded as rejected with its reason, an
   assert.deepEqual(await balance(world.ben), before)
   const found = await client.send('GET', `${path}/${made.body.Data.DomesticPaymentId}`, { token: clientToken })
   assert.equal(found.body.Data.Status, 'RJCT')
+})
+
+test('PIS-16 a payment over a limit is recorded as rejected: AM02 at once, AM14 in a time, and no money moves', async () => {
+  const before = await balance(world.ben)
+  const { customerId } = world.ben
+  for (const [period, reason] of [
+    ['payment', 'AM02'],
+    ['day', 'AM14'],
+  ] as const) {
+    const limit = { scope: 'customer', subjectId: customerId, channel: 'uk_v4', period, soft: false, setBy: 'customer' } as const
+    const setting = { ...limit, most: { minor: 99n, currency: 'GBP' }, actor: customerId, now: new Date() } as const
+    const limitId = await transact(world.owner, (tx) => setLimit(tx, setting))
+    const { submit } = await authorised({ person: world.ben })
+    const { status, body } = await submit()
+    assert.deepEqual([status, body.Data.Status, body.Data.StatusReason[0].StatusReasonCode], [201, 'RJCT', reason])
+    assert.doesNotMatch(JSON.stringify(body.Data.StatusReason), /0\.99|customer/)
+    assert.deepEqual(await balance(world.ben), before)
+    await transact(world.owner, (tx) => endLimit(tx, { limitId, setBy: 'customer', actor: customerId, now: new Date() }))
+  }
 })
 
 test('PIS-06 PIS-07 an account that this bank does not have is not told of until its payment is made: then RJCT, AC01', async () => {

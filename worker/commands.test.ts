@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
+import { sql } from '@bankside/service-kit/postgres'
+import { limitsCommand } from './commands/limits.ts'
+
+let bank: TestBank
+before(async () => {
+  bank = await openTestBank()
+})
+after(() => bank.close())
+
+test('a command answers on the output of a process, and complains with status 1', async () => {
+  for (const [args, code, answer] of [
+    [['list'], 0, /^There is none\.\n$/],
+    [['lists'], 1, /^npm run limits -- list/],
+  ] as const) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'limits.ts'), ...args], {
+      env: { DATABASE_URL: bank.urls.ownerUrl },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const [ended, ...outputs] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
+    assert.equal(ended[0], code)
+    assert.match(outputs[code], answer)
+  }
+})
+
+test('npm run limits sets, lists and ends limits, says what is wrong with an order, and who did it is on record', async () => {
+  const limits = (...args: string[]) => limitsCommand(bank.owner, args)
+  const set = (of: string, per: string, most: string, ...more: string[]) => limits('set', '--of', of, '--per', per, '--most', most, ...more)
+  const account = await bank.newAccount()
+  for (const wrong of [
+    limits(),
+    limits('set'),
+    limits('end'),
+    limits('--every'),
+    set('acc_1', 'day', '1.00 GBP'),
+    set('account', 'week', '1.00 GBP'),
+    set('account', '745h', '1.00 GBP'),
+    set('account', '0h', '1.00 GBP'),
+    set('account', 'day', '1.00 GBP', '--own', 'hard'),
+    set(account, 'day', '1.00 GBP', '--own', 'gentle'),
+    set('account', 'day', '1.00 GBP', '--channel', 'post'),
+  ])
+    await assert.rejects(wrong, /^Complaint: npm run limits -- list/)
+  await assert.rejects(set('account', 'day', '1.001 GBP'), /--most is an amount like "5000.00 GBP": not an amount of GBP\./)
+  await assert.rejects(set('account', 'day', '-1 GBP'), Error)
+
+  const each = await set('customer', 'month', '5000.00 GBP', '--channel', 'uk_v4')
+  assert.match(each, /^lim_[0-9a-f]{32}: GBP 5000\.00 a month from all accounts together through other companies\.$/)
+  const own = await set(account, '24h', '1.5 GBP', '--own', 'soft')
+  const id = own.slice(0, 36)
+  assert.equal(await limits('list', account), `${id}  ${account}  their own, soft  GBP 1.50 in any 24 hours from this account`)
+  assert.equal(await limits('end', id), `${id} is ended.`)
+  await assert.rejects(limits('end', id), /There is no limit/)
+  assert.equal(await limits('list', account), 'There is none.')
+  const actions = sql.unsafe`select action from audit.record where actor like 'operator %' and subject = ${id} order by record_id`
+  assert.deepEqual(await bank.owner.anyFirst(actions), ['limit.set', 'limit.ended'])
+})

@@ -1,0 +1,45 @@
+import { userInfo } from 'node:os'
+import { ConfigError } from '@bankside/service-kit/config'
+import { type Database, openDatabase } from '@bankside/service-kit/postgres'
+import { Unavailable } from '@bankside/service-kit/refusal'
+import { databaseToReconcile, NothingToReconcile } from '../database-to-reconcile.ts'
+
+/** What is told to whoever typed the command: what they can put right. */
+export class Complaint extends Error {
+  override name = 'Complaint'
+}
+
+export type Command = (database: Database, args: string[]) => Promise<string>
+
+/** Who is at the keyboard, for the audit log. */
+export const operator = (): string => `operator ${userInfo().username}`
+
+/** A command for the bank's engineers, on the database of DATABASE_URL or of the sandbox that runs here. */
+export async function runCommand(command: Command): Promise<void> {
+  try {
+    const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
+    try {
+      process.stdout.write(`${await command(database, process.argv.slice(2))}\n`)
+    } finally {
+      await database.end()
+    }
+  } catch (error) {
+    const known = [Complaint, ConfigError, NothingToReconcile, Unavailable].some((kind) => error instanceof kind)
+    if (!known) throw error
+    process.stderr.write(`${error instanceof Unavailable ? 'The database does not answer.' : (error as Error).message}\n`)
+    process.exitCode = 1
+  }
+}
+
+/** Columns of text, each as wide as its widest cell. */
+export function inColumns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
