@@ -29,6 +29,7 @@ export type BankRefusal =
   | 'permission_missing' // the consent does not open this
   | 'permissions_invalid' // the requested permission codes do not make sense together
   | 'scheme_unsupported'
+  | 'statement_not_found' // no such statement of this account, or not within what the consent opens
   | 'token_without_consent' // D5: a token without an authorised consent of the right kind
 
 export function refuse(code: BankRefusal, message: string, options?: { path?: string | undefined; cause?: unknown }): never {

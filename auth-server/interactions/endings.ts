@@ -55,6 +55,7 @@ const endingsByRefusal = {
   permission_missing: notPossible,
   permissions_invalid: notPossible,
   scheme_unsupported: notPossible,
+  statement_not_found: notPossible,
   token_without_consent: gone,
 } as const satisfies Record<BankRefusal, Ending>
 

@@ -201,5 +201,6 @@ function impliedBy(permissions: readonly Permission[]): readonly Permission[] {
     ...permissions,
     ...(permissions.includes('ReadAccountsDetail') ? (['ReadAccountsBasic'] as const) : []),
     ...(permissions.includes('ReadTransactionsDetail') ? (['ReadTransactionsBasic'] as const) : []),
+    ...(permissions.includes('ReadStatementsDetail') ? (['ReadStatementsBasic'] as const) : []),
   ]
 }

@@ -20,6 +20,7 @@ const transactions: Requirement['permissions'] = [
   ['ReadTransactionsBasic', 'ReadTransactionsDetail'],
   ['ReadTransactionsCredits', 'ReadTransactionsDebits'],
 ]
+const statements: Requirement['permissions'] = [['ReadStatementsBasic', 'ReadStatementsDetail']]
 
 /** Every door of both APIs, and its lock. */
 export const operations = {
@@ -31,6 +32,9 @@ export const operations = {
     'account.read': { scope: 'accounts', bearer: 'account_access', permissions: accounts },
     'balances.read': { scope: 'accounts', bearer: 'account_access', permissions: [['ReadBalances']] },
     'transactions.read': { scope: 'accounts', bearer: 'account_access', permissions: transactions },
+    'statements.list': { scope: 'accounts', bearer: 'account_access', permissions: statements },
+    'statement.read': { scope: 'accounts', bearer: 'account_access', permissions: statements },
+    'statement_transactions.read': { scope: 'accounts', bearer: 'account_access', permissions: [...statements, ...transactions] },
     'payment_consent.lodge': { scope: 'payments', bearer: 'client' },
     'payment_consent.read': { scope: 'payments', bearer: 'client' },
     'funds.confirm': { scope: 'payments', bearer: 'domestic_payment' },
@@ -41,7 +45,12 @@ export const operations = {
     'profile.read': { scope: 'profile', bearer: 'customer' },
     'accounts.list': { scope: 'accounts:read', bearer: 'customer', permissions: accounts },
     'account.read': { scope: 'accounts:read', bearer: 'customer', permissions: accounts },
+    'balance.read': { scope: 'accounts:read', bearer: 'customer', permissions: [['ReadBalances']] },
     'transactions.read': { scope: 'transactions:read', bearer: 'customer', permissions: transactions },
+    'statements.list': { scope: 'transactions:read', bearer: 'customer', permissions: statements },
+    'statement.read': { scope: 'transactions:read', bearer: 'customer', permissions: statements },
+    'statement.draw': { scope: 'transactions:read', bearer: 'customer', permissions: statements },
+    'statement_transactions.read': { scope: 'transactions:read', bearer: 'customer', permissions: [...statements, ...transactions] },
     'transfer.submit': { scope: 'payments:write', bearer: 'transfer' },
     'transaction.read': { scope: 'transactions:read', bearer: 'customer' },
     'beneficiaries.read': { scope: 'beneficiaries:read', bearer: 'customer' },
@@ -61,5 +70,5 @@ export const requirementOf = (door: Door): Requirement =>
 /** A first-party app holds no consent: what a UK permission opens for a third party, a scope opens for it. */
 export const permissionsOfScope: Partial<Record<string, readonly Permission[]>> = {
   'accounts:read': ['ReadAccountsDetail', 'ReadBalances'],
-  'transactions:read': ['ReadTransactionsDetail', 'ReadTransactionsCredits', 'ReadTransactionsDebits'],
+  'transactions:read': ['ReadTransactionsDetail', 'ReadTransactionsCredits', 'ReadTransactionsDebits', 'ReadStatementsDetail'],
 }

@@ -19,6 +19,8 @@ export type Transaction = {
   readonly amount: Money
   readonly reference: string
   readonly bookedAt: Date
+  /** The day from which it counts, `2026-11-28`: that of booking, or an earlier one. */
+  readonly valueDate: string
   /** ReadTransactionsDetail */
   readonly description: string | undefined
   readonly balanceAfter: Money | undefined
@@ -42,12 +44,13 @@ export const transactionRow = z.object({
   counterparty_scheme_name: z.string().nullable(),
   counterparty_identification: z.string().nullable(),
   booked_at: z.date(),
+  value_date: z.string(),
 })
 export type TransactionRow = z.infer<typeof transactionRow>
 
 export const transactionColumns = sql.fragment`
   p.account_id, p.posting_number, p.entry_id, e.payment_id, e.kind, p.currency, p.amount_minor, p.balance_minor, e.description, e.reference,
-  p.counterparty_name, p.counterparty_scheme_name, p.counterparty_identification, p.booked_at`
+  p.counterparty_name, p.counterparty_scheme_name, p.counterparty_identification, p.booked_at, e.value_date`
 
 /** Leaves out what the decision does not open (AIS-07). */
 export function toTransaction(row: TransactionRow, { permissions }: AccessDecision): Transaction {
@@ -62,6 +65,7 @@ export function toTransaction(row: TransactionRow, { permissions }: AccessDecisi
     amount: { minor: row.amount_minor, currency: row.currency },
     reference: row.reference,
     bookedAt: row.booked_at,
+    valueDate: row.value_date,
     description: detail ? row.description : undefined,
     balanceAfter: detail ? { minor: row.balance_minor, currency: row.currency } : undefined,
     counterparty: detail

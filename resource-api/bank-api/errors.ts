@@ -65,6 +65,7 @@ const answers = {
   permissions_invalid: validation,
   proof_invalid: { ...badToken, code: 'invalid_dpop_proof', title: 'The DPoP proof is not valid', challenge: 'invalid_dpop_proof' },
   scheme_unsupported: validation,
+  statement_not_found: notFound,
   too_many_requests: { status: 429, code: 'rate_limited', title: 'Too many requests' },
   token_invalid: badToken,
   token_misplaced: { status: 400, code: 'invalid_request', title: 'A token does not belong into a URL', challenge: 'invalid_request' },

@@ -4,6 +4,7 @@ import { jsonPointer } from '../parse-body.ts'
 import { readAccount, readAccounts } from './accounts.ts'
 import { createBeneficiary, readBeneficiaries, renderBeneficiaryOf } from './beneficiaries.ts'
 import { bankAnswerTo, renderBankProblem } from './errors.ts'
+import { readDrawnStatement, readPastBalance, readStatement, readStatements, readStatementTransactions } from './statements.ts'
 import { readTransaction, readTransactions } from './transactions.ts'
 import { checkTransfer, createTransfer, renderTransfer, sourceNamedIn } from './transfers.ts'
 import { readProfile } from './users.ts'
@@ -23,6 +24,41 @@ export const bankRoutes: readonly Route[] = [
     door: { api: 'bank', operation: 'transactions.read' },
     names: account,
     handle: readTransactions,
+  },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/balance',
+    door: { api: 'bank', operation: 'balance.read' },
+    names: account,
+    handle: readPastBalance,
+  },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/statement',
+    door: { api: 'bank', operation: 'statement.draw' },
+    names: account,
+    handle: readDrawnStatement,
+  },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/statements',
+    door: { api: 'bank', operation: 'statements.list' },
+    names: account,
+    handle: readStatements,
+  },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/statements/:statementId',
+    door: { api: 'bank', operation: 'statement.read' },
+    names: account,
+    handle: readStatement,
+  },
+  {
+    method: 'GET',
+    path: '/accounts/:accountId/statements/:statementId/transactions',
+    door: { api: 'bank', operation: 'statement_transactions.read' },
+    names: account,
+    handle: readStatementTransactions,
   },
   {
     method: 'POST',

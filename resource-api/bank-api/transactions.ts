@@ -1,41 +1,70 @@
 import type { AccessDecision } from '@bankside/bank/access/decide-access'
 import { getBooking } from '@bankside/bank/accounts/get-booking'
 import { listTransactions } from '@bankside/bank/accounts/list-transactions'
+import { searchTransactions } from '@bankside/bank/accounts/search-transactions'
 import type { Counterparty, Transaction } from '@bankside/bank/accounts/transaction'
 import { isEntryId } from '@bankside/bank/ids'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { refuse } from '@bankside/bank/refusal'
 import type { Call, Reply } from '../api.ts'
-import { throwViolations, type Violation } from '../request-refusal.ts'
+import { dateProblem, parseDateTime } from '../dates.ts'
+import { type QueryReader, readQuery } from '../query-parameters.ts'
 import { cents, timestamp } from './reply.ts'
 
 const limits = { page: { initial: 1, most: 1_000_000 }, limit: { initial: 20, most: 100 } } as const
+type Limited = keyof typeof limits
 
-/** GET /accounts/{accountId}/transactions?page&limit: newest first. A page behind the end is empty (NAT-S8). */
-export async function readTransactions({ tx, access, parameters, query }: Call): Promise<Reply> {
-  const { page, limit } = readPaging(query)
-  const found = await listTransactions(tx, access, { accountId: parameters['accountId'] ?? '', page, limit })
-  const paging = { page, limit, has_more: found.next !== undefined, ...(found.total !== undefined && { total: found.total }) }
+/**
+ * GET /accounts/{accountId}/transactions: newest first. By `page` and `limit`, where a page behind the end is empty (NAT-S8), or by
+ * the cursor of an earlier answer, which neither skips nor repeats what is booked meanwhile; or those that fit what is looked for.
+ */
+export async function readTransactions(call: Call): Promise<Reply> {
+  const { access, parameters, query, tx } = call
+  const accountId = parameters['accountId'] ?? ''
+  const { page, limit, cursor, period, sought } = readListQuery(query)
+  const asked = { accountId, ...period, limit, after: cursor }
+  const isSearch = Object.values(sought).some((value) => value !== undefined)
+  const found = isSearch
+    ? await searchTransactions(tx, access, { ...asked, ...sought })
+    : await listTransactions(tx, access, { ...asked, page: cursor === undefined ? page : undefined })
+  const paging = {
+    ...(cursor === undefined && !isSearch && { page }),
+    ...{ limit, has_more: found.next !== undefined, next_cursor: found.next },
+    ...(found.total !== undefined && { total: found.total }),
+  }
   return { status: 200, body: { transactions: found.transactions.map(renderTransaction), paging } }
 }
 
-function readPaging(query: URLSearchParams): { page: number; limit: number } {
-  const violations: Violation[] = []
-  const read = (name: 'page' | 'limit'): number => {
-    const { initial, most } = limits[name]
-    const given = query.getAll(name)
-    const [text = String(initial)] = given
-    const isValid = given.length <= 1 && /^[1-9]\d{0,6}$/.test(text) && Number(text) <= most
-    if (!isValid) violations.push(['parameter_invalid', name, `a whole number from 1 to ${most}`])
-    return Number(text)
-  }
-  const paging = { page: read('page'), limit: read('limit') }
-  throwViolations(violations)
-  return paging
+export function readLimited(reader: QueryReader, name: Limited): number {
+  const { initial, most } = limits[name]
+  const parse = (text: string) => (/^[1-9]\d{0,6}$/.test(text) && Number(text) <= most ? Number(text) : undefined)
+  return reader.parsed(name, parse, { code: 'parameter_invalid', message: `a whole number from 1 to ${most}` }) ?? initial
 }
 
-function renderTransaction({ amount, balanceAfter, counterparty, ...transaction }: Transaction): object {
+function readListQuery(query: URLSearchParams) {
+  const reader = readQuery(query)
+  const cents = (name: string) =>
+    reader.parsed(name, (text) => (/^\d{1,16}$/.test(text) ? BigInt(text) : undefined), {
+      code: 'parameter_invalid',
+      message: 'a whole number of the smallest unit, not below zero',
+    })
+  const date = (name: string) => reader.parsed(name, parseDateTime, dateProblem)
+  const read = {
+    page: readLimited(reader, 'page'),
+    limit: readLimited(reader, 'limit'),
+    cursor: reader.text('cursor'),
+    period: { from: date('from'), before: date('before') },
+    sought: {
+      ...{ reference: reader.text('reference'), counterparty: reader.text('counterparty') },
+      ...{ least: cents('min_amount_cents'), most: cents('max_amount_cents') },
+    },
+  }
+  reader.end()
+  return read
+}
+
+export function renderTransaction({ amount, balanceAfter, counterparty, ...transaction }: Transaction): object {
   return {
     id: transactionId(transaction),
     amount_cents: cents(amount),
@@ -46,6 +75,7 @@ function renderTransaction({ amount, balanceAfter, counterparty, ...transaction 
     counterparty: counterparty && renderCounterparty(counterparty),
     balance_after_cents: balanceAfter && cents(balanceAfter),
     booked_at: timestamp(transaction.bookedAt),
+    value_date: transaction.valueDate,
   }
 }
 

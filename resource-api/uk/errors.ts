@@ -53,6 +53,7 @@ const answers = {
   permissions_invalid: { status: 400, errorCode: 'U002', path: 'Data.Permissions' },
   proof_invalid: { status: 401, challenge: 'invalid_dpop_proof' },
   scheme_unsupported: { status: 400, errorCode: 'U027' },
+  statement_not_found: { status: 403, errorCode: 'U011', path: 'StatementId' }, // AIS-09
   too_many_requests: { status: 429 },
   token_invalid: { status: 401, challenge: 'invalid_token' },
   token_misplaced: { status: 400, errorCode: 'U005', path: 'access_token', challenge: 'invalid_request' },

@@ -3,7 +3,7 @@ import { parseMoney } from '@bankside/bank/money'
 import { isSchemeText } from '@bankside/bank/payments/scheme-text'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { z } from 'zod'
-import { parseDateTime } from './dates.ts'
+import { parseDateTime } from '../dates.ts'
 
 export const text = (most: number, least = 1) =>
   z.string().min(least).max(most).refine(isSchemeText, 'is blank or holds characters that payment schemes do not carry')

@@ -11,6 +11,7 @@ import {
 } from './domestic-payment-consents.ts'
 import { consentNamedIn, createDomesticPayment, readDomesticPayment, renderCreatedPayment } from './domestic-payments.ts'
 import { renderUkProblem, ukAnswerTo } from './errors.ts'
+import { readStatement, readStatements, readStatementTransactions } from './statements.ts'
 import { readTransactions } from './transactions.ts'
 
 type Parameters = Readonly<Record<string, string>>
@@ -54,6 +55,27 @@ const routes: readonly Route[] = [
     door: { api: 'uk', operation: 'transactions.read' },
     names: account,
     handle: readTransactions,
+  },
+  {
+    method: 'GET',
+    path: '/aisp/accounts/:accountId/statements',
+    door: { api: 'uk', operation: 'statements.list' },
+    names: account,
+    handle: readStatements,
+  },
+  {
+    method: 'GET',
+    path: '/aisp/accounts/:accountId/statements/:statementId',
+    door: { api: 'uk', operation: 'statement.read' },
+    names: account,
+    handle: readStatement,
+  },
+  {
+    method: 'GET',
+    path: '/aisp/accounts/:accountId/statements/:statementId/transactions',
+    door: { api: 'uk', operation: 'statement_transactions.read' },
+    names: account,
+    handle: readStatementTransactions,
   },
 
   {

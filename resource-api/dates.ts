@@ -1,7 +1,7 @@
 const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
 const withOptionalZone = /^(\d{4}-\d{2}-\d{2})(?:T((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?$/
 
-/** Reads a date-time of a body: RFC 3339, so with an offset (RW-D-02). A day that no calendar has is none: `Date` would roll it over. */
+/** Reads a date-time of a body, or of a query of the bank's own API: RFC 3339, so with an offset (RW-D-02). A day that no calendar has is none: `Date` would roll it over. */
 export function parseDateTime(text: string): Date | undefined {
   const [, year, month, day] = rfc3339.exec(text) ?? []
   return year !== undefined && month !== undefined && day !== undefined && isDay(year, month, day)
@@ -21,6 +21,8 @@ export function parseDateFilter(text: string): Date | undefined {
     ? new Date(`${date}T${time}${fraction}Z`)
     : undefined
 }
+
+export const dateProblem = { code: 'date_invalid', message: 'not an ISO 8601 date-time' } as const
 
 function isDay(year: string, month: string, day: string): boolean {
   const date = new Date(`${year}-${month}-${day}T00:00:00Z`)
