@@ -41,7 +41,7 @@ const keysByHeader = leastRecentlyUsed<string, ProofKey>(knownKeys)
 export async function verifyDpopProof(proof: string, of: ProofOf): Promise<VerifiedProof> {
   if (proof.length > proofLimit) refuseProof('the proof is too long')
   const known = keysByHeader.get(proof.slice(0, Math.max(proof.indexOf('.'), 0)))
-  const { thumbprint, payload } = (known && verifiedClaims(proof, known)) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
+  const { thumbprint, payload } = (known && (await verifiedClaims(proof, known))) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
   const issuedAt = checkClaims(payload, of)
   return {
     thumbprint,
@@ -53,12 +53,12 @@ export async function verifyDpopProof(proof: string, of: ProofOf): Promise<Verif
 type Verified = { readonly thumbprint: string; readonly payload: JWTPayload }
 
 /** Undefined for what jose should look at: an unusual form, or claims about time. @throws {Refusal} when the signature is not good. */
-function verifiedClaims(proof: string, { thumbprint, verify }: ProofKey): Verified | undefined {
+async function verifiedClaims(proof: string, { thumbprint, verify }: ProofKey): Promise<Verified | undefined> {
   const [, encodedPayload = '', encodedSignature = '', ...others] = proof.split('.')
   const payload = fromBase64url(encodedPayload)
   const signature = fromBase64url(encodedSignature)
   if (payload === undefined || signature === undefined || others.length > 0 || !isAscii(payload)) return undefined
-  if (!verify(Buffer.from(proof.slice(0, proof.lastIndexOf('.')), 'latin1'), signature)) refuseProof('the proof is not valid')
+  if (!(await verify(Buffer.from(proof.slice(0, proof.lastIndexOf('.')), 'latin1'), signature))) refuseProof('the proof is not valid')
   const claims = parsed(payload.toString('latin1'))
   return claims === undefined || claims.exp !== undefined || claims.nbf !== undefined ? undefined : { thumbprint, payload: claims }
 }
