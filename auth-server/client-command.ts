@@ -1,10 +1,12 @@
 /** `npm run client -- …`: who may come, for the bank's engineers. The database is that of DATABASE_URL, or of the sandbox that runs here. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { allowRegistration } from '@bankside/bank/clients/initial-access-token'
 import { listClients } from '@bankside/bank/clients/list-clients'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
+import { askAgain, type ListedEntry, listRegisterEntries } from '@bankside/bank/licences/ask-again'
 import { systemClock } from '@bankside/service-kit/clock'
 import { ConfigError, databaseUrl, readConfig } from '@bankside/service-kit/config'
 import { runningPort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
@@ -16,6 +18,7 @@ import { scopesOfThirdParties } from './tokens/scopes.ts'
 const usage = `npm run client -- list [part of an id or name]
 npm run client -- block CLIENT_ID       refused from the very next call on, by both servers; nothing is lost
 npm run client -- unblock CLIENT_ID     goes on where it was
+npm run client -- check [CLIENT_ID]      has its register asked now whether it is still authorised, or all registers about everyone
 npm run client -- token --for "Acorn" [--scope "openid accounts"] [--uses 1] [--days 7]
                                         lets somebody register without a software statement (RFC 7591)`
 
@@ -24,6 +27,8 @@ class Complaint extends Error {}
 const usesAtMost = 1_000
 const daysAtMost = 90
 const dayMs = 86_400_000
+const checkEveryMs = 250
+const checksAtMost = 60
 
 try {
   const database = await openDatabase(await databaseUrlToUse(), { maxConnections: 1 })
@@ -46,6 +51,8 @@ async function run(database: Database, args: string[]): Promise<string> {
     case 'block':
     case 'unblock':
       return setStatus(database, subject, command === 'block' ? 'blocked' : 'active')
+    case 'check':
+      return check(database, subject === '' ? undefined : subject)
     case 'token':
       return allow(database, values)
     default:
@@ -85,11 +92,36 @@ async function list(database: Database, named: string): Promise<string> {
 async function setStatus(database: Database, clientId: string, status: 'blocked' | 'active'): Promise<string> {
   if (clientId === '') throw new Complaint(usage)
   const changed = await transact(database, (tx) => setClientStatus(tx, { clientId, status, actor: 'operator', now: systemClock.now() }))
-  if (changed) return `${clientId} is ${status}.`
   const found = (await transact(database, (tx) => listClients(tx, clientId))).find((client) => client.clientId === clientId)
+  if (changed && found?.status === 'withdrawn')
+    return `${clientId} is not blocked any more, and waits for its register: it is withdrawn there.`
+  if (changed) return `${clientId} is ${status}.`
   if (found === undefined) throw new Complaint(`There is no client ${clientId}.`)
+  if (found.status === 'withdrawn') throw new Complaint(`${clientId} is withdrawn in its register: ask again with "check".`)
   if (found.status !== status) throw new Complaint(`${clientId} is ${found.status}: it does not come back.`)
   return `${clientId} was ${status} already.`
+}
+
+async function check(database: Database, clientId: string | undefined): Promise<string> {
+  const now = systemClock.now()
+  const asked = await transact(database, (tx) => askAgain(tx, clientId, now))
+  if (asked === 0) throw new Complaint('There is no organisation of a directory to ask about.')
+  for (let waited = 0; ; waited++) {
+    const entries = await transact(database, (tx) => listRegisterEntries(tx, clientId))
+    const isAnswered = ({ answeredAt }: ListedEntry) => answeredAt !== undefined && answeredAt >= now
+    if (entries.every(isAnswered) || waited === checksAtMost)
+      return entries.map((entry) => describeEntry(entry, isAnswered(entry))).join('\n')
+    await sleep(checkEveryMs)
+  }
+}
+
+function describeEntry({ organisationId, directory, answer, answeredAt, lastError }: ListedEntry, isNew: boolean): string {
+  const roles = answer?.roles === undefined ? '' : ` ${[...answer.roles].join(' ') || 'without a role'}`
+  const said = answer === undefined ? 'never answered' : `${answer.active ? 'active' : 'withdrawn'}${roles}`
+  const when = isNew
+    ? 'now'
+    : `${answeredAt?.toISOString() ?? ''}${lastError === undefined ? ': the worker has not asked' : `: ${lastError}`}`
+  return `${organisationId} in ${directory}: ${said}, ${when}`
 }
 
 async function allow(database: Database, values: Readonly<Record<'for' | 'scope' | 'uses' | 'days', string>>): Promise<string> {

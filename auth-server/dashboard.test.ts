@@ -139,7 +139,7 @@ test('CX-11 the dashboard’s sign-in locks like the other, and an old page of i
   assert.match(locked.text, /15 minutes/)
 })
 
-test('DB-02 DB-06 RW-ST-04 customers see that the bank has blocked a company, and that one has ended its connection', async () => {
+test('DB-02 DB-06 RW-ST-04 CERT-08 customers see that the bank has blocked a company, that one has lost its licence, and that one has ended its connection', async () => {
   const brook = await ThirdParty.register(server, 'brook')
   const { consentId } = await authorisedTokens(brook, ada)
   const { at } = await signedIn(ada)
@@ -153,6 +153,11 @@ test('DB-02 DB-06 RW-ST-04 customers see that the bank has blocked a company, an
   }
   const [, blocked] = await become('blocked')
   assert.match(blocked.text, /Stop access for/, 'it can be stopped for good')
+  await server.owner.query(sql.unsafe`update clients.client set withdrawn_at = now(), status = 'withdrawn' where client_id = 'brook'`)
+  const [withdrawnOverview, withdrawn] = await become('withdrawn')
+  assert.doesNotMatch(withdrawnOverview.text, /Paused/)
+  assert.match(withdrawn.text, /Client brook is no longer authorised to offer this/)
+  assert.doesNotMatch(withdrawn.text, /Stop access for/)
   const [overview, gone] = await become('deleted')
   assert.doesNotMatch(overview.text, /Paused/)
   assert.match(gone.text, /Client brook has ended its connection with us/)

@@ -95,6 +95,12 @@ function allowLocalRedirects({ Client }: Provider): void {
   }
 }
 
+/** What the library does not know of a client. */
+const metadataOfOurs = [
+  ...['profile', 'first_party', 'organisation', 'licensed_roles', 'audience'],
+  ...['require_dpop_nonce', 'post_logout_redirect_uris'],
+]
+
 function configuration(dependencies: ProviderDependencies): Configuration {
   const { config, database, clock, published, renderError } = dependencies
   const { SECRETS: secrets } = config
@@ -118,9 +124,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
       introspection_signed_response_alg: 'PS256',
       token_endpoint_auth_method: 'private_key_jwt',
     },
-    extraClientMetadata: {
-      properties: ['profile', 'first_party', 'organisation', 'audience', 'require_dpop_nonce', 'post_logout_redirect_uris'],
-    },
+    extraClientMetadata: { properties: [...metadataOfOurs] },
     // `scope` is asked about in every authorization request, present or not: the one hook that always runs, and runs last.
     extraParams: {
       grant_management_action: createAssertGrantAction(database, clock),

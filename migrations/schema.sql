@@ -31,10 +31,15 @@ create table clients.client (
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
   organisation text generated always as ((metadata ->> 'organisation'::text)) stored,
+  organisation_id text generated always as (((metadata -> 'organisation'::text) ->> 'id'::text)) stored,
+  withdrawn_at timestamp with time zone,
+  licensed_roles text[],
   constraint client_id_is_not_a_subject CHECK (((client_id ~ '^[A-Za-z0-9._-]{4,64}$'::text) AND (client_id !~ '^cus_'::text))),
+  constraint client_is_withdrawn_by_a_register CHECK (((status <> 'withdrawn'::text) OR (withdrawn_at IS NOT NULL))),
   constraint client_pkey PRIMARY KEY (client_id),
   constraint client_profile_is_known CHECK ((profile = ANY (ARRAY['fapi2_sp'::text, 'fapi2_ms'::text, 'fapi1_adv_hybrid'::text, 'fapi1_adv_jarm'::text, 'fapi_ciba'::text, 'resource_server'::text]))),
-  constraint client_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text, 'deleted'::text])))
+  constraint client_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text, 'deleted'::text, 'withdrawn'::text]))),
+  constraint client_withdrawn_does_not_act CHECK (((withdrawn_at IS NULL) OR (status <> 'active'::text)))
 );
 
 create table clients.initial_access_token (
@@ -46,6 +51,21 @@ create table clients.initial_access_token (
   expires_at timestamp with time zone not null,
   constraint initial_access_token_is_not_overused CHECK ((uses_left >= 0)),
   constraint initial_access_token_pkey PRIMARY KEY (token_hash)
+);
+
+create table clients.register_entry (
+  directory text not null,
+  organisation_id text not null,
+  status text,
+  roles text[],
+  answered_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  next_ask_at timestamp with time zone not null,
+  last_error text,
+  constraint register_entry_error_is_short CHECK ((length(last_error) <= 200)),
+  constraint register_entry_is_answered CHECK (((status IS NULL) = (answered_at IS NULL))),
+  constraint register_entry_is_one_per_organisation PRIMARY KEY (directory, organisation_id),
+  constraint register_entry_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'withdrawn'::text])))
 );
 
 create table clients.registration (
@@ -621,6 +641,12 @@ create table payments.spent (
 
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
+CREATE INDEX client_of_organisation ON clients.client USING btree (organisation_id) WHERE (organisation_id IS NOT NULL);
+
+CREATE INDEX client_withdrawn ON clients.client USING btree (client_id) WHERE (withdrawn_at IS NOT NULL);
+
+CREATE INDEX register_entry_due ON clients.register_entry USING btree (next_ask_at);
+
 CREATE UNIQUE INDEX registration_one_client_per_software ON clients.registration USING btree (software_issuer, software_id) WHERE ((deleted_at IS NULL) AND (software_id IS NOT NULL));
 
 CREATE INDEX remote_document_age ON clients.remote_document USING btree (fetched_at);
@@ -748,6 +774,41 @@ CREATE OR REPLACE FUNCTION audit.record_is_append_only()
 AS $function$
 begin
   raise exception 'the audit log is append-only' using errcode = '42501', constraint = 'record_is_append_only', table = 'record', schema = 'audit';
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone)
+ RETURNS TABLE(changed_client_id text, changed_from text, changed_to text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  held record;
+  becomes text;
+begin
+  update clients.register_entry set
+    status = case when p_active then 'active' else 'withdrawn' end, roles = p_roles, answered_at = p_now, next_ask_at = p_next, last_error = null
+  where directory = p_directory and organisation_id = p_organisation_id and (answered_at is null or answered_at <= p_now);
+  if not found then
+    return;
+  end if;
+  for held in
+    select c.client_id, c.status, c.withdrawn_at, c.licensed_roles from clients.client c join clients.registration r on r.client_id = c.client_id
+    where c.organisation_id = p_organisation_id and r.software_issuer = p_directory and r.deleted_at is null and not c.first_party
+    order by c.client_id for no key update of c
+  loop
+    becomes := case when p_active and held.status = 'withdrawn' then 'active' when not p_active and held.status = 'active' then 'withdrawn' else held.status end;
+    if becomes <> held.status or (held.withdrawn_at is null) <> p_active or held.licensed_roles is distinct from p_roles then
+      update clients.client set
+        status = becomes, withdrawn_at = case when p_active then null else coalesce(withdrawn_at, p_now) end, licensed_roles = p_roles, updated_at = p_now
+      where client_id = held.client_id;
+      changed_client_id := held.client_id;
+      changed_from := case when held.withdrawn_at is null then 'active' else 'withdrawn' end;
+      changed_to := case when p_active then 'active' else 'withdrawn' end;
+      return next;
+    end if;
+  end loop;
 end $function$
 ;
 
@@ -2127,6 +2188,7 @@ grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant delete, select on payments.spent to bankside_worker;
+grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.enter_third_party(p_client_id text, p_profile text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
@@ -2154,6 +2216,9 @@ grant execute on function payments.spent_since(p_subject_id text, p_currency tex
 grant insert on audit.record to bankside_auth_server;
 grant insert on audit.record to bankside_resource_api;
 grant insert on audit.record to bankside_worker;
+grant insert on clients.register_entry (column created_at) to bankside_auth_server;
+grant insert on clients.register_entry (column directory) to bankside_auth_server;
+grant insert on clients.register_entry (column organisation_id) to bankside_auth_server;
 grant insert on events.event to bankside_auth_server;
 grant insert on events.event to bankside_resource_api;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
@@ -2179,21 +2244,30 @@ grant insert, select, update on consents.consent to bankside_auth_server;
 grant insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
+grant insert, update on clients.register_entry (column next_ask_at) to bankside_auth_server;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
 grant select on clients.client (column first_party) to bankside_resource_api;
+grant select on clients.client (column licensed_roles) to bankside_resource_api;
 grant select on clients.client (column name) to bankside_resource_api;
 grant select on clients.client (column organisation) to bankside_resource_api;
+grant select on clients.client (column organisation_id) to bankside_worker;
 grant select on clients.client (column profile) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_resource_api;
 grant select on clients.client (column status) to bankside_worker;
 grant select on clients.client (column updated_at) to bankside_resource_api;
+grant select on clients.client (column withdrawn_at) to bankside_worker;
 grant select on clients.client to bankside_auth_server;
 grant select on clients.initial_access_token (column expires_at) to bankside_auth_server;
 grant select on clients.initial_access_token (column scopes) to bankside_auth_server;
 grant select on clients.initial_access_token (column token_hash) to bankside_auth_server;
 grant select on clients.initial_access_token (column uses_left) to bankside_auth_server;
+grant select on clients.register_entry to bankside_auth_server;
+grant select on clients.register_entry to bankside_worker;
+grant select on clients.registration (column client_id) to bankside_worker;
+grant select on clients.registration (column deleted_at) to bankside_worker;
+grant select on clients.registration (column software_issuer) to bankside_worker;
 grant select on clients.remote_document (column fetched_at) to bankside_worker;
 grant select on clients.remote_document (column url) to bankside_worker;
 grant select on clients.remote_document to bankside_resource_api;
@@ -2243,6 +2317,7 @@ grant select on ledger.rate to bankside_resource_api;
 grant select on ledger.rate to bankside_worker;
 grant select on oidc."grant" (column claim_before) to bankside_worker;
 grant select on oidc."grant" (column client_id) to bankside_resource_api;
+grant select on oidc."grant" (column client_id) to bankside_worker;
 grant select on oidc."grant" (column created_at) to bankside_resource_api;
 grant select on oidc."grant" (column customer_id) to bankside_resource_api;
 grant select on oidc."grant" (column expires_at) to bankside_resource_api;
@@ -2279,6 +2354,8 @@ grant select on payments.payment to bankside_worker;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
+grant update on clients.register_entry (column last_error) to bankside_worker;
+grant update on clients.register_entry (column next_ask_at) to bankside_worker;
 grant update on clients.registration (column request) to bankside_auth_server;
 grant update on clients.registration (column updated_at) to bankside_auth_server;
 grant update on clients.remote_document (column body) to bankside_auth_server;

@@ -96,6 +96,22 @@ for (const binding of ['mtls', 'dpop'] as const) {
   })
 }
 
+test('CERT-08 what the register takes away, a token and a certificate do not give, whatever they say', async () => {
+  const both = licensedFor(['PSP_AI', 'PSP_PI'])
+  const clients = [await connect('mtls', both), await connect('dpop', both)]
+  const register = (roles: readonly string[] | null) =>
+    world.owner.query(sql.unsafe`
+      update clients.client set licensed_roles = ${roles === null ? null : sql.array([...roles], 'text')} where client_id = 'cobalt-pay'`)
+  for (const client of clients) {
+    await register(['PSP_PI'])
+    assert.deepEqual(await statuses(client), [403, 201])
+    await register([])
+    assert.deepEqual(await statuses(client), [403, 403])
+    await register(null)
+    assert.deepEqual(await statuses(client), [201, 201])
+  }
+})
+
 test('CERT-07 what a connection may do follows its certificate, not the one before it', async () => {
   const [accounts, payments] = [await connect('dpop', licensedFor(['PSP_AI'])), await connect('dpop', licensedFor(['PSP_PI']))]
   for (let round = 0; round < 3; round++) {

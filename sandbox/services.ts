@@ -67,6 +67,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       NOTIFICATION_KEYS_FILE: placesIn(home).notificationKey,
       OUTBOUND_CA_FILE: files.caFile,
       OUTBOUND_PRIVATE_HOSTS: 'localhost',
+      REGISTERS: JSON.stringify([{ issuer: directoryIssuer, uri: `${origins.directory}/organisations` }]),
       DATABASE_URL: urlAs(ownerUrl, 'bankside_worker'),
     }),
     directoryService(settings, files),

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { systemClock } from '@bankside/service-kit/clock'
 import { directoryFiles } from './directory/files.ts'
-import { isSoftwareRole, type SoftwareRole } from './directory/software.ts'
+import { isOrganisationStatus, isSoftwareRole, type SoftwareRole } from './directory/software.ts'
 import { redirectUriOf } from './fill-sandbox.ts'
 import { explain, Problem } from './problem.ts'
 import { placesIn, readSettings, type Settings } from './settings.ts'
@@ -16,6 +16,8 @@ const usage = `npm run third-party -- new "My Fintech" [--roles AISP,PISP] [--re
 npm run third-party -- register my-fintech     registers it with the running bank
 npm run third-party -- statement my-fintech    prints a new statement (each is good for half an hour)
 npm run third-party -- revoke my-fintech       takes its certificate back
+npm run third-party -- status my-fintech Withdrawn [--roles AISP]
+                                    what the register says of its organisation: Active, Revoked or Withdrawn, and licensed for what
 npm run third-party -- list`
 
 try {
@@ -26,7 +28,7 @@ try {
 }
 
 async function run(args: string[]): Promise<string> {
-  const { command, name, roles, redirectUris } = readArguments(args)
+  const { command, name, more, roles, isLicensedFor, redirectUris } = readArguments(args)
   const settings = readSettings()
   const now = systemClock.now()
   switch (command) {
@@ -44,6 +46,8 @@ async function run(args: string[]): Promise<string> {
       return writeStatement(settings, readThirdParty(settings, slugOf(name)), now)
     case 'revoke':
       return revoke(settings, slugOf(name), now)
+    case 'status':
+      return changeStatus(settings, slugOf(name), { status: more, roles: isLicensedFor })
     case 'list':
       return list(settings).join('\n') || 'There is none yet.'
     default:
@@ -56,10 +60,12 @@ function readArguments(args: string[]) {
     const { positionals, values } = parseArgs({
       args,
       allowPositionals: true,
-      options: { roles: { type: 'string', default: 'AISP,PISP' }, 'redirect-uri': { type: 'string', multiple: true, default: [] } },
+      options: { roles: { type: 'string' }, 'redirect-uri': { type: 'string', multiple: true, default: [] } },
     })
-    const [command, name = ''] = positionals
-    return { command, name, roles: rolesIn(values.roles), redirectUris: values['redirect-uri'] }
+    const [command, name = '', more = ''] = positionals
+    const isLicensedFor = values.roles === undefined ? undefined : rolesIn(values.roles)
+    const roles = isLicensedFor ?? rolesIn('AISP,PISP')
+    return { command, name, more, roles, isLicensedFor, redirectUris: values['redirect-uri'] }
   } catch (error) {
     throw error instanceof TypeError ? new Problem(usage) : error
   }
@@ -75,6 +81,16 @@ function revoke(settings: Settings, slug: string, now: Date): string {
   const { serialNumber } = new X509Certificate(readFileSync(readThirdParty(settings, slug).cert_file))
   directoryFiles(placesIn(settings.home).directory).revoke({ serialNumber, revokedAt: now.toISOString() })
   return 'Revoked. The bank notices within a minute, its resource API within two.'
+}
+
+type StatusChange = { readonly status: string; readonly roles: readonly SoftwareRole[] | undefined }
+
+function changeStatus(settings: Settings, slug: string, { status, roles }: StatusChange): string {
+  const files = directoryFiles(placesIn(settings.home).directory)
+  const software = files.software(readThirdParty(settings, slug).software_id)
+  if (software === undefined || !isOrganisationStatus(status)) throw new Problem(usage)
+  files.change({ ...software, status, ...(roles !== undefined && { licensed: roles }) })
+  return 'Changed. The bank asks once a day, and at once with: npm run client -- check'
 }
 
 function list({ home }: Settings): string[] {

@@ -1,5 +1,6 @@
 import { addressList, databaseUrl, logLevel, port, readConfig, sealingKeys } from '@bankside/service-kit/config'
 import { z } from '@bankside/service-kit/postgres'
+import { registerSettings } from './registers.ts'
 
 export const workerSettings = z.object({
   DATABASE_URL: databaseUrl,
@@ -11,6 +12,14 @@ export const workerSettings = z.object({
   OUTBOUND_CA: z.string().optional(),
   /** `host` or `host:port`: may be called although they are inside the bank's network. */
   OUTBOUND_PRIVATE_HOSTS: addressList,
+  /** Whom to ask whether third parties are still authorised, and as what (CERT-08). */
+  REGISTERS: registerSettings,
+  /** For how long what a register answered last is good enough: then somebody has to look. */
+  REGISTER_SILENT_HOURS: z
+    .string()
+    .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
+    .default('72')
+    .transform(Number),
   LOG_LEVEL: logLevel,
 })
 export type WorkerConfig = z.infer<typeof workerSettings>

@@ -8,6 +8,7 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import { deliverNotifications, type NotificationNeeds } from './deliver-notifications.ts'
 import { dropExpiredRows } from './drop-expired-rows.ts'
+import { type LicenceLoopNeeds, licenceLoops } from './licence-loops.ts'
 import type { Loop } from './run-loop.ts'
 import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
 
@@ -24,10 +25,11 @@ export type LoopNeeds = {
   readonly log: Log
   readonly metrics: WorkerMetrics
   readonly notifications: Pick<NotificationNeeds, 'keys' | 'call'>
+  readonly licences: LicenceLoopNeeds['licences']
 }
 
 /** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
-export function bankLoops({ database, log, metrics, notifications }: LoopNeeds): readonly Loop[] {
+export function bankLoops({ database, log, metrics, notifications, licences }: LoopNeeds): readonly Loop[] {
   const fault = (loop: string, facts: object) => (error: unknown) => {
     metrics.faults.inc({ loop })
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
@@ -78,6 +80,7 @@ export function bankLoops({ database, log, metrics, notifications }: LoopNeeds):
         }),
     },
     { name: 'end unclaimed consents', idleMs: 30_000, work: (now) => endUnclaimedConsents(database, { now, limit: consentsPerRound }) },
+    ...licenceLoops({ database, log, metrics, licences }),
     { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
     {
       name: 'measure backlog',
@@ -87,16 +90,18 @@ export function bankLoops({ database, log, metrics, notifications }: LoopNeeds):
         return 0
       },
     },
-    {
-      name: 'reconcile',
-      idleMs: 15 * 60_000,
-      work: async (now) => {
-        tell(await reconcile(database), { log, metrics, now })
-        return 0
-      },
-    },
+    reconcileLoop({ database, log, metrics }),
   ]
 }
+
+const reconcileLoop = ({ database, log, metrics }: Pick<LoopNeeds, 'database' | 'log' | 'metrics'>): Loop => ({
+  name: 'reconcile',
+  idleMs: 15 * 60_000,
+  work: async (now) => {
+    tell(await reconcile(database), { log, metrics, now })
+    return 0
+  },
+})
 
 function tell(discrepancies: readonly Discrepancy[], { log, metrics, now }: { log: Log; metrics: WorkerMetrics; now: Date }): void {
   metrics.reconciledAt.set(now.getTime() / 1000)

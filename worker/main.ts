@@ -7,6 +7,7 @@ import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { readWorkerConfig } from './config.ts'
 import { bankLoops } from './loops.ts'
+import { openRegisters } from './registers.ts'
 import { runLoop } from './run-loop.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
@@ -16,7 +17,10 @@ const registry = createMetrics('worker')
 const metrics = createWorkerMetrics(registry)
 const database = await openDatabase(config.DATABASE_URL)
 const call = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS })
-const loops = bankLoops({ database, log, metrics, notifications: { keys: config.NOTIFICATION_KEYS, call } })
+const loops = bankLoops({
+  ...{ database, log, metrics, notifications: { keys: config.NOTIFICATION_KEYS, call } },
+  licences: { registers: openRegisters(config.REGISTERS, call), silentAtMostMs: config.REGISTER_SILENT_HOURS * 3_600_000 },
+})
 
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,

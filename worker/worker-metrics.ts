@@ -26,6 +26,11 @@ export function createWorkerMetrics(registry: Registry) {
       registers,
     }),
     eventsDead: new Gauge({ name: 'bankside_events_dead', help: 'Events that were given up: a person has to look', registers }),
+    registerSilence: new Gauge({
+      name: 'bankside_register_silence_seconds',
+      help: 'How long a register has not answered, about whom it has not answered longest',
+      registers,
+    }),
     discrepancies: new Gauge({
       name: 'bankside_reconciliation_discrepancies',
       help: 'What the last reconciliation found',

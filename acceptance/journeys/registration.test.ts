@@ -215,6 +215,30 @@ test('RW-ST-04 CERT-08 DB-02 a client that is blocked by one command is refused 
   assert.match((await clientCommand('block', 'nobody-at-all')).complained, /There is no client/)
 })
 
+test('CERT-08 DB-02 a third party whose organisation loses its authorisation is refused as soon as the register is asked, for good', async () => {
+  const enrolled = await enrol('Withdrawn One')
+  const { json } = await registerByHand(enrolled, { scope: 'openid accounts payments' })
+  const clientId = String(json['client_id'])
+  const thirdParty = await asClient(described(enrolled, clientId))
+  const consented = await consentedRead(thirdParty)
+
+  assert.equal((await thirdPartyCommand('status', 'withdrawn-one', 'Active', '--roles', 'PISP')).code, 0)
+  assert.match((await clientCommand('check', clientId)).said, /active PSP_PI, now/)
+  assert.equal((await read(consented, '/accounts')).status, 403)
+  assert.equal(await oauthError(thirdParty.clientCredentials('accounts')), 'invalid_scope')
+  assert.ok((await thirdParty.clientCredentials('payments')).access_token)
+
+  await thirdPartyCommand('status', 'withdrawn-one', 'Withdrawn')
+  assert.match((await clientCommand('check', clientId)).said, /withdrawn.*, now/)
+  assert.equal((await read(consented, '/accounts')).status, 401)
+  assert.equal(await oauthError(thirdParty.refresh(consented.tokens.refresh_token ?? '')), 'invalid_client')
+  assert.match((await clientCommand('unblock', clientId)).complained, /withdrawn in its register/)
+  const customer = rig.customer(consented.person)
+  let page = await customer.open(`${rig.description.issuer}/connected-accounts`)
+  for (let screen = 0; screen < 3 && ['sign_in', 'second_factor'].includes(page.kind); screen++) page = await customer.answer(page)
+  assert.match(page.text, /No company can see your accounts.*Ended.*Withdrawn One/s)
+})
+
 test('the commands say what they need', async () => {
   assert.match((await thirdPartyCommand()).complained, /npm run third-party -- new/)
   assert.match((await thirdPartyCommand('new', 'My Fintech')).complained, /already/)

@@ -1,4 +1,5 @@
 import { type AccountToShow, listCustomerAccounts } from '@bankside/bank/accounts/list-customer-accounts'
+import { withdrawnReason } from '@bankside/bank/consents/end-withdrawn-access'
 import type { CustomerConsent } from '@bankside/bank/consents/list-customer-consents'
 import { permissionTexts } from '@bankside/bank/consents/permission-texts'
 import type { CustomerId } from '@bankside/bank/ids'
@@ -81,6 +82,8 @@ function pauseOf({ active, clientName, clientStatus }: CustomerConsent): { pause
 
 function endedBecause({ consent, clientName, clientStatus }: CustomerConsent): string {
   if (clientStatus === 'deleted' && consent.status === 'AUTH') return `${clientName} has ended its connection with us.`
+  if (consent.statusReason?.code === withdrawnReason.code || (clientStatus === 'withdrawn' && consent.status === 'AUTH'))
+    return `${clientName} is no longer authorised to offer this. It cannot see your accounts or pay from them.`
   if (consent.deletedAt !== undefined) return `${clientName} has told us that it no longer needs access.`
   if (consent.status === 'CANC') return cancelledBecause(consent.statusReason?.code, clientName)
   if (consent.statusReason?.code === 'U036') return `${clientName} did not use it.`

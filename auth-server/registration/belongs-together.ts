@@ -1,5 +1,6 @@
 import { isIssuedByDirectory, type Organisation } from '@bankside/bank/licences/organisation'
 import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import type { RegisterEntry } from '@bankside/bank/licences/register-entry'
 import type { TransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import { isTestAuthority } from './directory.ts'
 import { refuseRegistration } from './registration-refusal.ts'
@@ -36,6 +37,18 @@ export function organisationOf({ claims, directory }: SoftwareStatement): Organi
     softwareId: claims.software_id,
     ...(authorityId !== undefined && { register: { authorityId, number: register?.registration_id ?? '' } }),
   }
+}
+
+/**
+ * What the register said last, where it was asked before: a statement may be half an hour older (CERT-08).
+ *
+ * @throws {Refusal} `unapproved_software_statement`
+ */
+export function assertInRegister(scopes: readonly string[], entry: RegisterEntry | undefined): void {
+  if (entry?.answer === undefined) return
+  if (!entry.answer.active) refuseRegistration('unapproved_software_statement', 'the organisation is not active in the register')
+  const beyond = entry.answer.roles === undefined ? [] : unlicensedScopes(scopes, entry.answer.roles)
+  if (beyond.length > 0) refuseRegistration('unapproved_software_statement', `scope: the register has no role for ${beyond.join(' ')}`)
 }
 
 /** @throws {Refusal} `invalid_client_metadata` for what the software is not for, `unapproved_software_statement` for what its holder has no licence for. */

@@ -1,4 +1,4 @@
-import type { PspRole } from '@bankside/bank/licences/psp-roles'
+import { type PspRole, roleOfSoftware } from '@bankside/bank/licences/psp-roles'
 import { isShownText } from '@bankside/bank/shown-text'
 import { decodeJwt, type JWK } from 'jose'
 import { z } from 'zod'
@@ -21,7 +21,6 @@ const httpsText = z
   .string()
   .max(2_048)
   .refine((text) => URL.parse(text)?.protocol === 'https:', 'must be an https URL')
-const softwareRoles = { AISP: 'PSP_AI', PISP: 'PSP_PI', CBPII: 'PSP_IC', ASPSP: 'PSP_AS' } as const
 const role = z.string().max(40)
 
 const statementClaims = z.object({
@@ -142,5 +141,5 @@ function rolesOf(claims: StatementClaims, { member_state }: Directory): Readonly
   const register = claims.organisation_competent_authority_claims
   const licensed = register?.authorisations.filter((each) => each.member_state === member_state).flatMap(({ roles }) => roles)
   const roles = claims.software_roles.filter((each) => licensed === undefined || licensed.includes(each))
-  return new Set(roles.flatMap((each) => softwareRoles[each as keyof typeof softwareRoles] ?? []))
+  return new Set(roles.flatMap((each) => roleOfSoftware(each) ?? []))
 }

@@ -4,12 +4,14 @@ import { endThirdParty } from '@bankside/bank/clients/end-third-party'
 import { registerThirdParty } from '@bankside/bank/clients/register-third-party'
 import { findRegistration, type Registration } from '@bankside/bank/clients/registration'
 import { isOfOrganisation, type Organisation } from '@bankside/bank/licences/organisation'
-import { outsideTransaction, transact, violatedConstraint } from '@bankside/service-kit/postgres'
+import { findRegisterEntry } from '@bankside/bank/licences/register-entry'
+import { type Database, outsideTransaction, transact, violatedConstraint } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
 import type { Context } from '../http/request-context.ts'
 import { identifierUseOf, type UseIdentifierOf } from '../storage/use-identifier.ts'
 import { admitClient, type Candidate } from './admit-client.ts'
+import { assertInRegister } from './belongs-together.ts'
 import { evidenceOf, type PresentedCertificate, requireCertificate } from './presented-certificate.ts'
 import { takeBack, verifyClientToken } from './presented-token.ts'
 import { readRegistrationBody } from './read-registration-body.ts'
@@ -28,6 +30,7 @@ export function statementRegistration(provider: Provider, dependencies: AuthServ
   const requested = async (ctx: Context, presented: PresentedCertificate): Promise<Requested> => {
     const request = await verified(await readRegistrationBody(ctx), dependencies, useIdentifier)
     const candidate = candidateOfRequest(request, presented)
+    await assertStillLicensed(request, candidate, database)
     await admitClient(candidate, admission)
     return { request, candidate, kept: keptOf(request, config.ORGANISATION_ID) }
   }
@@ -101,6 +104,12 @@ function verified(jws: string, { config, clock, published }: AuthServerDependenc
     useOnce,
     now: clock.now(),
   })
+}
+
+async function assertStillLicensed({ statement }: SignedRequest, { metadata }: Candidate, database: Database): Promise<void> {
+  const organisation = { directory: statement.directory.issuer, organisationId: statement.claims.org_id }
+  const entry = await outsideTransaction(database, (tx) => findRegisterEntry(tx, organisation))
+  assertInRegister((metadata.scope ?? '').split(' '), entry)
 }
 
 /** What answers repeat. The audience by the name that the format of the answer knows. */

@@ -13,6 +13,8 @@ type Row = {
   readonly profile: string
   readonly name: string
   readonly first_party: boolean
+  /** PSD2 roles as its register has them. */
+  readonly licensed_roles?: readonly string[] | null
   readonly metadata: string
 }
 
@@ -31,7 +33,8 @@ export function clientStorage(prepared: Prepared, log: Log): Partial<Adapter> {
       if (!isClientId(id)) return undefined
       const [row] = await prepared.query<Row>(
         'oidc_client_find',
-        `select client_id, profile, name, first_party, metadata::text as metadata from clients.client where client_id = $1 and status = 'active'`,
+        `select client_id, profile, name, first_party, licensed_roles, metadata::text as metadata
+         from clients.client where client_id = $1 and status = 'active'`,
         [id],
       )
       return row && read(row, log)
@@ -73,6 +76,7 @@ const ofOurs = (row: Omit<Row, 'metadata'>, metadata: ClientMetadata, profile: C
   client_name: row.name,
   profile: row.profile,
   first_party: row.first_party,
+  ...(row.licensed_roles && { licensed_roles: row.licensed_roles }),
   subject_type: row.first_party || row.profile === 'fapi_ciba' ? 'public' : 'pairwise',
   authorization_details_types: detailTypesOf({ firstParty: row.first_party, metadata }),
 })

@@ -1,5 +1,6 @@
 import { isOfOrganisation, type Organisation } from '@bankside/bank/licences/organisation'
 import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import { rolesIn } from '@bankside/bank/licences/register-entry'
 import { readTransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import type { ClientCertificate } from '@bankside/service-kit/client-certificate'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
@@ -20,6 +21,17 @@ export function assertLicensed(ctx: KoaContextWithOIDC, client: Client, presente
   if (transport.licence === undefined) return
   const beyond = unlicensedScopes(askedScopes(ctx), transport.licence.roles)
   if (beyond.length > 0) throw new errors.InvalidScope('the certificate has no role for this scope', beyond.join(' '))
+}
+
+/**
+ * Nobody asks for what its organisation's register does not have it for any more (CERT-08), whatever was registered.
+ *
+ * @throws {InvalidScope}
+ */
+export function assertInRegister(ctx: KoaContextWithOIDC, client: Client): void {
+  const roles = rolesIn(client['licensed_roles'] as string[] | undefined)
+  const beyond = roles === undefined ? [] : unlicensedScopes(askedScopes(ctx), roles)
+  if (beyond.length > 0) throw new errors.InvalidScope('the register has no role for this scope', beyond.join(' '))
 }
 
 /**

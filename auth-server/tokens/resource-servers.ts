@@ -12,7 +12,7 @@ import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { grantsPath } from '../discovery.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
-import { assertLicensed, assertRegistered } from './assert-licensed.ts'
+import { assertInRegister, assertLicensed, assertRegistered } from './assert-licensed.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 import { scopes } from './scopes.ts'
 
@@ -48,6 +48,7 @@ export function createResourceServers(audiences: Audiences, certificateOf: Certi
     getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
       const api = apiOf(ctx, client)
       if (resource !== audiences[api]) throw new errors.InvalidTarget()
+      assertInRegister(ctx, client)
       if (ctx.oidc.route === 'token' && !isFirstParty(client)) {
         assertRegistered(ctx, client)
         assertLicensed(ctx, client, certificateOf(ctx))

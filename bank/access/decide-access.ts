@@ -61,7 +61,7 @@ export const strongAuthentication = 'urn:openbanking:psd2:sca'
 export const stepUpMaxAgeSeconds = 300
 
 /**
- * The one place that decides whether a call may happen: client, scope, certificate, consent, grant, permission, account, assurance, in
+ * The one place that decides whether a call may happen: client, scope, licence, consent, grant, permission, account, assurance, in
  * this order. What lies in a payment (amount, payee) is compared where the payment is made, under the consent's lock.
  *
  * A consumed payment consent passes: a repeat under the same idempotency key must find its payment.
@@ -78,7 +78,7 @@ export function decideAccess(standing: Standing, { token, ...request }: AccessRe
   if (!token.scopes.has(requirement.scope))
     refuseAccess('permission_missing', `needs scope ${requirement.scope}`, { scope: requirement.scope })
 
-  if (request.certificate !== undefined) demandLicence(request.certificate, standing.client, requirement.scope)
+  demandLicence(request.certificate, standing.client, requirement.scope)
 
   const decision = bearerOf(requirement, standing, token, request)
   for (const oneOf of requirement.permissions ?? [])

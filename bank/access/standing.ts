@@ -25,6 +25,8 @@ export type ClientStanding = {
   readonly firstParty: boolean
   /** An `Organisation` as JSON: taken apart only where a certificate is compared with it. */
   readonly organisation?: string | undefined
+  /** PSD2 roles, as its register has them; undefined where none was asked. */
+  readonly licensedRoles?: readonly string[] | undefined
 }
 
 export type AccountFunds = {
@@ -55,6 +57,7 @@ const tokenStandingRow = z.object({
   client_status: z.enum(clientStatuses),
   first_party: z.boolean(),
   organisation: z.string().nullable(),
+  licensed_roles: z.array(z.string()).nullable(),
   token_revoked: z.boolean(),
   grant_customer_id: customerId.nullable(),
   grant_revoked_at: z.date().nullable(),
@@ -98,7 +101,7 @@ const asked = sql.fragment`
     (select ${null}::bytea[]), (select ${null}::text[]), (select ${null}::text[]), (select ${null}::text[])`
 
 const columns = sql.fragment`
-      cl.status as client_status, cl.first_party, cl.organisation,
+      cl.status as client_status, cl.first_party, cl.organisation, cl.licensed_roles,
       exists (select from oidc.revoked_token where token_hash = asked.token_hash) as token_revoked,
       g.customer_id as grant_customer_id, g.revoked_at as grant_revoked_at, g.expires_at as grant_expires_at,
       co.consent_id, co.client_id as consent_client_id, co.kind, co.status, co.customer_id as consent_customer_id,
@@ -164,7 +167,7 @@ const nobody: Standing = { client: undefined, grant: undefined, consent: undefin
 
 function toTokenStanding(row: TokenStandingRow): TokenStanding {
   return {
-    client: { status: row.client_status, firstParty: row.first_party, organisation: row.organisation ?? undefined },
+    client: toClientStanding(row),
     tokenRevoked: row.token_revoked,
     grant:
       row.grant_customer_id !== null && row.grant_expires_at !== null
@@ -172,6 +175,11 @@ function toTokenStanding(row: TokenStandingRow): TokenStanding {
         : undefined,
     consent: toConsentStanding(row),
   }
+}
+
+function toClientStanding(row: TokenStandingRow): ClientStanding {
+  const { client_status: status, first_party: firstParty, organisation, licensed_roles: licensedRoles } = row
+  return { status, firstParty, organisation: organisation ?? undefined, licensedRoles: licensedRoles ?? undefined }
 }
 
 function toConsentStanding(row: TokenStandingRow): ConsentStanding | undefined {

@@ -16,8 +16,11 @@ export type Client = {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** Blocked by the bank, which may let it in again; or deleted by itself, for good. */
-export const clientStatuses = ['active', 'blocked', 'deleted'] as const
+/**
+ * Blocked by the bank, which may let it in again; deleted by itself, for good; or withdrawn: its organisation may not act, as its
+ * register says, until that says otherwise.
+ */
+export const clientStatuses = ['active', 'blocked', 'deleted', 'withdrawn'] as const
 export type ClientStatus = (typeof clientStatuses)[number]
 
 export const clientRow = z.object({

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from '@bankside/service-kit/postgres'
 import { appendAudit } from '../audit/append-audit.ts'
 import { recordEvent } from '../events/record-event.ts'
+import { expectRegisterEntry } from '../licences/register-entry.ts'
 import type { Client } from './client.ts'
 import type { Registration } from './registration.ts'
 
@@ -27,6 +28,7 @@ export async function registerThirdParty(tx: Transaction, registration: ThirdPar
       (client_id, software_issuer, software_id, request, access_token_hash, scopes, registered_at, updated_at)
     values (${clientId}, ${software?.issuer ?? null}, ${software?.id ?? null}, ${JSON.stringify(request)}::jsonb,
       ${accessTokenHash === undefined ? null : sql.binary(accessTokenHash)}, ${sql.array([...scopes], 'text')}, ${time}, ${time})`)
+  if (software !== undefined) await expectRegisterEntry(tx, { clientId, directory: software.issuer, now })
   await recordEvent(tx, { type: 'client.registered', subject: clientId, clientId, payload: { profile, name }, now })
   const details = { profile, name, ...(software && { software }), scopes, ...evidence }
   await appendAudit(tx, { actor: clientId, action: 'client.registered', subject: clientId, interactionId, details, now })

@@ -11,12 +11,14 @@ export type ClientStatusChange = {
 
 /**
  * Blocks a client, or lets it in again. Its tokens and consents stay as they are, and work only while it is active. One that has
- * deleted itself does not come back.
+ * deleted itself does not come back, and one whose licence is withdrawn waits for its register.
  */
 export async function setClientStatus(tx: Transaction, { clientId, status, actor, now }: ClientStatusChange): Promise<boolean> {
+  const from = status === 'blocked' ? sql.fragment`('active', 'withdrawn')` : sql.fragment`('blocked')`
   const changed = await tx.maybeOne(sql.type(z.object({ client_id: z.string() }))`
-    update clients.client set status = ${status}, updated_at = ${sql.timestamp(now)}
-    where client_id = ${clientId} and status not in (${status}, 'deleted') returning client_id`)
+    update clients.client set updated_at = ${sql.timestamp(now)},
+      status = case when ${status} = 'active' and withdrawn_at is not null then 'withdrawn' else ${status} end
+    where client_id = ${clientId} and status in ${from} returning client_id`)
   if (changed === null) return false
   const action = status === 'blocked' ? 'client.blocked' : 'client.unblocked'
   await recordEvent(tx, { type: action, subject: clientId, clientId, payload: { status }, now })

@@ -9,7 +9,7 @@ import { consentColumns, consentRow, toConsent } from './consent-row.ts'
 export type CustomerConsent = {
   readonly consent: Consent
   readonly clientName: string
-  /** Blocked by the bank for now, or gone by itself: whatever its consents say, it can use none. */
+  /** Blocked by the bank for now, gone by itself, or without a licence: whatever its consents say, it can use none. */
   readonly clientStatus: ClientStatus
   /** Whether the third party can use it, as soon as it is not blocked. Everything else is history. */
   readonly active: boolean
@@ -48,7 +48,7 @@ const customerConsents = (customerId: CustomerId) => sql.fragment`
 function toCustomerConsent(row: z.infer<typeof customerConsentRow>, now: Date): CustomerConsent {
   const consent = toConsent(row)
   const expired = consent.kind === 'account_access' && consent.expiresAt !== undefined && consent.expiresAt <= now
-  const gone = row.client_status === 'deleted'
+  const gone = row.client_status === 'deleted' || row.client_status === 'withdrawn'
   const active = consent.status === 'AUTH' && consent.deletedAt === undefined && !expired && !gone
   return { consent, clientName: row.client_name, clientStatus: row.client_status, active }
 }

@@ -7,6 +7,12 @@ export const pspRoles = {
 } as const
 export type PspRole = keyof typeof pspRoles
 
+/** What directories and registers call them. */
+const softwareRoles = { AISP: 'PSP_AI', PISP: 'PSP_PI', CBPII: 'PSP_IC', ASPSP: 'PSP_AS' } as const
+
+export const roleOfSoftware = (name: string): PspRole | undefined =>
+  Object.hasOwn(softwareRoles, name) ? softwareRoles[name as keyof typeof softwareRoles] : undefined
+
 /** What a third party may ask for needs a licence, scope by scope. Scopes that are not here need none. */
 export const roleOfScope: Readonly<Partial<Record<string, PspRole>>> = {
   accounts: 'PSP_AI',

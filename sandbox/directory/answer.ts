@@ -4,7 +4,7 @@ import { issueRevocationList } from '@bankside/certs/revocation-list'
 import { publicKeys } from '@bankside/certs/signing-keys'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { DirectoryFiles } from './files.ts'
-import { issueStatement } from './statement.ts'
+import { issueStatement, organisationClaims } from './statement.ts'
 
 export type Directory = { readonly files: DirectoryFiles; readonly origin: string; readonly authority: Credential; readonly clock: Clock }
 type Answer = { readonly type: string; readonly body: string | Buffer }
@@ -13,7 +13,7 @@ type Answer = { readonly type: string; readonly body: string | Buffer }
 const listLastsMs = 24 * 3_600_000
 const json = (content: unknown): Answer => ({ type: 'application/json', body: JSON.stringify(content) })
 
-/** All that the directory answers: keys, statements, and what its authority has taken back. Nothing of it is secret. */
+/** All that the directory answers: keys, statements, its register, and what its authority has taken back. Nothing of it is secret. */
 export async function answerDirectory(directory: Directory, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const found = request.method === 'GET' ? await answerFor(directory, request.url ?? '') : undefined
   if (found === undefined) return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not_found"}')
@@ -27,6 +27,11 @@ async function answerFor({ files, origin, authority, clock }: Directory, path: s
     const revoked = files.revoked().map(({ serialNumber, revokedAt }) => ({ serialNumber, revokedAt: new Date(revokedAt) }))
     const nextUpdate = new Date(now.getTime() + listLastsMs)
     return { type: 'application/pkix-crl', body: await issueRevocationList(authority, { revoked, now, nextUpdate }) }
+  }
+  const [, organisationId] = /^\/organisations\/([0-9a-zA-Z]{1,35})$/.exec(path) ?? []
+  if (organisationId !== undefined) {
+    const ofOrganisation = files.all().find(({ organisation }) => organisation.directoryId === organisationId)
+    return ofOrganisation && json(organisationClaims(ofOrganisation))
   }
   const [, softwareId = '', what = ''] = /^\/software\/([0-9a-zA-Z]{1,22})\/([a-z-]+)$/.exec(path) ?? []
   const software = files.software(softwareId)

@@ -10,6 +10,7 @@ export type DirectoryFiles = {
   software(softwareId: string): Software | undefined
   all(): readonly Software[]
   save(software: Software, publicKeys: PrivateKeySet): void
+  change(software: Software): void
   publicKeys(softwareId: string): PrivateKeySet | undefined
   revoked(): readonly RevokedCertificate[]
   revoke(certificate: RevokedCertificate): void
@@ -45,6 +46,9 @@ export function directoryFiles(folder: string): DirectoryFiles {
     save(entry, publicKeys) {
       mkdirSync(path('software', entry.softwareId), { recursive: true, mode: 0o700 })
       writePrivateFile(path('software', entry.softwareId, 'jwks.json'), publicKeys)
+      writePrivateFile(path('software', entry.softwareId, 'software.json'), entry)
+    },
+    change(entry) {
       writePrivateFile(path('software', entry.softwareId, 'software.json'), entry)
     },
     revoke(certificate) {

@@ -8,8 +8,15 @@ export type Software = {
   readonly roles: readonly SoftwareRole[]
   readonly redirectUris: readonly string[]
   readonly organisation: Organisation
-  readonly status: 'Active' | 'Revoked' | 'Withdrawn'
+  readonly status: OrganisationStatus
+  /** What the register has its organisation licensed for, where that is not what the software is for. */
+  readonly licensed?: readonly SoftwareRole[]
 }
+
+const organisationStatuses = ['Active', 'Revoked', 'Withdrawn'] as const
+export type OrganisationStatus = (typeof organisationStatuses)[number]
+export const isOrganisationStatus = (text: string): text is OrganisationStatus => organisationStatuses.some((status) => status === text)
+
 export type SoftwareRole = keyof typeof pspRoleOf
 
 export const pspRoleOf = { AISP: 'PSP_AI', PISP: 'PSP_PI', CBPII: 'PSP_IC' } as const satisfies Record<string, PspRole>

@@ -23,10 +23,8 @@ export async function issueStatement({ software, origin, keys, now }: StatementO
     .sign(await importJWK(key, 'PS256'))
 }
 
-export function statementClaims(
-  { softwareId, name, roles, redirectUris, organisation, status }: Software,
-  origin: string,
-): Record<string, unknown> {
+export function statementClaims(software: Software, origin: string): Record<string, unknown> {
+  const { softwareId, name, roles, redirectUris } = software
   return {
     software_id: softwareId,
     software_client_id: softwareId,
@@ -39,15 +37,22 @@ export function statementClaims(
     software_roles: roles,
     software_jwks_endpoint: `${origin}/software/${softwareId}/jwks`,
     software_jwks_revoked_endpoint: `${origin}/software/${softwareId}/revoked-jwks`,
+    ...organisationClaims(software),
+    org_contacts: [],
+  }
+}
+
+/** What the register of the directory answers about the organisation behind a software: the same claims by themselves. */
+export function organisationClaims({ roles, organisation, status, licensed = roles }: Software): Record<string, unknown> {
+  return {
     organisation_competent_authority_claims: {
       authority_id: testAuthority.inStatements,
       registration_id: organisation.identifier.split('-').slice(2).join('-'),
       status,
-      authorisations: [{ member_state: 'GB', roles }],
+      authorisations: [{ member_state: 'GB', roles: licensed }],
     },
     org_status: status,
     org_id: organisation.directoryId,
     org_name: organisation.name,
-    org_contacts: [],
   }
 }
