@@ -1,5 +1,6 @@
 import type { AccessDecision, AccessRequest } from '@bankside/bank/access/decide-access'
 import type { Door } from '@bankside/bank/access/operations'
+import type { History } from '@bankside/service-kit/history'
 import type { Transaction } from '@bankside/service-kit/postgres'
 import type { Refusal } from '@bankside/service-kit/refusal'
 import type { VerifiedToken } from './access-token.ts'
@@ -8,6 +9,8 @@ import type { PathStyle } from './parse-body.ts'
 /** What a handler is given. Whoever holds one has passed every step of the pipeline. */
 export type Call = {
   readonly tx: Transaction
+  /** For what was booked, where a moment's delay does no harm. No decision can rest on it. */
+  readonly history: History
   readonly access: AccessDecision
   readonly token: VerifiedToken
   readonly parameters: Readonly<Record<string, string>>

@@ -21,6 +21,13 @@ const settings = z.object({
   UK_AUDIENCE: httpsUrl,
   BANK_AUDIENCE: httpsUrl,
   DATABASE_URL: databaseUrl,
+  /** A replica: for transactions, statements and searches, never for a decision. */
+  DATABASE_READ_URL: databaseUrl.optional(),
+  DATABASE_READ_LAG_SECONDS: z
+    .string()
+    .regex(/^[1-9][0-9]{0,2}$/, 'must be a number of seconds, from 1 to 999')
+    .default('10')
+    .transform(Number),
   TLS_RSA_KEY_FILE: z.string(),
   TLS_RSA_CERT_FILE: z.string(),
   TLS_EC_KEY_FILE: z.string(),
@@ -49,6 +56,10 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
   const file = (path: string) => readFileSync(path, 'utf8')
   return {
     databaseUrl: given.DATABASE_URL,
+    replica:
+      given.DATABASE_READ_URL === undefined
+        ? undefined
+        : { url: given.DATABASE_READ_URL, lagAtMostMs: given.DATABASE_READ_LAG_SECONDS * 1_000 },
     listen: { port: given.RESOURCE_API_PORT, address: given.LISTEN_ADDRESS },
     operations: { port: given.OPERATIONS_PORT, address: given.OPERATIONS_ADDRESS },
     certificates: [

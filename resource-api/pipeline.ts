@@ -8,6 +8,7 @@ import { isAccountId } from '@bankside/bank/ids'
 import type { TransportCertificate } from '@bankside/bank/licences/transport-certificate'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
+import type { History } from '@bankside/service-kit/history'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
 import type { Middleware } from 'koa'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
@@ -23,6 +24,7 @@ import { readJson } from './strict-json.ts'
 
 export type Services = {
   readonly database: Database
+  readonly history: History
   readonly trust: Trust
   readonly clock: Clock
   readonly observe: Observer
@@ -33,7 +35,7 @@ export type Services = {
  * Every request of an API takes these steps in this order: how many there are, path and method, media types, headers, access token, body, and
  * then the access decision and the route's work: what changes anything in one transaction, what only reads on one connection.
  */
-export function serve(api: Api, { database, trust, clock, observe, limits }: Services): Middleware {
+export function serve(api: Api, { database, history, trust, clock, observe, limits }: Services): Middleware {
   const matchRoute = routeMatcher(api.routes)
   const verifyAccessToken = accessTokenVerifier(api.audience, trust)
   return async (ctx) => {
@@ -62,6 +64,7 @@ export function serve(api: Api, { database, trust, clock, observe, limits }: Ser
         selfUrl: `${trust.origin}${ctx.url.replace(notOfUrls, encodeURIComponent)}`,
         interactionId: seen.interactionId,
         now,
+        history,
       }
       const within = route.method === 'GET' ? outsideTransaction : transact
       const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey })).catch(async (error) => {

@@ -1,9 +1,10 @@
 import { identifierUse } from '@bankside/bank/access/used-identifiers'
 import { findRemoteDocument } from '@bankside/bank/clients/remote-document'
 import type { Clock } from '@bankside/service-kit/clock'
+import { openHistory } from '@bankside/service-kit/history'
 import type { Log } from '@bankside/service-kit/log'
 import type { Registry } from '@bankside/service-kit/metrics'
-import { openDatabase, outsideTransaction, reading, sql } from '@bankside/service-kit/postgres'
+import { openDatabase, outsideTransaction, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { firstLists, openRevocationLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
@@ -16,6 +17,8 @@ import { type Rates, requestLimits } from './request-limits.ts'
 
 export type ResourceApiOptions = {
   readonly databaseUrl: string
+  /** A replica, for what may be a little late. */
+  readonly replica?: { readonly url: string; readonly lagAtMostMs?: number } | undefined
   readonly listen: { readonly port: number; readonly address: string }
   readonly certificates: readonly ServerCertificate[]
   /** PEM of the authorities of client certificates. */
@@ -48,6 +51,12 @@ const maxProofConnections = 8
 export async function startResourceApi(options: ResourceApiOptions): Promise<ResourceApi> {
   const { clock, log, clientCa, trustedProxyAddresses, issuer, origin } = options
   const database = await openDatabase(options.databaseUrl, { maxConnections })
+  const history = openHistory({
+    databaseUrl: options.databaseUrl,
+    readUrl: options.replica?.url,
+    lagAtMostMs: options.replica?.lagAtMostMs,
+    registry: options.registry,
+  })
   const prepared = openPrepared(options.databaseUrl, { maxConnections: maxProofConnections })
   const onRefreshFailed = (err: unknown) => log.warn({ err }, 'the keys of the authorization server could not be fetched again')
   const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
@@ -58,7 +67,14 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const holder = holderCertificate({ trustedProxyAddresses, clientCa, clock, revocations })
   const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), holderCertificate: holder }
   const app = createApp(
-    { database, trust, clock, observe: createObserver(log, options.registry), limits: requestLimits(options.rates, trustedProxyAddresses) },
+    {
+      database,
+      history,
+      trust,
+      clock,
+      observe: createObserver(log, options.registry),
+      limits: requestLimits(options.rates, trustedProxyAddresses),
+    },
     options.audiences,
   )
 
@@ -68,14 +84,14 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   return {
     port: await listen(server, options.listen),
     checks: {
-      database: async () => void (await reading(database.query(sql.unsafe`select 1`))),
+      database: async () => void (await outsideTransaction(database, (tx) => tx.query(sql.unsafe`select 1`))),
       issuer_keys: () => keys.load(),
     },
     close: async () => {
       await drain(server, { limitMs: drainLimitMs })
       keys.close()
       revocations.close()
-      await Promise.all([database.end(), prepared.end()])
+      await Promise.all([database.end(), history.end(), prepared.end()])
     },
   }
 }

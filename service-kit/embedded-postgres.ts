@@ -64,10 +64,13 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   }
 }
 
+/** What a server says of itself when it takes connections: as the one, or as a replica of another. */
+const answering = new Set(['ready', 'standby'])
+
 /** The port of a server that runs on this folder's data now. */
 export function runningPort(folder: string): number | undefined {
   const [pid, , , port, , , , state] = readIfThere(join(folder, 'data', 'postmaster.pid'))?.split('\n') ?? []
-  return pid !== undefined && isPostgres(Number(pid)) && state?.trim() === 'ready' ? Number(port) : undefined
+  return pid !== undefined && isPostgres(Number(pid)) && answering.has(state?.trim() ?? '') ? Number(port) : undefined
 }
 
 // Errors are logged without the row that caused them: rows are about customers.

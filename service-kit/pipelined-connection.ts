@@ -13,11 +13,16 @@ export type PipelinedConnection = {
   readonly end: () => Promise<void>
 }
 
+export type ConnectionOptions = {
+  /** Where nothing is decided. Anywhere else a replica, which lags, is as good as no database: PostgreSQL says what it is. */
+  readonly mayBeReplica?: boolean
+}
+
 /**
  * One connection, on which statements are sent without waiting for the answers to earlier ones. PostgreSQL answers them in
  * order: where many requests share it, nothing that may wait for a lock for long belongs there.
  */
-export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedConnection {
+export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplica = false }: ConnectionOptions = {}): PipelinedConnection {
   const socket = new Socket()
   const client = new pg.Client({ ...settings, pipeline: true, stream: () => socket })
   const shapes: KnownShapes = new Map()
@@ -28,8 +33,14 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
   }
   client.on('error', lose)
   client.on('end', lose)
+  let isReplica = false
+  // Said before the first statement, and again should it change.
+  wireOf(client).on('parameterStatus', ({ parameterName, parameterValue }) => {
+    if (parameterName === 'in_hot_standby') isReplica = parameterValue === 'on'
+    if (isReplica && !mayBeReplica) lose()
+  })
   const connected = client.connect().then(
-    () => undefined,
+    () => (lost ? closeReplica(client) : undefined),
     (error: unknown) => {
       lost = true
       return notNow(error)
@@ -62,6 +73,15 @@ export function openPipelinedConnection(settings: pg.ClientConfig): PipelinedCon
       if (!lost) await client.end()
     },
   }
+}
+
+type Wire = { on(event: 'parameterStatus', listener: (status: { parameterName: string; parameterValue: string }) => void): void }
+/** `pg` emits what the server says of itself, and its types do not tell. */
+const wireOf = (client: pg.Client): Wire => (client as unknown as { readonly connection: Wire }).connection
+
+function closeReplica(client: pg.Client): Unavailable {
+  client.end().catch(() => {}) // It may have closed by itself.
+  return new Unavailable('the database is a replica, on which nothing is decided')
 }
 
 /** What became of a connection that is lost. PostgreSQL may have said why, a wrong password for one; else it ended without a word. */

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { openPipelinedConnection, type PipelinedConnection } from './pipelined-connection.ts'
+import { type ConnectionOptions, openPipelinedConnection, type PipelinedConnection } from './pipelined-connection.ts'
 import { Unavailable } from './refusal.ts'
 
 /** Prepared statements on `pg`, for the queries that run with every request. One statement each, no transactions. */
@@ -19,7 +19,11 @@ export type Prepared = {
   end(): Promise<void>
 }
 
-export type PreparedOptions = { readonly maxConnections?: number; readonly connectTimeoutMs?: number; readonly statementTimeoutMs?: number }
+export type PreparedOptions = ConnectionOptions & {
+  readonly maxConnections?: number
+  readonly connectTimeoutMs?: number
+  readonly statementTimeoutMs?: number
+}
 
 const keepAliveAfterMs = 10_000
 
@@ -49,15 +53,16 @@ const unansweredAtMost = 500
 export function openPrepared(connectionString: string, options: PreparedOptions = {}): Prepared {
   const { maxConnections = 10 } = options
   const settings = connectionSettings(connectionString, options)
-  const readers = openLane(settings, Math.min(readingConnections, maxConnections))
-  const careless = openLane({ ...settings, options: '-c synchronous_commit=off' }, carelessConnections)
-  const writers = maxConnections > readingConnections ? openLane(settings, maxConnections - readingConnections) : readers
+  const lane = (laneSettings: pg.ClientConfig, atMost: number) => openLane(() => openPipelinedConnection(laneSettings, options), atMost)
+  const readers = lane(settings, Math.min(readingConnections, maxConnections))
+  const careless = lane({ ...settings, options: '-c synchronous_commit=off' }, carelessConnections)
+  const writers = maxConnections > readingConnections ? lane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
   return {
     async query<Row extends object>(name: string | undefined, text: string, values: readonly unknown[] = [], { mayBeLost = false } = {}) {
       if (name !== undefined) claimName(texts, name, text)
-      const lane = mayBeLost ? careless : /^\s*select\s/i.test(text) ? readers : writers
-      const { rows } = await lane.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
+      const chosen = mayBeLost ? careless : /^\s*select\s/i.test(text) ? readers : writers
+      const { rows } = await chosen.free().query<Row>({ ...(name !== undefined && { name }), text, values: values as unknown[] })
       return rows
     },
     end: async () => {
@@ -75,7 +80,7 @@ function claimName(texts: Map<string, string>, name: string, text: string): void
 type Lane = { readonly free: () => PipelinedConnection; readonly end: () => Promise<void> }
 
 /** So many connections, opened when all there are have something to do. One that is lost is replaced when the next is needed. */
-function openLane(settings: pg.ClientConfig, atMost: number): Lane {
+function openLane(open: () => PipelinedConnection, atMost: number): Lane {
   let connections: PipelinedConnection[] = []
   return {
     free() {
@@ -86,7 +91,7 @@ function openLane(settings: pg.ClientConfig, atMost: number): Lane {
         if (fewest >= unansweredAtMost) throw new Unavailable('too many statements wait for an answer')
         return freest
       }
-      const another = openPipelinedConnection(settings)
+      const another = open()
       connections.push(another)
       return another
     },

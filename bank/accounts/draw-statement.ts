@@ -1,4 +1,4 @@
-import type { History } from '@bankside/service-kit/history'
+import { type History, thatExists } from '@bankside/service-kit/history'
 import { sql, z } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
 import type { AccountId } from '../ids.ts'
@@ -29,7 +29,9 @@ export async function drawStatement(
   const { window } = access
   if ((window.from ?? from) > from || (window.to ?? before).getTime() < before.getTime() - 1)
     refuse('date_invalid', 'goes beyond the period of the consent', { path: 'from' })
-  const [account] = await history.any(sql.type(currencyRow)`select currency from ledger.account where account_id = ${accountId}`)
+  const [account] = await history.any(
+    thatExists(sql.type(currencyRow)`select currency from ledger.account where account_id = ${accountId}`),
+  )
   if (account === undefined) refuse('account_not_permitted', 'the account is not open to this call')
   const [totals] = await totalsOf(history, accountId, [{ from, before }], account.currency)
   return { accountId, from, before, totals: totals as StatementTotals }

@@ -1,4 +1,4 @@
-import type { History } from '@bankside/service-kit/history'
+import { type History, thatExists } from '@bankside/service-kit/history'
 import { sql, z } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
 import type { AccountId } from '../ids.ts'
@@ -108,7 +108,9 @@ function monthOfPage(accountId: AccountId, after: string): string {
 const accountRow = z.object({ currency: z.custom<Currency>(isCurrency), opened_at: z.date() })
 
 async function readAccount(history: History, accountId: AccountId): Promise<z.infer<typeof accountRow>> {
-  const [row] = await history.any(sql.type(accountRow)`select currency, opened_at from ledger.account where account_id = ${accountId}`)
+  const [row] = await history.any(
+    thatExists(sql.type(accountRow)`select currency, opened_at from ledger.account where account_id = ${accountId}`),
+  )
   return row ?? refuse('account_not_permitted', 'the account is not open to this call')
 }
 

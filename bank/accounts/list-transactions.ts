@@ -1,4 +1,4 @@
-import { type History, onceItHolds } from '@bankside/service-kit/history'
+import { type History, onceItHolds, thatExists } from '@bankside/service-kit/history'
 import { sql, z } from '@bankside/service-kit/postgres'
 import type { AccessDecision } from '../access/decide-access.ts'
 import type { AccountId } from '../ids.ts'
@@ -81,7 +81,7 @@ async function numberedPage(
 ): Promise<TransactionPage> {
   if (!Number.isSafeInteger(page) || page < 1) refuse('field_invalid', 'a whole number from 1', { path: 'page' })
   const [{ posting_count: postings } = { posting_count: 0n }] = await history.any(
-    sql.type(z.object({ posting_count: z.bigint() }))`select posting_count from ledger.account where account_id = ${accountId}`,
+    thatExists(sql.type(z.object({ posting_count: z.bigint() }))`select posting_count from ledger.account where account_id = ${accountId}`),
   )
   const scope = { accountId, clientId: access.clientId }
   const offset = (page - 1) * query.limit

@@ -18,27 +18,27 @@ export async function readPastBalance({ tx, access, parameters, query, now }: Ca
 }
 
 /** GET /accounts/{accountId}/statement?from&before: any period, as of now. */
-export async function readDrawnStatement({ tx, access, parameters, query, now }: Call): Promise<Reply> {
+export async function readDrawnStatement({ history, access, parameters, query, now }: Call): Promise<Reply> {
   const { from, before = now } = readDates(query, ['from', 'before'])
   if (from === undefined) return throwMissing('from')
-  const { accountId, totals } = await drawStatement(tx, access, { accountId: parameters['accountId'] ?? '', from, before })
+  const { accountId, totals } = await drawStatement(history, access, { accountId: parameters['accountId'] ?? '', from, before })
   return { status: 200, body: { account_id: accountId, from: timestamp(from), before: timestamp(before), ...renderTotals(totals) } }
 }
 
 /** GET /accounts/{accountId}/statements: a month each, newest first. */
-export async function readStatements({ tx, access, parameters, query, now }: Call): Promise<Reply> {
+export async function readStatements({ history, access, parameters, query, now }: Call): Promise<Reply> {
   const reader = readQuery(query)
   const after = reader.text('cursor')
   reader.end()
   const asked = { accountId: parameters['accountId'] ?? '', after, limit: statementsPerPageLimit, now }
-  const { statements, next } = await listStatements(tx, access, asked)
+  const { statements, next } = await listStatements(history, access, asked)
   const paging = { limit: statementsPerPageLimit, has_more: next !== undefined, next_cursor: next }
   return { status: 200, body: { statements: statements.map(renderStatement), paging } }
 }
 
 /** GET /accounts/{accountId}/statements/{statementId} */
 export async function readStatement(call: Call): Promise<Reply> {
-  return { status: 200, body: renderStatement(await getStatement(call.tx, call.access, nameIn(call))) }
+  return { status: 200, body: renderStatement(await getStatement(call.history, call.access, nameIn(call))) }
 }
 
 /** GET /accounts/{accountId}/statements/{statementId}/transactions */
@@ -46,7 +46,7 @@ export async function readStatementTransactions(call: Call): Promise<Reply> {
   const reader = readQuery(call.query)
   const [after, limit] = [reader.text('cursor'), readLimited(reader, 'limit')]
   reader.end()
-  const { transactions, next } = await listStatementTransactions(call.tx, call.access, { ...nameIn(call), after, limit })
+  const { transactions, next } = await listStatementTransactions(call.history, call.access, { ...nameIn(call), after, limit })
   const paging = { limit, has_more: next !== undefined, next_cursor: next }
   return { status: 200, body: { transactions: transactions.map(renderTransaction), paging } }
 }

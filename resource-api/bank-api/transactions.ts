@@ -20,14 +20,14 @@ type Limited = keyof typeof limits
  * the cursor of an earlier answer, which neither skips nor repeats what is booked meanwhile; or those that fit what is looked for.
  */
 export async function readTransactions(call: Call): Promise<Reply> {
-  const { access, parameters, query, tx } = call
+  const { access, parameters, query, history } = call
   const accountId = parameters['accountId'] ?? ''
   const { page, limit, cursor, period, sought } = readListQuery(query)
   const asked = { accountId, ...period, limit, after: cursor }
   const isSearch = Object.values(sought).some((value) => value !== undefined)
   const found = isSearch
-    ? await searchTransactions(tx, access, { ...asked, ...sought })
-    : await listTransactions(tx, access, { ...asked, page: cursor === undefined ? page : undefined })
+    ? await searchTransactions(history, access, { ...asked, ...sought })
+    : await listTransactions(history, access, { ...asked, page: cursor === undefined ? page : undefined })
   const paging = {
     ...(cursor === undefined && !isSearch && { page }),
     ...{ limit, has_more: found.next !== undefined, next_cursor: found.next },

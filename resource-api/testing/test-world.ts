@@ -11,7 +11,7 @@ import { createMetrics } from '@bankside/service-kit/metrics'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import type { Rates } from '../request-limits.ts'
-import { startResourceApi } from '../resource-api.ts'
+import { type ResourceApiOptions, startResourceApi } from '../resource-api.ts'
 import { type Answer, createTestClient, type TestClient } from './test-client.ts'
 import { apiOrigin, audiences, issuerUrl, startTestIssuer, type TokenOptions } from './test-issuer.ts'
 
@@ -35,6 +35,8 @@ export type TestAccount = {
 
 export const strong = 'urn:openbanking:psd2:sca'
 
+type Replica = NonNullable<ResourceApiOptions['replica']>
+
 /** Tests of anything else never meet a limit. */
 const farAway: Rates = { perAddress: 1_000_000, perClient: 1_000_000, perCustomer: 1_000_000, writes: 1_000_000 }
 
@@ -42,7 +44,7 @@ const farAway: Rates = { perAddress: 1_000_000, perClient: 1_000_000, perCustome
  * The real server over TLS with a real database, in front of a bank with three clients and two customers. What the
  * authorization server would write, a customer's decision, is written here as the owner of the database.
  */
-export async function startTestWorld({ rates = farAway }: { rates?: Rates } = {}) {
+export async function startTestWorld({ rates = farAway, replicaOf }: { rates?: Rates; replicaOf?: (databaseUrl: string) => Replica } = {}) {
   const database = await createTestDatabase()
   const owner = await openDatabase(database.ownerUrl)
   const worker = await openDatabase(database.workerUrl)
@@ -52,6 +54,7 @@ export async function startTestWorld({ rates = farAway }: { rates?: Rates } = {}
   const log = createLog({ level: 'info', name: 'resource-api' }, { write: (line: string) => lines.push(line) })
   const options = {
     databaseUrl: database.resourceApiUrl,
+    replica: replicaOf?.(database.resourceApiUrl),
     listen: { port: 0, address: '127.0.0.1' },
     certificates: [issuer.serverCertificate],
     clientCa: issuer.ca,

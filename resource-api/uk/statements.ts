@@ -13,14 +13,14 @@ const [fromFilter, toFilter] = ['fromStatementDateTime', 'toStatementDateTime']
 
 /** GET /accounts/{AccountId}/statements: a month each, newest first. */
 export async function readStatements(call: Call): Promise<Reply> {
-  const { tx, access, parameters, query, now } = call
+  const { history, access, parameters, query, now } = call
   const { accountId = '' } = parameters
   const reader = readQuery(query)
   const from = reader.parsed(fromFilter, parseDateFilter, dateProblem)
   const to = reader.parsed(toFilter, parseDateFilter, dateProblem)
   const after = reader.text(pageParameter)
   reader.end()
-  const { statements, next } = await listStatements(tx, access, { accountId, from, to, after, limit: statementsPerPageLimit, now })
+  const { statements, next } = await listStatements(history, access, { accountId, from, to, after, limit: statementsPerPageLimit, now })
   const url = ukUrl(call, 'aisp/accounts', accountId, 'statements')
   const paging = pageLinks(call, { url, filters: [fromFilter, toFilter], after, next })
   return ukReply(call, 200, { Data: { Statement: statements.map(renderStatement) } }, { paging })
@@ -28,7 +28,7 @@ export async function readStatements(call: Call): Promise<Reply> {
 
 /** GET /accounts/{AccountId}/statements/{StatementId} */
 export async function readStatement(call: Call): Promise<Reply> {
-  const statement = await getStatement(call.tx, call.access, nameIn(call))
+  const statement = await getStatement(call.history, call.access, nameIn(call))
   return ukReply(call, 200, { Data: { Statement: [renderStatement(statement)] } })
 }
 
@@ -38,7 +38,13 @@ export async function readStatementTransactions(call: Call): Promise<Reply> {
   const reader = readQuery(call.query)
   const after = reader.text(pageParameter)
   reader.end()
-  const page = await listStatementTransactions(call.tx, call.access, { accountId, statementId, now, after, limit: transactionsPerPage })
+  const page = await listStatementTransactions(call.history, call.access, {
+    accountId,
+    statementId,
+    now,
+    after,
+    limit: transactionsPerPage,
+  })
   const url = ukUrl(call, 'aisp/accounts', accountId, 'statements', statementId, 'transactions')
   const paging = pageLinks(call, { url, filters: [], after, ...page })
   const Transaction = page.transactions.map((transaction) => ({ ...renderTransaction(transaction), StatementReference: [page.month] }))

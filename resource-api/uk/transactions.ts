@@ -12,7 +12,7 @@ export const transactionsPerPage = 100
 export async function readTransactions(call: Call): Promise<Reply> {
   const accountId = call.parameters['accountId'] ?? ''
   const { from, to, after } = readTransactionQuery(call.query)
-  const page = await listTransactions(call.tx, call.access, { accountId, from, to, after, limit: transactionsPerPage })
+  const page = await listTransactions(call.history, call.access, { accountId, from, to, after, limit: transactionsPerPage })
   const url = ukUrl(call, 'aisp/accounts', accountId, 'transactions')
   const paging = pageLinks(call, { url, filters: ['fromBookingDateTime', 'toBookingDateTime'], after, ...page })
   return ukReply(call, 200, { Data: { Transaction: page.transactions.map(renderTransaction) } }, { paging })
