@@ -9,6 +9,14 @@ create schema ledger;
 create schema oidc;
 create schema payments;
 
+create table audit.checkpoint (
+  tree_size bigint not null,
+  note text not null,
+  signed_at timestamp with time zone not null,
+  constraint checkpoint_is_short CHECK ((length(note) <= 4096)),
+  constraint checkpoint_of_a_size_is_signed_once PRIMARY KEY (tree_size)
+);
+
 create table audit.record (
   record_id text not null,
   occurred_at timestamp with time zone not null,
@@ -17,8 +25,41 @@ create table audit.record (
   subject text not null,
   interaction_id text,
   details jsonb not null,
+  written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   constraint record_id_is_prefixed CHECK ((starts_with(record_id, 'aud_'::text) AND (length(record_id) = 36))),
   constraint record_pkey PRIMARY KEY (record_id)
+);
+
+create table audit.seal (
+  first_leaf bigint not null,
+  leaf_count integer not null,
+  from_xact bigint not null,
+  before_xact bigint not null,
+  ends_round boolean not null,
+  sealed_at timestamp with time zone not null,
+  salt bytea not null,
+  leaf_hashes bytea not null,
+  row_index bytea not null,
+  constraint seal_has_a_hash_for_each_leaf CHECK ((length(leaf_hashes) = (32 * leaf_count))),
+  constraint seal_has_leaves CHECK (((first_leaf >= 0) AND ((leaf_count >= 1) AND (leaf_count <= 4096)))),
+  constraint seal_is_placed_once PRIMARY KEY (first_leaf),
+  constraint seal_round_goes_forward CHECK ((from_xact < before_xact)),
+  constraint seal_salt_is_long CHECK ((length(salt) = 32))
+);
+
+create table audit.sealing (
+  only_one boolean not null,
+  constraint sealing_is_one_row CHECK (only_one),
+  constraint sealing_pkey PRIMARY KEY (only_one)
+);
+
+create table audit.tree_node (
+  level integer not null,
+  "position" bigint not null,
+  hash bytea not null,
+  constraint tree_node_hash_is_sha_256 CHECK ((length(hash) = 32)),
+  constraint tree_node_is_placed_once PRIMARY KEY (level, "position"),
+  constraint tree_node_level_within_range CHECK (((level >= 8) AND (level <= 48)))
 );
 
 create table clients.client (
@@ -313,6 +354,7 @@ create table ledger.entry (
   booked_at timestamp with time zone not null,
   value_date date not null,
   hold_id text,
+  written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   constraint entry_pkey PRIMARY KEY (entry_id)
 );
 
@@ -641,6 +683,8 @@ create table payments.spent (
 
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
+CREATE INDEX record_written_in ON audit.record USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
+
 CREATE INDEX client_of_organisation ON clients.client USING btree (organisation_id) WHERE (organisation_id IS NOT NULL);
 
 CREATE INDEX client_withdrawn ON clients.client USING btree (client_id) WHERE (withdrawn_at IS NOT NULL);
@@ -692,6 +736,8 @@ CREATE INDEX entry_of_hold ON ledger.entry USING btree (hold_id) WHERE (hold_id 
 CREATE INDEX entry_of_reversed ON ledger.entry USING btree (reverses) WHERE (reverses IS NOT NULL);
 
 CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
+
+CREATE INDEX entry_written_in ON ledger.entry USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
@@ -774,6 +820,16 @@ CREATE OR REPLACE FUNCTION audit.record_is_append_only()
 AS $function$
 begin
   raise exception 'the audit log is append-only' using errcode = '42501', constraint = 'record_is_append_only', table = 'record', schema = 'audit';
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.tree_is_append_only()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'the audit tree is append-only' using errcode = '42501', constraint = 'tree_is_append_only', table = tg_table_name, schema = 'audit';
 end $function$
 ;
 
@@ -2094,7 +2150,13 @@ AS $function$
 $function$
 ;
 
+CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.checkpoint FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
+
 CREATE TRIGGER record_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION audit.record_is_append_only();
+
+CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.seal FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
+
+CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.tree_node FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
 
 CREATE TRIGGER consent_moves_forward BEFORE UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_moves_forward();
 
@@ -2213,15 +2275,36 @@ grant execute on function payments.claim_idempotency_key(p_client_id text, p_met
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
 grant execute on function payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone) to bankside_auth_server;
-grant insert on audit.record to bankside_auth_server;
-grant insert on audit.record to bankside_resource_api;
-grant insert on audit.record to bankside_worker;
+grant insert on audit.record (column action) to bankside_auth_server;
+grant insert on audit.record (column action) to bankside_resource_api;
+grant insert on audit.record (column action) to bankside_worker;
+grant insert on audit.record (column actor) to bankside_auth_server;
+grant insert on audit.record (column actor) to bankside_resource_api;
+grant insert on audit.record (column actor) to bankside_worker;
+grant insert on audit.record (column details) to bankside_auth_server;
+grant insert on audit.record (column details) to bankside_resource_api;
+grant insert on audit.record (column details) to bankside_worker;
+grant insert on audit.record (column interaction_id) to bankside_auth_server;
+grant insert on audit.record (column interaction_id) to bankside_resource_api;
+grant insert on audit.record (column interaction_id) to bankside_worker;
+grant insert on audit.record (column occurred_at) to bankside_auth_server;
+grant insert on audit.record (column occurred_at) to bankside_resource_api;
+grant insert on audit.record (column occurred_at) to bankside_worker;
+grant insert on audit.record (column record_id) to bankside_auth_server;
+grant insert on audit.record (column record_id) to bankside_resource_api;
+grant insert on audit.record (column record_id) to bankside_worker;
+grant insert on audit.record (column subject) to bankside_auth_server;
+grant insert on audit.record (column subject) to bankside_resource_api;
+grant insert on audit.record (column subject) to bankside_worker;
 grant insert on clients.register_entry (column created_at) to bankside_auth_server;
 grant insert on clients.register_entry (column directory) to bankside_auth_server;
 grant insert on clients.register_entry (column organisation_id) to bankside_auth_server;
 grant insert on events.event to bankside_auth_server;
 grant insert on events.event to bankside_resource_api;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
+grant insert, select on audit.checkpoint to bankside_sealer;
+grant insert, select on audit.seal to bankside_sealer;
+grant insert, select on audit.tree_node to bankside_sealer;
 grant insert, select on clients.registration to bankside_auth_server;
 grant insert, select on clients.remote_document to bankside_auth_server;
 grant insert, select on consents.consent to bankside_resource_api;
@@ -2245,6 +2328,7 @@ grant insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant insert, update on clients.register_entry (column next_ask_at) to bankside_auth_server;
+grant select on audit.record to bankside_sealer;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
@@ -2302,9 +2386,11 @@ grant select on ledger.currency to bankside_resource_api;
 grant select on ledger.currency to bankside_worker;
 grant select on ledger.entry to bankside_ledger;
 grant select on ledger.entry to bankside_resource_api;
+grant select on ledger.entry to bankside_sealer;
 grant select on ledger.entry to bankside_worker;
 grant select on ledger.exchange to bankside_ledger;
 grant select on ledger.exchange to bankside_resource_api;
+grant select on ledger.exchange to bankside_sealer;
 grant select on ledger.exchange to bankside_worker;
 grant select on ledger.hold to bankside_ledger;
 grant select on ledger.hold to bankside_resource_api;
@@ -2312,6 +2398,7 @@ grant select on ledger.hold to bankside_worker;
 grant select on ledger.movement to bankside_ledger;
 grant select on ledger.posting to bankside_ledger;
 grant select on ledger.posting to bankside_resource_api;
+grant select on ledger.posting to bankside_sealer;
 grant select on ledger.posting to bankside_worker;
 grant select on ledger.rate to bankside_resource_api;
 grant select on ledger.rate to bankside_worker;
@@ -2353,6 +2440,7 @@ grant select on oidc.used_identifier (column id_hash) to bankside_worker;
 grant select on payments.payment to bankside_worker;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
+grant select, update on audit.sealing to bankside_sealer;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
 grant update on clients.register_entry (column last_error) to bankside_worker;
 grant update on clients.register_entry (column next_ask_at) to bankside_worker;
@@ -2407,6 +2495,7 @@ grant update on payments.payment (column status_updated_at) to bankside_worker;
 grant update on payments.spending_limit (column ended_at) to bankside_auth_server;
 grant usage on schema audit to bankside_auth_server;
 grant usage on schema audit to bankside_resource_api;
+grant usage on schema audit to bankside_sealer;
 grant usage on schema audit to bankside_worker;
 grant usage on schema clients to bankside_auth_server;
 grant usage on schema clients to bankside_resource_api;
@@ -2422,6 +2511,7 @@ grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
 grant usage on schema ledger to bankside_ledger;
 grant usage on schema ledger to bankside_resource_api;
+grant usage on schema ledger to bankside_sealer;
 grant usage on schema ledger to bankside_worker;
 grant usage on schema oidc to bankside_auth_server;
 grant usage on schema oidc to bankside_resource_api;

@@ -17,6 +17,7 @@ export const migrateSettings = z.object({
   RESOURCE_API_PASSWORD: password,
   WORKER_PASSWORD: password,
   LEDGER_PASSWORD: password,
+  SEALER_PASSWORD: password,
 })
 
 if (import.meta.main) {
@@ -37,6 +38,7 @@ async function run(): Promise<void> {
     bankside_resource_api: given.RESOURCE_API_PASSWORD,
     bankside_worker: given.WORKER_PASSWORD,
     bankside_ledger: given.LEDGER_PASSWORD,
+    bankside_sealer: given.SEALER_PASSWORD,
   }
   await setRolePasswords(given.DATABASE_URL, (role) => passwords[role])
 }

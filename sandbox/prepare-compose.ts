@@ -7,7 +7,7 @@ import { systemClock } from '@bankside/service-kit/clock'
 import { redisUsers } from '@bankside/service-kit/redis'
 import { demoClients } from './demo-clients.ts'
 import { explain } from './problem.ts'
-import { ensureSecrets, newSecret } from './secrets.ts'
+import { ensureAuditKeys, ensureSecrets, newSecret } from './secrets.ts'
 import { readSettings } from './settings.ts'
 
 if (import.meta.main) {
@@ -31,11 +31,13 @@ export async function prepareCompose(folder: string, { redis = false } = {}): Pr
   const password = () => randomBytes(24).toString('base64url')
   const owner = secret('owner_password', password)
   secret('owner_database_url', () => databaseUrl('bankside', owner))
-  for (const name of ['auth_server', 'resource_api', 'worker']) {
+  for (const name of ['auth_server', 'resource_api', 'worker', 'sealer']) {
     const own = secret(`${name}_password`, password)
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
   secret('notification_keys', newSecret)
+  await ensureAuditKeys(join(folder, 'audit_keys'), 'bankside.example/audit')
+  mkdirSync(join(folder, 'audit'), { recursive: true, mode: 0o700 })
   prepareRedis(folder, redis)
   const keys = join(folder, 'keys')
   mkdirSync(keys, { recursive: true, mode: 0o700 })

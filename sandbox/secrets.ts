@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { createSigningKey } from '@bankside/certs/signing-keys'
 import { writePrivateFile } from './private-file.ts'
 
 export const newSecret = () => randomBytes(32).toString('base64url')
@@ -15,6 +17,13 @@ const renamed: Readonly<Record<string, string>> = { form_key: 'form_keys', dpop_
 /** What third parties are called with is sealed with it: for the authorization server and the worker alone. Made where it is missing. */
 export function ensureNotificationKey(path: string): void {
   if (!existsSync(path)) writeFileSync(path, newSecret(), { mode: 0o600 })
+}
+
+/** What signs the checkpoints of the audit tree, for whoever seals alone; its origin is what the log is called ever after. Made where it is missing. */
+export async function ensureAuditKeys(path: string, origin: string): Promise<void> {
+  if (existsSync(path)) return
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  writePrivateFile(path, { origin, keys: [await createSigningKey('EdDSA')] })
 }
 
 /** What the authorization server keeps to itself: made where it is missing, and kept. @returns the key that seals customers' data. */

@@ -69,6 +69,9 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       OUTBOUND_PRIVATE_HOSTS: 'localhost',
       REGISTERS: JSON.stringify([{ issuer: directoryIssuer, uri: `${origins.directory}/organisations` }]),
       DATABASE_URL: urlAs(ownerUrl, 'bankside_worker'),
+      SEALER_DATABASE_URL: urlAs(ownerUrl, 'bankside_sealer'),
+      AUDIT_KEYS_FILE: placesIn(home).auditKeys,
+      AUDIT_CHECKPOINTS: placesIn(home).auditCheckpoints,
     }),
     directoryService(settings, files),
   ]

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
-export const roles = ['bankside_auth_server', 'bankside_resource_api', 'bankside_worker', 'bankside_ledger'] as const
+export const roles = ['bankside_auth_server', 'bankside_resource_api', 'bankside_worker', 'bankside_ledger', 'bankside_sealer'] as const
 export type Role = (typeof roles)[number]
 
 /**

@@ -12,6 +12,8 @@ export type TestDatabase = {
   readonly workerUrl: string
   /** Of whoever may move money between any accounts. */
   readonly ledgerUrl: string
+  /** Of whoever seals what was booked and recorded. */
+  readonly sealerUrl: string
   drop(): Promise<void>
 }
 
@@ -33,6 +35,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     resourceApiUrl: urlAs(ownerUrl, 'bankside_resource_api'),
     workerUrl: urlAs(ownerUrl, 'bankside_worker'),
     ledgerUrl: urlAs(ownerUrl, 'bankside_ledger'),
+    sealerUrl: urlAs(ownerUrl, 'bankside_sealer'),
     drop: () =>
       asAdministrator(serverUrl, async (administrator) => void (await administrator.query(`drop database if exists ${name} with (force)`))),
   }

@@ -6,6 +6,7 @@ import { type Discrepancy, reconcile } from '@bankside/bank/ledger/reconcile'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
+import { type AuditLoopNeeds, auditLoops } from './audit-loops.ts'
 import { deliverNotifications, type NotificationNeeds } from './deliver-notifications.ts'
 import { dropExpiredRows } from './drop-expired-rows.ts'
 import { type LicenceLoopNeeds, licenceLoops } from './licence-loops.ts'
@@ -26,10 +27,12 @@ export type LoopNeeds = {
   readonly metrics: WorkerMetrics
   readonly notifications: Pick<NotificationNeeds, 'keys' | 'call'>
   readonly licences: LicenceLoopNeeds['licences']
+  /** Where this worker seals the audit tree. */
+  readonly audit: Omit<AuditLoopNeeds, 'metrics'> | undefined
 }
 
 /** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
-export function bankLoops({ database, log, metrics, notifications, licences }: LoopNeeds): readonly Loop[] {
+export function bankLoops({ database, log, metrics, notifications, licences, audit }: LoopNeeds): readonly Loop[] {
   const fault = (loop: string, facts: object) => (error: unknown) => {
     metrics.faults.inc({ loop })
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
@@ -90,6 +93,7 @@ export function bankLoops({ database, log, metrics, notifications, licences }: L
         return 0
       },
     },
+    ...(audit === undefined ? [] : auditLoops({ ...audit, metrics })),
     reconcileLoop({ database, log, metrics }),
   ]
 }

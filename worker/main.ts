@@ -5,11 +5,15 @@ import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
 import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
+import { auditKeysFromSettings, sealingOf } from './audit-settings.ts'
 import { readWorkerConfig } from './config.ts'
 import { bankLoops } from './loops.ts'
 import { openRegisters } from './registers.ts'
 import { runLoop } from './run-loop.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
+
+/** After a standstill many rows wait. Nobody waits for them. */
+const sealingMayTakeMs = 120_000
 
 const config = readWorkerConfig()
 const log = createLog({ level: config.LOG_LEVEL, name: 'worker' })
@@ -17,9 +21,12 @@ const registry = createMetrics('worker')
 const metrics = createWorkerMetrics(registry)
 const database = await openDatabase(config.DATABASE_URL)
 const call = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS })
+const sealing = sealingOf(config)
+const sealer = sealing && (await openDatabase(sealing.databaseUrl, { maxConnections: 2, statementTimeoutMs: sealingMayTakeMs }))
 const loops = bankLoops({
   ...{ database, log, metrics, notifications: { keys: config.NOTIFICATION_KEYS, call } },
   licences: { registers: openRegisters(config.REGISTERS, call), silentAtMostMs: config.REGISTER_SILENT_HOURS * 3_600_000 },
+  audit: sealing && sealer && { sealer, checkpoints: sealing.checkpoints, keys: auditKeysFromSettings },
 })
 
 const operations = await startOperations({
@@ -51,7 +58,7 @@ runUntilStopped({
     operations.drain()
     stopping.abort()
     await Promise.all(running)
-    await database.end()
+    await Promise.all([database.end(), sealer?.end()])
     await operations.close()
   },
 })

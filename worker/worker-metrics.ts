@@ -31,6 +31,18 @@ export function createWorkerMetrics(registry: Registry) {
       help: 'How long a register has not answered, about whom it has not answered longest',
       registers,
     }),
+    auditSealedAt: new Gauge({ name: 'bankside_audit_sealed_timestamp_seconds', help: 'When nothing was left to seal', registers }),
+    auditSignedAt: new Gauge({
+      name: 'bankside_audit_signed_timestamp_seconds',
+      help: 'When the audit tree was last found signed',
+      registers,
+    }),
+    auditLeaves: new Gauge({ name: 'bankside_audit_signed_leaves', help: 'Leaves of the audit tree under its last checkpoint', registers }),
+    auditBroken: new Gauge({
+      name: 'bankside_audit_broken',
+      help: '1 when the audit tree is not what was signed: somebody has rewritten the database',
+      registers,
+    }),
     discrepancies: new Gauge({
       name: 'bankside_reconciliation_discrepancies',
       help: 'What the last reconciliation found',

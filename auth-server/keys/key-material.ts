@@ -1,6 +1,6 @@
+import { isInUse, keysInOrder, nextChange, type Times } from '@bankside/service-kit/timed-keys'
 import { ExternalSigningKey, type JWK } from 'oidc-provider'
 import { z } from 'zod'
-import { isInUse, keysInOrder, nextChange, type Times } from './timed-keys.ts'
 
 /** Bytes of key material as base64url, of the length AES-256, HKDF and HMAC-SHA-256 want. */
 const key32 = z

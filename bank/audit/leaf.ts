@@ -1,0 +1,106 @@
+import { crc32 } from 'node:zlib'
+import { canonicalJson } from '../idempotency/canonical-json.ts'
+import { leafHash, sha256 } from './merkle-tree.ts'
+
+/** A row as it is hashed: every column as PostgreSQL writes it, times in UTC to the microsecond. */
+export type Columns = Readonly<Record<string, string | null>>
+
+/** What one leaf of the audit tree is about: an entry with all its postings, or a record of the audit log. */
+export type LeafRows =
+  | { readonly table: 'ledger.entry'; readonly key: string; readonly row: Columns; readonly postings: readonly Columns[] }
+  | { readonly table: 'audit.record'; readonly key: string; readonly row: Columns }
+export type LeafTable = LeafRows['table']
+
+/**
+ * What of a row is shown to whoever is given a proof. The rest is in the leaf as a salted hash: nobody learns it from a proof
+ * (the balance of the payee, say, or the customer's id), and it cannot be changed any more than what is shown.
+ */
+const shownOfPosting = ['account_id', 'amount_minor', 'booked_at', 'currency']
+const shownOfRecord = ['action', 'interaction_id', 'occurred_at', 'record_id', 'subject']
+/** Members of a record's details that name nobody. */
+const shownDetails = [
+  ...['amountMinor', 'channel', 'consentId', 'creditorAccountId', 'currency', 'debtorAccountId', 'entryId', 'holdId'],
+  ...['kind', 'operation', 'paymentId', 'reason', 'requestHash', 'status'],
+]
+
+/** Of every leaf that is made; a change of what is hashed is another version. */
+const version = 'bankside/1'
+
+export type OpenPart = { readonly shown: Columns; readonly closed: string }
+/** What is hashed: the canonical JSON of this. */
+export type LeafContent =
+  | { readonly version: string; readonly table: 'ledger.entry'; readonly row: Columns; readonly postings: readonly OpenPart[] }
+  | (OpenPart & { readonly version: string; readonly table: 'audit.record'; readonly details: Readonly<Record<string, unknown>> })
+/** What opens the closed part of a row: whoever has it can show that part, too. */
+export type Closed = { readonly salt: string; readonly columns: Columns }
+
+export type Leaf = {
+  readonly content: LeafContent
+  /** In the order of the content: one for each posting, or one for the record. */
+  readonly closed: readonly Closed[]
+}
+
+/** @param salt of the seal that the leaf is in. */
+export function leafOf(rows: LeafRows, salt: Buffer): Leaf {
+  if (rows.table === 'audit.record') {
+    const closed = close(rows.row, shownOfRecord, salt, rows.key)
+    const content = {
+      version,
+      table: rows.table,
+      shown: pick(rows.row, shownOfRecord),
+      closed: closedHash(closed),
+      details: detailsToShow(rows.row),
+    } as const
+    return { content, closed: [closed] }
+  }
+  const closed = rows.postings.map((posting, index) => close(posting, shownOfPosting, salt, `${rows.key}/${index}`))
+  const postings = rows.postings.map((posting, index) => {
+    return { shown: pick(posting, shownOfPosting), closed: closedHash(closed[index] as Closed) }
+  })
+  return { content: { version, table: rows.table, row: rows.row, postings }, closed }
+}
+
+export const hashOfLeaf = (content: unknown): Buffer => leafHash(Buffer.from(canonicalJson(content)))
+
+/** What stands in the leaf for what is not shown. */
+export const closedHash = ({ salt, columns }: Closed): string =>
+  sha256(Buffer.from(canonicalJson({ ...columns, salt }))).toString('base64url')
+
+const saltBytes = 16
+
+function close(row: Columns, shown: readonly string[], salt: Buffer, context: string): Closed {
+  const columns = Object.fromEntries(Object.entries(row).filter(([name]) => !shown.includes(name)))
+  return {
+    salt: sha256(Buffer.concat([salt, Buffer.from(context)]))
+      .subarray(0, saltBytes)
+      .toString('base64url'),
+    columns,
+  }
+}
+
+const pick = (row: Columns, names: readonly string[]): Columns => Object.fromEntries(names.map((name) => [name, row[name] ?? null]))
+
+function detailsToShow({ details }: Columns): Record<string, unknown> {
+  const members = JSON.parse(details ?? '{}') as Record<string, unknown>
+  return Object.fromEntries(Object.entries(members).filter(([name]) => shownDetails.includes(name)))
+}
+
+/**
+ * A check of each column that is too short to prove anything: by it the column is named that somebody changed. Two hexadecimal
+ * digits for each, in the order of their names.
+ */
+export function columnChecks(row: Columns): string {
+  return Object.keys(row)
+    .sort()
+    .map((name) => checkOf(row[name] ?? null))
+    .join('')
+}
+
+/** @returns the columns whose value is another than the checks were made of; undefined where there were other columns. */
+export function columnsThatDiffer(row: Columns, checks: string): string[] | undefined {
+  const names = Object.keys(row).sort()
+  if (checks.length !== 2 * names.length) return undefined
+  return names.filter((name, index) => checkOf(row[name] ?? null) !== checks.slice(2 * index, 2 * index + 2))
+}
+
+const checkOf = (value: string | null): string => (value === null ? '00' : (crc32(value) & 0xff).toString(16).padStart(2, '0'))

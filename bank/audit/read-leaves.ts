@@ -1,0 +1,133 @@
+import { type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { Columns, LeafRows, LeafTable } from './leaf.ts'
+
+/** The only place that knows the columns of what is sealed. Written as text, so that no number or time loses a digit on its way. */
+const time = (column: SqlFragment) => sql.fragment`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
+const text = z.string()
+const optionalText = z.string().nullable()
+const written = { written_in: z.bigint() }
+
+const entryRow = z.object({
+  entry_id: text,
+  kind: text,
+  currency: optionalText,
+  description: text,
+  reference: text,
+  payment_id: optionalText,
+  reverses: optionalText,
+  hold_id: optionalText,
+  booked_at: text,
+  value_date: text,
+  /** The row of ledger.exchange, where there is one. */
+  exchange: optionalText,
+  ...written,
+})
+const entryColumns = sql.fragment`
+  e.entry_id, e.kind, e.currency, e.description, e.reference, e.payment_id, e.reverses, e.hold_id, ${time(sql.fragment`e.booked_at`)} as booked_at,
+  to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.written_in,
+  case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end as exchange`
+
+const postingRow = z.object({
+  entry_id: text,
+  account_id: text,
+  posting_number: text,
+  currency: text,
+  amount_minor: text,
+  balance_minor: text,
+  counterparty_name: text,
+  counterparty_scheme_name: optionalText,
+  counterparty_identification: optionalText,
+  booked_at: text,
+})
+const postingColumns = sql.fragment`
+  p.entry_id, p.account_id, p.posting_number::text, p.currency, p.amount_minor::text, p.balance_minor::text, p.counterparty_name,
+  p.counterparty_scheme_name, p.counterparty_identification, ${time(sql.fragment`p.booked_at`)} as booked_at`
+
+const recordRow = z.object({
+  record_id: text,
+  occurred_at: text,
+  actor: text,
+  action: text,
+  subject: text,
+  interaction_id: optionalText,
+  details: text,
+  ...written,
+})
+const recordColumns = sql.fragment`
+  r.record_id, ${time(sql.fragment`r.occurred_at`)} as occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details::text as details, r.written_in`
+
+/** Leaves of a round stand in the order of their tables, then of their keys. */
+export const leafTables: readonly LeafTable[] = ['ledger.entry', 'audit.record']
+export type LeafPlace = { readonly table: LeafTable; readonly key: string }
+
+export type WrittenLeaf = LeafRows & { readonly writtenIn: bigint }
+
+export type LeafRange = {
+  /** Of the transactions that wrote them. */
+  readonly fromXact: bigint
+  readonly beforeXact: bigint
+  readonly after?: LeafPlace | undefined
+  readonly upTo?: LeafPlace | undefined
+  readonly limit: number
+}
+
+/** The next leaves of a range, in their order. */
+export async function readLeaves(tx: Transaction, range: LeafRange): Promise<WrittenLeaf[]> {
+  const leaves: WrittenLeaf[] = []
+  for (const table of leafTables.slice(range.after === undefined ? 0 : leafTables.indexOf(range.after.table))) {
+    const limit = range.limit - leaves.length
+    if (limit > 0) leaves.push(...(await readers[table](tx, { ...range, limit })))
+    if (range.upTo?.table === table) break
+  }
+  return leaves
+}
+
+const readers: Readonly<Record<LeafTable, (tx: Transaction, range: LeafRange) => Promise<WrittenLeaf[]>>> = {
+  'ledger.entry': async (tx, range) =>
+    entryLeaves(
+      tx,
+      await tx.any(sql.type(entryRow)`
+        select ${entryColumns} from ledger.entry e
+        where ${within(range, 'ledger.entry', sql.fragment`e.written_in`, sql.fragment`e.entry_id`)} order by e.entry_id limit ${range.limit}`),
+    ),
+  'audit.record': async (tx, range) =>
+    recordLeaves(
+      await tx.any(sql.type(recordRow)`
+        select ${recordColumns} from audit.record r
+        where ${within(range, 'audit.record', sql.fragment`r.written_in`, sql.fragment`r.record_id`)} order by r.record_id limit ${range.limit}`),
+    ),
+}
+
+function within({ fromXact, beforeXact, after, upTo }: LeafRange, table: LeafTable, writtenIn: SqlFragment, key: SqlFragment): SqlFragment {
+  const conditions = [
+    sql.fragment`${writtenIn} >= ${fromXact} and ${writtenIn} < ${beforeXact}`,
+    ...(after?.table === table ? [sql.fragment`${key} > ${after.key}`] : []),
+    ...(upTo?.table === table ? [sql.fragment`${key} <= ${upTo.key}`] : []),
+  ]
+  return sql.fragment`${sql.join(conditions, sql.fragment` and `)}`
+}
+
+/** Those of these keys that are there. */
+export async function leavesOf(tx: Transaction, table: LeafTable, keys: readonly string[]): Promise<WrittenLeaf[]> {
+  const wanted = sql.array([...keys], 'text')
+  return table === 'ledger.entry'
+    ? entryLeaves(tx, await tx.any(sql.type(entryRow)`select ${entryColumns} from ledger.entry e where e.entry_id = any (${wanted})`))
+    : recordLeaves(await tx.any(sql.type(recordRow)`select ${recordColumns} from audit.record r where r.record_id = any (${wanted})`))
+}
+
+async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryRow>[]): Promise<WrittenLeaf[]> {
+  if (rows.length === 0) return []
+  const keys = rows.map(({ entry_id }) => entry_id)
+  const postings = await tx.any(sql.type(postingRow)`
+    select ${postingColumns} from ledger.posting p where p.entry_id = any (${sql.array(keys, 'text')})
+    order by p.entry_id, p.account_id, p.posting_number`)
+  const byEntry = Map.groupBy(postings, ({ entry_id }) => entry_id)
+  return rows.map(({ written_in, ...row }) => {
+    const own = (byEntry.get(row.entry_id) ?? []).map(({ entry_id: _, ...posting }): Columns => posting)
+    return { table: 'ledger.entry', key: row.entry_id, row, postings: own, writtenIn: written_in }
+  })
+}
+
+const recordLeaves = (rows: readonly z.infer<typeof recordRow>[]): WrittenLeaf[] =>
+  rows.map(({ written_in, ...row }) => ({ table: 'audit.record', key: row.record_id, row, writtenIn: written_in }))

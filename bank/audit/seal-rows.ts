@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto'
+import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import { hashOfLeaf, leafOf } from './leaf.ts'
+import type { TreeNode } from './merkle-tree.ts'
+import { type LeafPlace, readLeaves } from './read-leaves.ts'
+import { readRowIndex, writeRowIndex } from './row-index.ts'
+import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
+
+/** Of one seal, and of one transaction that seals. */
+export const leavesPerSeal = 4_096
+const saltBytes = 32
+
+/**
+ * Seals the next rows that were booked or recorded: those of transactions of which none is running any more, so none of them can
+ * still be added to. One process seals at a time; nobody who books or records waits for it, or it for them.
+ *
+ * @returns how many leaves were added; fewer than {@link leavesPerSeal} when nothing is left.
+ */
+export async function sealRows(database: Database, { now }: { readonly now: Date }): Promise<number> {
+  return transact(database, async (tx) => {
+    if (!(await beOnlySealer(tx))) return 0
+    const last = await lastSeal(tx)
+    const round = await nextRound(tx, last)
+    if (round === undefined) return 0
+    const found = await readLeaves(tx, { ...round, limit: leavesPerSeal + 1 })
+    if (found.length === 0) return 0
+    const leaves = found.slice(0, leavesPerSeal)
+    const salt = randomBytes(saltBytes)
+    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt).content))
+    const tree = await treeOfSize(tx, last?.endLeaf ?? 0)
+    const firstLeaf = tree.size
+    const nodes: TreeNode[] = []
+    for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
+    await tx.query(sql.unsafe`
+      insert into audit.seal (first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
+      values (${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
+        ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
+    await insertNodes(tx, nodes)
+    return hashes.length
+  })
+}
+
+/** Whether nobody else seals or signs. Ends with the transaction. */
+export async function beOnlySealer(tx: Transaction): Promise<boolean> {
+  return (await tx.maybeOne(sql.unsafe`select only_one from audit.sealing for update skip locked`)) !== null
+}
+
+type Round = { readonly fromXact: bigint; readonly beforeXact: bigint; readonly after?: LeafPlace }
+
+/** A round that was too large for one seal goes on behind its last leaf; the next one begins where it ends. */
+async function nextRound(tx: Transaction, last: Seal | undefined): Promise<Round | undefined> {
+  if (last !== undefined && !last.endsRound) {
+    const after = lastPlaceOf(last)
+    if (after === undefined) throw new BrokenTree(`the seal at leaf ${last.firstLeaf} does not say what it holds`)
+    return { fromXact: last.fromXact, beforeXact: last.beforeXact, after }
+  }
+  const fromXact = last?.beforeXact ?? 0n
+  const beforeXact = await settledBefore(tx)
+  // After a restore from a dump the counter begins anew: rows would go unsealed in silence.
+  if (beforeXact < fromXact)
+    throw new BrokenTree(`transactions are sealed up to ${fromXact}, but the database has come to ${beforeXact} only`)
+  return beforeXact === fromXact ? undefined : { fromXact, beforeXact }
+}
+
+/** Undefined where the seal does not say what it holds: somebody has changed it. */
+export const lastPlaceOf = (seal: Seal): LeafPlace | undefined => readRowIndex(seal.rowIndex)?.at(-1)
+
+/** Transactions below are over: each was committed, and is seen from here on, or never will be. */
+async function settledBefore(tx: Transaction): Promise<bigint> {
+  const { before } = await tx.one(
+    sql.type(z.object({ before: z.bigint() }))`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as before`,
+  )
+  return before
+}

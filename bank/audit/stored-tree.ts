@@ -1,0 +1,166 @@
+import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { GrowingTree, hashBytes, type NodeSource, type Place, subtreesOf, type TreeNode } from './merkle-tree.ts'
+
+/** From this level on the roots of subtrees are kept; those below are reckoned from the leaves. */
+export const lowestKeptLevel = 8
+const block = 2 ** lowestKeptLevel
+
+const bytes = z.custom<Buffer>(Buffer.isBuffer)
+const sealRow = z.object({
+  first_leaf: z.bigint(),
+  leaf_count: z.number(),
+  from_xact: z.bigint(),
+  before_xact: z.bigint(),
+  ends_round: z.boolean(),
+  sealed_at: z.date(),
+  salt: bytes,
+  leaf_hashes: bytes,
+  row_index: bytes,
+})
+const sealColumns = sql.fragment`first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index`
+
+export type Seal = {
+  readonly firstLeaf: number
+  readonly endLeaf: number
+  readonly fromXact: bigint
+  readonly beforeXact: bigint
+  readonly endsRound: boolean
+  readonly sealedAt: Date
+  readonly salt: Buffer
+  readonly leafHashes: readonly Buffer[]
+  readonly rowIndex: Buffer
+}
+
+function toSeal(row: z.infer<typeof sealRow>): Seal {
+  const firstLeaf = Number(row.first_leaf)
+  return {
+    firstLeaf,
+    endLeaf: firstLeaf + row.leaf_count,
+    fromXact: row.from_xact,
+    beforeXact: row.before_xact,
+    endsRound: row.ends_round,
+    sealedAt: row.sealed_at,
+    salt: row.salt,
+    leafHashes: Array.from({ length: row.leaf_count }, (_, index) => row.leaf_hashes.subarray(hashBytes * index, hashBytes * (index + 1))),
+    rowIndex: row.row_index,
+  }
+}
+
+export async function lastSeal(tx: Transaction): Promise<Seal | undefined> {
+  return sealBefore(tx, Number.MAX_SAFE_INTEGER)
+}
+
+/** The one whose leaves come before this one. */
+export async function sealBefore(tx: Transaction, leaf: number): Promise<Seal | undefined> {
+  const row = await tx.maybeOne(
+    sql.type(sealRow)`select ${sealColumns} from audit.seal where first_leaf < ${leaf} order by first_leaf desc limit 1`,
+  )
+  return row === null ? undefined : toSeal(row)
+}
+
+/** In their order, from the one that begins at a leaf or after it. */
+export async function sealsFrom(tx: Transaction, leaf: number, limit: number): Promise<Seal[]> {
+  const rows = await tx.any(
+    sql.type(sealRow)`select ${sealColumns} from audit.seal where first_leaf >= ${leaf} order by first_leaf limit ${limit}`,
+  )
+  return rows.map(toSeal)
+}
+
+/** Those that hold the rows of a transaction. */
+export async function sealsOfTransaction(tx: Transaction, xact: bigint): Promise<Seal[]> {
+  const rows = await tx.any(sql.type(sealRow)`
+    select ${sealColumns} from audit.seal where from_xact <= ${xact} and before_xact > ${xact} order by first_leaf`)
+  return rows.map(toSeal)
+}
+
+/** The seal whose leaves one of this number is among. */
+async function sealAt(tx: Transaction, leaf: number): Promise<Seal | undefined> {
+  const seal = await sealBefore(tx, leaf + 1)
+  return seal !== undefined && leaf < seal.endLeaf ? seal : undefined
+}
+
+/** Says that the tree itself is not what it was: not an error of whoever asks. */
+export class BrokenTree extends Error {
+  override name = 'BrokenTree'
+}
+
+/** Leaf hashes from one number up to another, wherever seals begin and end. */
+export async function leafHashes(tx: Transaction, begin: number, end: number): Promise<Buffer[]> {
+  const hashes: Buffer[] = []
+  while (begin + hashes.length < end) {
+    const at = begin + hashes.length
+    const seal = await sealAt(tx, at)
+    if (seal === undefined) throw new BrokenTree(`no seal holds leaf ${at}`)
+    hashes.push(...seal.leafHashes.slice(at - seal.firstLeaf, end - seal.firstLeaf))
+  }
+  return hashes
+}
+
+const nodeRow = z.object({ level: z.number(), position: z.bigint(), hash: bytes })
+
+export async function storedNodes(tx: Transaction, places: readonly Place[]): Promise<TreeNode[]> {
+  const rows = await tx.any(sql.type(nodeRow)`
+    select n.level, n.position, n.hash
+    from unnest(${sql.array(
+      places.map(({ level }) => level),
+      'int4',
+    )}, ${sql.array(
+      places.map(({ position }) => position),
+      'int8',
+    )}) asked (level, position)
+      join audit.tree_node n using (level, position)`)
+  return rows.map(({ level, position, hash }) => ({ level, position: Number(position), hash }))
+}
+
+/** The tree as it was when it had so many leaves. */
+export async function treeOfSize(tx: Transaction, size: number): Promise<GrowingTree> {
+  const places = subtreesOf(size).filter(({ level }) => level >= lowestKeptLevel)
+  const found = await storedNodes(tx, places)
+  const nodes = places.map(({ level, position }) => {
+    const node = found.find((candidate) => candidate.level === level && candidate.position === position)
+    if (node === undefined) throw new BrokenTree(`node ${position} of level ${level} is missing`)
+    return node
+  })
+  const tree = new GrowingTree(nodes)
+  for (const hash of await leafHashes(tx, tree.size, size)) tree.append(hash)
+  return tree
+}
+
+export async function insertNodes(tx: Transaction, nodes: readonly TreeNode[]): Promise<void> {
+  if (nodes.length === 0) return
+  await tx.query(sql.unsafe`
+    insert into audit.tree_node (level, position, hash)
+    select level, position, decode(hash, 'hex') from unnest(
+      ${sql.array(
+        nodes.map(({ level }) => level),
+        'int4',
+      )}, ${sql.array(
+        nodes.map(({ position }) => position),
+        'int8',
+      )},
+      ${sql.array(
+        nodes.map(({ hash }) => hash.toString('hex')),
+        'text',
+      )}) made (level, position, hash)`)
+}
+
+/** For proofs: few nodes of many, each block of leaves read once. */
+export function nodesOf(tx: Transaction): NodeSource {
+  const blocks = new Map<number, Promise<Buffer[]>>()
+  return async ({ level, position }) => {
+    if (level >= lowestKeptLevel) {
+      const [node] = await storedNodes(tx, [{ level, position }])
+      if (node === undefined) throw new BrokenTree(`node ${position} of level ${level} is missing`)
+      return node.hash
+    }
+    const first = position * 2 ** level
+    const begin = first - (first % block)
+    const end = first + 2 ** level
+    const known = blocks.get(begin)
+    const leaves = known === undefined || (await known).length < end - begin ? leafHashes(tx, begin, end) : known
+    blocks.set(begin, leaves)
+    const tree = new GrowingTree()
+    for (const hash of (await leaves).slice(first - begin, end - begin)) tree.append(hash)
+    return tree.root
+  }
+}

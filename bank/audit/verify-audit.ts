@@ -1,0 +1,205 @@
+import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import type { Checkpoint } from './checkpoint.ts'
+import { compareRows, type Finding } from './compare-rows.ts'
+import { GrowingTree, type TreeNode } from './merkle-tree.ts'
+import { BrokenTree, lowestKeptLevel, type Seal, sealBefore, sealsFrom, storedNodes, treeOfSize } from './stored-tree.ts'
+
+export type VerificationNeeds = {
+  /** Signed checkpoints from wherever they were kept: the database, the file outside it, a witness. Their signatures are good. */
+  readonly checkpoints: readonly KeptCheckpoint[]
+  /** Rows that were sealed under this one are taken for verified: only what came after is read again. */
+  readonly since?: Checkpoint | undefined
+  readonly onProgress?: (leaves: number) => void
+}
+export type KeptCheckpoint = Checkpoint & { readonly from: string }
+
+export type Verification = {
+  readonly findings: readonly Finding[]
+  /** The leaves of the whole tree, and how many of them were read again now. */
+  readonly leaves: number
+  readonly read: number
+  /** Checkpoints that the tree led to. */
+  readonly checkpoints: number
+  /** Rows that no seal holds yet. */
+  readonly unsealed: number
+}
+
+const sealsAtOnce = 256
+/** Many small rounds are read with one query. */
+const leavesAtOnce = 4_096
+const mayTakeMs = 10 * 60_000
+
+/**
+ * Reads every sealed row again and compares it with the tree, and the tree with everything that was ever signed. Changes
+ * nothing, takes no lock, and holds no snapshot for long: sealed rows never change, so it may run on a replica.
+ */
+export async function verifyAudit(database: Database, needs: VerificationNeeds): Promise<Verification> {
+  const findings: Finding[] = []
+  const signed = checkpointsBySize(needs.checkpoints, findings)
+  const since = needs.since?.size ?? 0
+  const tree = await startingTree(database, needs.since, findings)
+  if (tree === undefined) return { findings, leaves: since, read: 0, checkpoints: 0, unsealed: 0 }
+  const walk: Walk = { tree, findings, signed, previous: await reading(database, (tx) => sealBefore(tx, since)), met: 0 }
+  for (;;) {
+    const seals = await reading(database, (tx) => sealsFrom(tx, tree.size, sealsAtOnce))
+    if (seals.length === 0) break
+    for (const group of groupsOf(seals)) {
+      await reading(database, (tx) => verifyGroup(tx, group, walk))
+      needs.onProgress?.(tree.size - since)
+    }
+  }
+  for (const [size, [checkpoint]] of signed)
+    if (size > tree.size && checkpoint !== undefined)
+      findings.push({
+        table: 'audit.seal',
+        id: `leaf ${tree.size}`,
+        what: 'missing',
+        detail: `the tree ends with ${tree.size} leaves; ${checkpoint.from} has a checkpoint of ${size}, signed ${checkpoint.signedAt.toISOString()}`,
+      })
+  const { unsealed, orphans } = await reading(database, (tx) => whatIsOutside(tx, walk.previous, since === 0))
+  findings.push(...orphans)
+  return { findings: withMoves(findings), leaves: tree.size, read: tree.size - since, checkpoints: walk.met, unsealed }
+}
+
+/** A row that is gone from one place and there in another was moved between them. */
+function withMoves(findings: readonly Finding[]): Finding[] {
+  const name = ({ table, id }: Finding) => `${table} ${id}`
+  const inserted = new Map(findings.filter(({ what }) => what === 'inserted').map((finding) => [name(finding), finding]))
+  const moved = new Set(findings.filter((finding) => finding.what === 'missing' && inserted.has(name(finding))).map(name))
+  return findings.flatMap((finding): Finding[] => {
+    if (!moved.has(name(finding))) return [finding]
+    return finding.what === 'missing' ? [{ ...finding, what: 'moved', column: 'written_in' }] : []
+  })
+}
+
+type Walk = {
+  readonly tree: GrowingTree
+  readonly findings: Finding[]
+  readonly signed: ReadonlyMap<number, readonly KeptCheckpoint[]>
+  previous: Seal | undefined
+  met: number
+}
+
+const reading = <Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
+  transact(database, async (tx) => {
+    await tx.query(sql.unsafe`set transaction isolation level repeatable read, read only`)
+    await tx.query(sql.unsafe`select set_config('statement_timeout', ${`${mayTakeMs}ms`}, true)`)
+    return work(tx)
+  })
+
+/** Two that were signed for one size must agree, or one of them was signed for another history. */
+function checkpointsBySize(checkpoints: readonly KeptCheckpoint[], findings: Finding[]): Map<number, readonly KeptCheckpoint[]> {
+  const bySize = Map.groupBy(
+    checkpoints.toSorted((one, other) => one.size - other.size),
+    ({ size }) => size,
+  )
+  for (const [size, [first, ...others]] of bySize)
+    for (const other of others)
+      if (first !== undefined && !other.root.equals(first.root))
+        findings.push({
+          table: 'audit.checkpoint',
+          id: String(size),
+          what: 'changed',
+          detail: `${first.from} and ${other.from} have different roots`,
+        })
+  return bySize
+}
+
+async function startingTree(database: Database, since: Checkpoint | undefined, findings: Finding[]): Promise<GrowingTree | undefined> {
+  if (since === undefined) return new GrowingTree()
+  try {
+    const tree = await reading(database, (tx) => treeOfSize(tx, since.size))
+    if (tree.root.equals(since.root)) return tree
+    findings.push({
+      table: 'audit.seal',
+      id: `leaves 0 to ${since.size - 1}`,
+      what: 'changed',
+      detail: 'they do not lead to the checkpoint to begin from',
+    })
+  } catch (error) {
+    if (!(error instanceof BrokenTree)) throw error
+    findings.push({ table: 'audit.seal', id: `leaves 0 to ${since.size - 1}`, what: 'missing', detail: error.message })
+  }
+  return undefined
+}
+
+/** Whole rounds together while they are small; a round of several seals seal by seal. */
+function groupsOf(seals: readonly Seal[]): Seal[][] {
+  const groups: Seal[][] = []
+  let leaves = 0
+  for (const seal of seals) {
+    const group = groups.at(-1)
+    const last = group?.at(-1)
+    const count = seal.endLeaf - seal.firstLeaf
+    const joins = last?.endsRound === true && seal.endsRound && last.beforeXact === seal.fromXact && leaves + count <= leavesAtOnce
+    if (group !== undefined && joins) group.push(seal)
+    else groups.push([seal])
+    leaves = joins ? leaves + count : count
+  }
+  return groups
+}
+
+async function verifyGroup(tx: Transaction, group: readonly Seal[], walk: Walk): Promise<void> {
+  const { tree, findings, previous } = walk
+  const nodes: TreeNode[] = []
+  for (const seal of group) {
+    const before = walk.previous
+    if (seal.firstLeaf !== tree.size) {
+      findings.push({
+        table: 'audit.seal',
+        id: `leaf ${tree.size}`,
+        what: 'missing',
+        detail: `the next seal begins at leaf ${seal.firstLeaf}`,
+      })
+    } else if (before !== undefined && !follows(seal, before)) {
+      const detail = `it is of transactions ${seal.fromXact} to ${seal.beforeXact}, the one before of ${before.fromXact} to ${before.beforeXact}`
+      findings.push({ table: 'audit.seal', id: `leaf ${seal.firstLeaf}`, what: 'changed', detail })
+    }
+    for (const hash of seal.leafHashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
+    walk.previous = seal
+    for (const checkpoint of walk.signed.get(seal.endLeaf) ?? []) {
+      if (tree.root.equals(checkpoint.root)) walk.met++
+      else findings.push(rewritten(checkpoint, walk))
+    }
+  }
+  findings.push(...(await compareNodes(tx, nodes)), ...(await compareRows(tx, group, previous)))
+}
+
+const follows = (seal: Seal, before: Seal): boolean =>
+  before.endsRound ? seal.fromXact === before.beforeXact : seal.fromXact === before.fromXact && seal.beforeXact === before.beforeXact
+
+function rewritten({ size, from, signedAt }: KeptCheckpoint, { signed }: Walk): Finding {
+  const sizeBefore = Math.max(0, ...[...signed.keys()].filter((earlier) => earlier < size))
+  const detail = `they do not lead to the checkpoint of ${size} leaves that ${from} has, signed ${signedAt.toISOString()}`
+  return { table: 'audit.seal', id: `leaves ${sizeBefore} to ${size - 1}, or before`, what: 'changed', detail }
+}
+
+async function compareNodes(tx: Transaction, nodes: readonly TreeNode[]): Promise<Finding[]> {
+  if (nodes.length === 0) return []
+  const stored = new Map((await storedNodes(tx, nodes)).map(({ level, position, hash }) => [`${level}/${position}`, hash]))
+  return nodes.flatMap(({ level, position, hash }): Finding[] => {
+    const found = stored.get(`${level}/${position}`)
+    if (found?.equals(hash)) return []
+    const what = found === undefined ? 'missing' : 'changed'
+    return [{ table: 'audit.tree_node', id: `${level}/${position}`, what, detail: 'it is not what its leaves come to' }]
+  })
+}
+
+const outsideRow = z.object({ unsealed: z.bigint() })
+const orphanRow = z.object({ account_id: z.string(), posting_number: z.bigint(), entry_id: z.string() })
+const orphansAtMost = 100
+
+/** Rows that came after the last seal, and postings that no entry leads to. */
+async function whatIsOutside(tx: Transaction, last: Seal | undefined, whole: boolean): Promise<{ unsealed: number; orphans: Finding[] }> {
+  const from = last?.beforeXact ?? 0n
+  const { unsealed } = await tx.one(sql.type(outsideRow)`
+    select (select count(*) from ledger.entry where written_in >= ${from}) + (select count(*) from audit.record where written_in >= ${from}) as unsealed`)
+  if (!whole) return { unsealed: Number(unsealed), orphans: [] }
+  const rows = await tx.any(sql.type(orphanRow)`
+    select account_id, posting_number, entry_id from ledger.posting p
+    where not exists (select from ledger.entry e where e.entry_id = p.entry_id) limit ${orphansAtMost}`)
+  const orphans = rows.map(({ account_id, posting_number, entry_id }): Finding => {
+    return { table: 'ledger.posting', id: `${account_id}/${posting_number}`, what: 'inserted', detail: `there is no entry ${entry_id}` }
+  })
+  return { unsealed: Number(unsealed), orphans }
+}

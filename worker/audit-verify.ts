@@ -1,0 +1,85 @@
+/**
+ * `npm run audit:verify`: reads what was booked and recorded again, compares it with the sealed tree and the tree with all that
+ * was signed, and names what does not fit. `--since SIZE` begins at a checkpoint, `--witness FILE` brings one that was kept
+ * elsewhere. On a replica, too.
+ */
+import { parseArgs } from 'node:util'
+import { logVerifiers } from '@bankside/bank/audit/audit-keys'
+import { BadCheckpoint } from '@bankside/bank/audit/checkpoint'
+import { keptCheckpoints } from '@bankside/bank/audit/checkpoint-file'
+import type { Finding } from '@bankside/bank/audit/compare-rows'
+import { missingCheckpoints, storedCheckpoints } from '@bankside/bank/audit/stored-checkpoints'
+import { type KeptCheckpoint, verifyAudit } from '@bankside/bank/audit/verify-audit'
+import { openDatabase } from '@bankside/service-kit/postgres'
+import { auditCommand, auditSources, Problem, print } from './audit-command.ts'
+
+const exitCodes = { sound: 0, tampered: 1 } as const
+const tellEveryLeaves = 1_000_000
+
+process.exitCode = await auditCommand(verify)
+
+async function verify(): Promise<number> {
+  const { since, witnesses } = readArguments()
+  const { databaseUrl, keys, checkpointsPath } = await auditSources()
+  const verifiers = logVerifiers(keys)
+  const keptIn = async (path: string, from: string): Promise<KeptCheckpoint[]> =>
+    (await keptCheckpoints(path, verifiers).catch((error: unknown) => explain(error, path))).map((checkpoint) => ({ ...checkpoint, from }))
+  const kept = await keptIn(checkpointsPath, 'the file')
+  const witnessed = (await Promise.all(witnesses.map((path) => keptIn(path, path)))).flat()
+  const start = since === undefined ? undefined : kept.find(({ size }) => size === since)
+  if (since !== undefined && start === undefined)
+    throw new Problem(`${checkpointsPath} has no checkpoint of ${since} leaves to begin from.`)
+
+  const database = await openDatabase(databaseUrl, { maxConnections: 2 })
+  try {
+    const stored = await storedCheckpoints(database, verifiers)
+    let told = 0
+    const verified = await verifyAudit(database, {
+      checkpoints: [...kept, ...witnessed, ...stored.checkpoints],
+      since: start,
+      onProgress: (leaves) => {
+        if (leaves - told < tellEveryLeaves) return
+        told = leaves
+        print(`${leaves} leaves read…`)
+      },
+    })
+    const findings = [...stored.findings, ...missingCheckpoints(stored, kept), ...verified.findings]
+    const { leaves, read, checkpoints, unsealed } = verified
+    print(`${read} of ${leaves} leaves read, ${checkpoints} checkpoints met; ${unsealed} rows wait to be sealed.`)
+    if (witnessed.length === 0 && kept.length === 0)
+      print('There was no checkpoint from outside the database: whoever owns it could have rewritten all of it.')
+    return report(findings, kept.at(-1)?.size)
+  } finally {
+    await database.end()
+  }
+}
+
+function report(findings: readonly Finding[], size: number | undefined): number {
+  if (findings.length === 0) {
+    print('Nothing was changed, taken away, slipped in or moved since it was sealed.')
+    if (size !== undefined) print(`Next time, "--since ${size}" reads only what comes after.`)
+    return exitCodes.sound
+  }
+  for (const { what, table, id, column, detail } of findings)
+    print(`${what.padEnd(8)}  ${table}  ${id}${column === undefined ? '' : `  ${column}`}  (${detail})`)
+  print(`\nThe books are not as they were sealed: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`)
+  return exitCodes.tampered
+}
+
+function readArguments(): { since: number | undefined; witnesses: readonly string[] } {
+  try {
+    const { values } = parseArgs({ options: { since: { type: 'string' }, witness: { type: 'string', multiple: true, default: [] } } })
+    if (values.since !== undefined && !/^[1-9][0-9]{0,15}$/.test(values.since)) throw new Error('--since is the size of a checkpoint')
+    return { since: values.since === undefined ? undefined : Number(values.since), witnesses: values.witness }
+  } catch (error) {
+    throw new Problem(`${(error as Error).message}\nusage: npm run audit:verify -- [--since SIZE] [--witness FILE]…`)
+  }
+}
+
+/** @throws {Problem} for what people can do something about. */
+function explain(error: unknown, path: string): never {
+  if (error instanceof BadCheckpoint) throw new Problem(`A checkpoint in ${path} cannot be used: ${error.message}.`)
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+    throw new Problem(`There are no checkpoints in ${path}: nothing was signed yet, or AUDIT_CHECKPOINTS names another file.`)
+  throw error
+}

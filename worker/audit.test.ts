@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { publicAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { type AuditedBank, newAuditKeys, openAuditedBank } from '@bankside/bank/audit/testing/audited-bank'
+import type { Payment } from '@bankside/bank/payments/payment'
+import { freePort } from '@bankside/service-kit/embedded-postgres'
+import { sql } from '@bankside/service-kit/postgres'
+
+let bank: AuditedBank
+let worker: ChildProcess
+let payment: Payment
+let environment: Record<string, string>
+const inFolder = (name: string) => join(bank.folder, name)
+
+/** Runs one of our files to its end. */
+async function run(file: string, args: readonly string[] = [], changed: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, file), ...args], { env: { ...environment, ...changed } })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk))
+  const [code] = await once(child, 'close')
+  return { code, text }
+}
+
+before(async () => {
+  bank = await openAuditedBank()
+  writeFileSync(inFolder('keys.json'), JSON.stringify(bank.keys))
+  writeFileSync(inFolder('public.json'), JSON.stringify(publicAuditKeys(bank.keys)))
+  environment = { DATABASE_URL: bank.urls.ownerUrl, AUDIT_KEYS_FILE: inFolder('public.json'), AUDIT_CHECKPOINTS: bank.file }
+  payment = await bank.pay()
+  worker = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
+    env: {
+      DATABASE_URL: bank.urls.workerUrl,
+      SEALER_DATABASE_URL: bank.urls.sealerUrl,
+      AUDIT_KEYS_FILE: inFolder('keys.json'),
+      AUDIT_CHECKPOINTS: bank.file,
+      OPERATIONS_PORT: String(await freePort()),
+      NOTIFICATION_KEYS: 'A'.repeat(43),
+      LOG_LEVEL: 'warn',
+    },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const isSigned = sql.unsafe`
+    select exists (select from audit.checkpoint where tree_size = (select max(first_leaf + leaf_count) from audit.seal))
+      and not exists (select from audit.record where written_in >= (select max(before_xact) from audit.seal))`
+  for (const deadline = performance.now() + 30_000; (await bank.owner.oneFirst(isSigned)) !== true; await sleep(50))
+    assert.ok(performance.now() < deadline, 'nothing was signed within 30 s')
+})
+after(async () => {
+  worker.kill('SIGTERM')
+  await once(worker, 'exit')
+  await bank.close()
+})
+
+test('a worker that has the keys seals and signs; npm run audit:verify says that all is as it was, with public keys alone', async () => {
+  assert.ok(existsSync(bank.file))
+  const { code, text } = await run('audit-verify.ts')
+  assert.equal(code, 0, text)
+  assert.match(text, /^(\d+) of \1 leaves read, \d+ checkpoints met; \d+ rows wait to be sealed\.$/m)
+  const [, size = ''] = /--since (\d+)/.exec(text) ?? []
+  const rest = await run('audit-verify.ts', ['--since', size])
+  assert.match(rest.text, /^0 of \d+ leaves read/m)
+})
+
+test('npm run audit:verify names what was changed, with exit status 1', async () => {
+  const amount = (sign: 1 | -1) => sql.unsafe`
+    update ledger.posting set amount_minor = amount_minor + ${sign} where account_id = ${payment.creditorAccountId}`
+  await bank.tamper(amount(1))
+  const { code, text } = await run('audit-verify.ts')
+  await bank.tamper(amount(-1))
+  assert.equal(code, 1, text)
+  assert.match(text, new RegExp(`^changed {3}ledger\\.posting {2}${payment.creditorAccountId}/1 {2}amount_minor {2}\\(now "1001"\\)$`, 'm'))
+  assert.match(text, /The books are not as they were sealed: 1 finding\./)
+})
+
+test('npm run audit:verify finds by a checkpoint that somebody kept that the history is another', async () => {
+  const [line = ''] = readFileSync(bank.file, 'utf8').split('\n')
+  writeFileSync(inFolder('kept'), JSON.parse(line))
+  assert.equal((await run('audit-verify.ts', ['--witness', inFolder('kept')])).code, 0)
+  // Another history under the same keys: what the bank's own people could make.
+  const other = await openAuditedBank({ keys: bank.keys })
+  await other.pay()
+  await other.sealAndSign()
+  const { code, text } = await run('audit-verify.ts', ['--witness', inFolder('kept')], {
+    DATABASE_URL: other.urls.ownerUrl,
+    AUDIT_CHECKPOINTS: other.file,
+  })
+  await other.close()
+  assert.equal(code, 1, text)
+  assert.match(text, /changed {3}audit\.(seal|checkpoint)|the tree ends with \d+ leaves; .*kept has a checkpoint of \d+/)
+})
+
+test('npm run audit:verify says what it lacks, with exit status 2', async () => {
+  writeFileSync(inFolder('stranger.json'), JSON.stringify(publicAuditKeys(newAuditKeys(bank.keys.origin))))
+  for (const [args, changed, said] of [
+    [
+      [],
+      { AUDIT_KEYS_FILE: inFolder('stranger.json') },
+      /A checkpoint in .* cannot be used: no signature on it is good under the given key/,
+    ],
+    [[], { AUDIT_CHECKPOINTS: inFolder('nothing') }, /There are no checkpoints in .*nothing/],
+    [['--since', '3'], {}, /has no checkpoint of 3 leaves to begin from/],
+    [['--since', 'x'], {}, /--since is the size of a checkpoint\nusage: npm run audit:verify/],
+  ] as const) {
+    const { code, text } = await run('audit-verify.ts', args, changed)
+    assert.equal(code, 2, text)
+    assert.match(text, said)
+  }
+})
+
+test('a worker that is given half of what it takes to seal says what is missing', async () => {
+  const { code, text } = await run('main.ts', [], { OPERATIONS_PORT: '1', NOTIFICATION_KEYS: 'A'.repeat(43) })
+  assert.notEqual(code, 0)
+  assert.match(text, /SEALER_DATABASE_URL is missing/)
+})
