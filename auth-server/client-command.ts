@@ -10,6 +10,7 @@ import { askAgain, type ListedEntry, listRegisterEntries } from '@bankside/bank/
 import { systemClock } from '@bankside/service-kit/clock'
 import { ConfigError, databaseUrl, readConfig } from '@bankside/service-kit/config'
 import { runningPort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
+import { expiringSoonMs } from '@bankside/service-kit/expiry'
 import { type Database, openDatabase, transact, z } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
 import { handleHash } from './storage/handle-hash.ts'
@@ -82,11 +83,20 @@ function readArguments(args: string[]) {
 async function list(database: Database, named: string): Promise<string> {
   const clients = await transact(database, (tx) => listClients(tx, named))
   if (clients.length === 0) return 'There is none.'
-  const rows = clients.map(({ clientId, status, profile, registeredBy, name, firstParty }) => [
-    ...[clientId, status, profile, firstParty ? 'own app' : `by ${registeredBy}`, name],
+  const rows = clients.map(({ clientId, status, profile, registeredBy, name, firstParty, certificateUntil }) => [
+    ...[clientId, status, profile, firstParty ? 'own app' : `by ${registeredBy}`, name, describeEnd(certificateUntil)],
   ])
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')
+}
+
+/** CERT-15. */
+function describeEnd(until: Date | undefined): string {
+  if (until === undefined) return 'no certificate seen'
+  const leftMs = until.getTime() - systemClock.now().getTime()
+  const date = until.toISOString().slice(0, 10)
+  if (leftMs <= 0) return `certificate ENDED ${date}`
+  return leftMs > expiringSoonMs ? `certificate until ${date}` : `certificate ENDS in ${Math.floor(leftMs / dayMs)} days, ${date}`
 }
 
 async function setStatus(database: Database, clientId: string, status: 'blocked' | 'active'): Promise<string> {

@@ -1,4 +1,5 @@
 import { systemClock } from '@bankside/service-kit/clock'
+import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
@@ -24,6 +25,7 @@ const { followKeys } = await import('./keys/follow-keys.ts')
 const { keepDelivering } = await import('./logout/keep-delivering.ts')
 const { requestLimits } = await import('./http/request-limits.ts')
 const { keysFromSettings } = await import('./keys/key-source.ts')
+const { keyExpiry } = await import('./keys/key-expiry.ts')
 const { openPublished } = await import('./published/open-published.ts')
 jose.assertInPlace()
 
@@ -48,7 +50,17 @@ const dependencies = {
   limits: requestLimits(config),
   published,
 }
-const { handlers, ...keys } = followKeys(createAuthServer, dependencies, { source: keysFromSettings(), onChange: reseal })
+const keySource = keysFromSettings()
+const { handlers, ...keys } = followKeys(createAuthServer, dependencies, { source: keySource, onChange: reseal })
+const expiry = watchExpiry({
+  ...{ registry, clock: systemClock, log },
+  find: async () => [
+    ...certificatesOf({ TLS_EC_CERT: config.TLS_EC_CERT, TLS_RSA_CERT: config.TLS_RSA_CERT }),
+    ...certificatesOf({ CLIENT_CA: config.CLIENT_CA, OUTBOUND_CA: config.OUTBOUND_CA }),
+    ...keyExpiry(await keySource.read()),
+  ],
+})
+await expiry.look()
 reseal(config)
 const certificates = [
   { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },
@@ -81,6 +93,7 @@ runUntilStopped({
   async stop() {
     operations.drain()
     keys.stop()
+    expiry.close()
     published.revocations.close()
     await Promise.all([drain(issuer, { limitMs: drainMs }), drain(mtls, { limitMs: drainMs }), stopDelivering()])
     await Promise.all([database.end(), prepared.end(), redis?.end(), operations.close()])

@@ -15,6 +15,7 @@ import { acceptAssertionAudiences } from './client-authentication/assertion-audi
 import { isNamed } from './client-authentication/certificate-name.ts'
 import { createAssertClientAssertion } from './client-authentication/client-assertion.ts'
 import { assertProofNotFromTheFuture } from './client-authentication/dpop-proof.ts'
+import { noteCertificates } from './client-authentication/note-certificate.ts'
 import { isRegisteredCertificate } from './client-authentication/registered-certificate.ts'
 import { followKeySets } from './client-keys/follow-key-sets.ts'
 import { enabledAlgorithms } from './client-policy/enabled-algorithms.ts'
@@ -162,7 +163,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     },
     interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     renderError,
-    features: features({ limit, config, database, clock }),
+    features: features({ ...dependencies, limit }),
   }
 }
 
@@ -189,13 +190,14 @@ const ownStorage = ({ config, database, prepared, clock, log }: ProviderDependen
   }),
 })
 
-type FeatureDependencies = Pick<ProviderDependencies, 'config' | 'database' | 'clock'> & {
+type FeatureDependencies = Pick<ProviderDependencies, 'config' | 'database' | 'prepared' | 'clock'> & {
   readonly limit: (ctx: KoaContextWithOIDC) => void
 }
 
-function features({ config, database, clock, limit }: FeatureDependencies): NonNullable<Configuration['features']> {
+function features({ config, database, prepared, clock, limit }: FeatureDependencies): NonNullable<Configuration['features']> {
   const certificateOf = (ctx: KoaContextWithOIDC) =>
     clientCertificate(ctx.req, { trustedProxyAddresses: config.TRUSTED_PROXY_ADDRESSES, clientCa: config.CLIENT_CA, clock })
+  const noteCertificate = noteCertificates(prepared, clock)
   return {
     devInteractions: { enabled: false },
     externalSigningSupport: { enabled: config.SIGNING_KEYS.keys.some(isElsewhere), ack: 'experimental-01' },
@@ -219,7 +221,7 @@ function features({ config, database, clock, limit }: FeatureDependencies): NonN
     ciba: ciba({ database, clock, salt: config.SECRETS.pairwise_salt }),
     revocation: { enabled: true, allowedPolicy: createRevocationPolicy(database, clock) },
     claimsParameter: { enabled: true, assertClaimsParameter },
-    resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config), certificateOf) },
+    resourceIndicators: { enabled: true, ...createResourceServers(audiencesOf(config), certificateOf, noteCertificate) },
     richAuthorizationRequests: {
       enabled: true,
       types: authorizationDetailTypes(clock),

@@ -62,6 +62,19 @@ create table audit.tree_node (
   constraint tree_node_level_within_range CHECK (((level >= 8) AND (level <= 48)))
 );
 
+create table clients.certificate (
+  client_id text not null,
+  thumbprint text not null,
+  serial_number text not null,
+  issuer text not null,
+  expires_at timestamp with time zone not null,
+  first_seen_at timestamp with time zone not null,
+  warned_at timestamp with time zone,
+  constraint certificate_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients.client(client_id),
+  constraint certificate_is_noted_once PRIMARY KEY (client_id, thumbprint),
+  constraint certificate_issuer_is_short CHECK ((length(issuer) <= 1000))
+);
+
 create table clients.client (
   client_id text not null,
   profile text not null,
@@ -684,6 +697,8 @@ create table payments.spent (
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
 CREATE INDEX record_written_in ON audit.record USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX certificate_expiry ON clients.certificate USING btree (expires_at);
 
 CREATE INDEX client_of_organisation ON clients.client USING btree (organisation_id) WHERE (organisation_id IS NOT NULL);
 
@@ -2245,6 +2260,7 @@ grant delete, insert, select, update on oidc.interaction to bankside_auth_server
 grant delete, insert, select, update on oidc.journey to bankside_auth_server;
 grant delete, insert, select, update on oidc.refresh_token to bankside_auth_server;
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
+grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
@@ -2305,6 +2321,7 @@ grant insert on oidc.backchannel_notification to bankside_auth_server;
 grant insert, select on audit.checkpoint to bankside_sealer;
 grant insert, select on audit.seal to bankside_sealer;
 grant insert, select on audit.tree_node to bankside_sealer;
+grant insert, select on clients.certificate to bankside_auth_server;
 grant insert, select on clients.registration to bankside_auth_server;
 grant insert, select on clients.remote_document to bankside_auth_server;
 grant insert, select on consents.consent to bankside_resource_api;
@@ -2442,6 +2459,7 @@ grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
 grant select, update on audit.sealing to bankside_sealer;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
+grant update on clients.certificate (column warned_at) to bankside_worker;
 grant update on clients.register_entry (column last_error) to bankside_worker;
 grant update on clients.register_entry (column next_ask_at) to bankside_worker;
 grant update on clients.registration (column request) to bankside_auth_server;

@@ -54,6 +54,10 @@ const settings = z.object({
 export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
   const given = environment === undefined ? readConfig(settings) : readConfig(settings, environment)
   const file = (path: string) => readFileSync(path, 'utf8')
+  const clientCa = file(given.CLIENT_CA_FILE)
+  const issuerCa = file(given.ISSUER_CA_FILE)
+  const rsa = { key: file(given.TLS_RSA_KEY_FILE), cert: file(given.TLS_RSA_CERT_FILE) }
+  const ec = { key: file(given.TLS_EC_KEY_FILE), cert: file(given.TLS_EC_CERT_FILE) }
   return {
     databaseUrl: given.DATABASE_URL,
     replica:
@@ -62,14 +66,13 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
         : { url: given.DATABASE_READ_URL, lagAtMostMs: given.DATABASE_READ_LAG_SECONDS * 1_000 },
     listen: { port: given.RESOURCE_API_PORT, address: given.LISTEN_ADDRESS },
     operations: { port: given.OPERATIONS_PORT, address: given.OPERATIONS_ADDRESS },
-    certificates: [
-      { key: file(given.TLS_RSA_KEY_FILE), cert: file(given.TLS_RSA_CERT_FILE) },
-      { key: file(given.TLS_EC_KEY_FILE), cert: file(given.TLS_EC_CERT_FILE) },
-    ],
-    clientCa: file(given.CLIENT_CA_FILE),
+    certificates: [rsa, ec],
+    clientCa,
+    /** By the names of their settings: what ends by itself. */
+    ownCertificates: { TLS_RSA_CERT: rsa.cert, TLS_EC_CERT: ec.cert, CLIENT_CA: clientCa, ISSUER_CA: issuerCa },
     trustedProxyAddresses: given.TRUSTED_PROXY_ADDRESSES,
     revocation: { urls: given.CLIENT_CRL_URLS, staleAtMostMs: given.CLIENT_CRL_STALE_HOURS * 3_600_000 },
-    issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: file(given.ISSUER_CA_FILE) },
+    issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: issuerCa },
     origin: given.RESOURCE_API,
     audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },
     rates: {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '@bankside/service-kit/clock'
 import { ConfigError } from '@bankside/service-kit/config'
+import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
@@ -26,11 +27,14 @@ async function run(settings: ReturnType<typeof readSettings>): Promise<void> {
   const registry = createMetrics(name)
   const api = await startResourceApi({ ...settings, clock: systemClock, log, registry })
   const operations = await startOperations({ ...settings.operations, checks: api.checks, registry })
+  const expiry = watchExpiry({ registry, clock: systemClock, log, find: () => certificatesOf(settings.ownCertificates) })
+  await expiry.look()
   await firstKeys(api.checks.issuer_keys)
   runUntilStopped({
     log,
     stop: async () => {
       operations.drain()
+      expiry.close()
       await api.close()
       await operations.close()
     },

@@ -28,6 +28,8 @@ const rows: Record<string, (name: string, ms: number) => ReturnType<typeof sql.u
   'oidc.grant': (name, ms) => sql.unsafe`insert into oidc.grant values (${name}, 'c', ${customer}, '{}', ${at(0)}, null, ${at(ms)})`,
   'oidc.used_identifier': (name, ms) => sql.unsafe`insert into oidc.used_identifier values (${bytes(name)}, ${at(ms)})`,
   'clients.remote_document': (name, ms) => sql.unsafe`insert into clients.remote_document values (${name}, ''::bytea, ${at(5 * ms)})`,
+  'clients.certificate': (name, ms) => sql.unsafe`
+    insert into clients.certificate values ('third-party', ${name}, '1', 'An authority', ${at(50 * ms)}, ${at(0)})`,
   'oidc.revoked_token': (name, ms) => sql.unsafe`insert into oidc.revoked_token values (${bytes(name)}, ${at(ms)})`,
   'oidc.journey': (name, ms) => sql.unsafe`insert into oidc.journey values (${bytes(name)}, 1, '{}', ${at(ms)}, '')`,
   'oidc.backchannel_authentication_request': (name, ms) => sql.unsafe`

@@ -20,6 +20,8 @@ const expiring: readonly Expiring[] = [
   ].map(([table = '', key = '']) => ({ table: ['oidc', table], key, time: 'expires_at', keptMs: hourMs })),
   // Longer than a key set serves on while its address is down.
   { table: ['clients', 'remote_document'], key: 'url', time: 'fetched_at', keptMs: 8 * dayMs },
+  // Long enough to see what a client came with.
+  { table: ['clients', 'certificate'], key: 'ctid', time: 'expires_at', keptMs: 90 * dayMs },
   { table: ['oidc', 'revoked_token'], key: 'token_hash', time: 'expires_at', keptMs: hourMs },
   // Delivered or given up within hours.
   { table: ['oidc', 'backchannel_logout'], key: 'logout_id', time: 'created_at', keptMs: dayMs },

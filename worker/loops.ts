@@ -7,6 +7,7 @@ import { advancePayments } from '@bankside/bank/payments/advance-payments'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import { type AuditLoopNeeds, auditLoops } from './audit-loops.ts'
+import { certificateLoop } from './certificate-loop.ts'
 import { deliverNotifications, type NotificationNeeds } from './deliver-notifications.ts'
 import { dropExpiredRows } from './drop-expired-rows.ts'
 import { type LicenceLoopNeeds, licenceLoops } from './licence-loops.ts'
@@ -84,6 +85,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
     },
     { name: 'end unclaimed consents', idleMs: 30_000, work: (now) => endUnclaimedConsents(database, { now, limit: consentsPerRound }) },
     ...licenceLoops({ database, log, metrics, licences }),
+    certificateLoop({ database, log, metrics }),
     { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
     {
       name: 'measure backlog',

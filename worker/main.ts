@@ -1,4 +1,5 @@
 import { systemClock } from '@bankside/service-kit/clock'
+import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
 import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
@@ -36,6 +37,9 @@ const operations = await startOperations({
   registry,
 })
 
+const expiry = watchExpiry({ registry, clock: systemClock, log, find: () => certificatesOf({ OUTBOUND_CA: config.OUTBOUND_CA }) })
+await expiry.look()
+
 const stopping = new AbortController()
 const running = loops.map((loop) =>
   runLoop(loop, {
@@ -56,6 +60,7 @@ runUntilStopped({
   log,
   stop: async () => {
     operations.drain()
+    expiry.close()
     stopping.abort()
     await Promise.all(running)
     await Promise.all([database.end(), sealer?.end()])

@@ -43,6 +43,12 @@ export function createWorkerMetrics(registry: Registry) {
       help: '1 when the audit tree is not what was signed: somebody has rewritten the database',
       registers,
     }),
+    certificateLeft: new Gauge({
+      name: 'bankside_third_party_certificate_seconds',
+      help: 'Seconds that the certificate of a third party has left, where that is less than 30 days',
+      labelNames: ['client_id'],
+      registers,
+    }),
     discrepancies: new Gauge({
       name: 'bankside_reconciliation_discrepancies',
       help: 'What the last reconciliation found',

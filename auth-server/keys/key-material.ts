@@ -102,6 +102,9 @@ export function keysAt({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: numbe
   }
 }
 
+/** Whether a member of `SECRETS` is a list of keys with times. */
+export const isRing = (member: unknown): member is readonly Times[] => Array.isArray(member)
+
 /** When keys begin or end next, in seconds since the epoch. */
 export function nextKeyChange({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: number): number {
   const { cookie_keys, form_keys, seal_keys, dpop_nonce_secrets } = SECRETS

@@ -8,6 +8,7 @@ import {
   type RefreshToken,
   type ResourceServer,
 } from 'oidc-provider'
+import type { NoteCertificate } from '../client-authentication/note-certificate.ts'
 import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { grantsPath } from '../discovery.ts'
@@ -37,7 +38,7 @@ type CertificateOf = (ctx: KoaContextWithOIDC) => ClientCertificate | undefined
  * Tokens have one audience, and a client has one API: third parties the UK's, our own apps the bank's. A third party's own
  * token may be for its grants instead, never for both.
  */
-export function createResourceServers(audiences: Audiences, certificateOf: CertificateOf) {
+export function createResourceServers(audiences: Audiences, certificateOf: CertificateOf, noteCertificate: NoteCertificate) {
   const apiOf = (ctx: KoaContextWithOIDC, client: Client): keyof Audiences => {
     if (isFirstParty(client)) return 'bankApi'
     return isForItself(ctx) && asksForGrants(ctx) ? 'grants' : 'ukOpenBanking'
@@ -45,7 +46,7 @@ export function createResourceServers(audiences: Audiences, certificateOf: Certi
   return {
     defaultResource: (ctx: KoaContextWithOIDC, client: Client) => audiences[apiOf(ctx, client)],
     useGrantedResource: () => true,
-    getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer {
+    getResourceServerInfo(ctx: KoaContextWithOIDC, resource: string, client: Client): ResourceServer | Promise<ResourceServer> {
       const api = apiOf(ctx, client)
       if (resource !== audiences[api]) throw new errors.InvalidTarget()
       assertInRegister(ctx, client)
@@ -54,13 +55,15 @@ export function createResourceServers(audiences: Audiences, certificateOf: Certi
         assertLicensed(ctx, client, certificateOf(ctx))
       }
       if (isForItself(ctx)) assertClientCredentials(ctx, client, api)
-      return {
+      const server = {
         audience: audiences[api],
         scope: scopes[api].join(' '),
-        accessTokenFormat: 'jwt',
+        accessTokenFormat: 'jwt' as const,
         accessTokenTTL: accessTokenSeconds,
-        jwt: { sign: { alg: 'ES256' } },
+        jwt: { sign: { alg: 'ES256' as const } },
       }
+      const noting = ctx.oidc.route === 'token' ? noteCertificate(client.clientId, certificateOf(ctx)) : undefined
+      return noting === undefined ? server : noting.then(() => server)
     },
   }
 }
