@@ -1,5 +1,6 @@
 import type { AccessDecision, AccessRequest } from '@bankside/bank/access/decide-access'
 import type { Door } from '@bankside/bank/access/operations'
+import type { Initiation, Made, PaymentOrder } from '@bankside/bank/payments/payment-order'
 import type { History } from '@bankside/service-kit/history'
 import type { Transaction } from '@bankside/service-kit/postgres'
 import type { Refusal } from '@bankside/service-kit/refusal'
@@ -53,9 +54,18 @@ type Idempotent = Row & {
   create(call: Call, id: string): Promise<Reply>
   readonly render: (call: Call, resourceId: string) => Promise<Reply>
 }
-export type Route = Plain | Idempotent
+/** The same for a payment, which the bank makes together with those of other requests: key, consent, funds and all. */
+type Paying = Row & {
+  /** What is to be paid. Throws what is wrong with the body. */
+  readonly order: (call: Call) => Pick<PaymentOrder, 'consentId'> & Initiation
+  readonly renderMade: (call: Call, made: Made) => Promise<Reply>
+  readonly render: (call: Call, paymentId: string) => Promise<Reply>
+}
+export type Route = Plain | Idempotent | Paying
 
 export const isIdempotent = (route: Route): route is Idempotent => 'create' in route
+export const isPaying = (route: Route): route is Paying => 'order' in route
+export const takesKey = (route: Route): boolean => isIdempotent(route) || isPaying(route)
 
 export type Challenge =
   | 'invalid_request'

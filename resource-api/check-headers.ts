@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { Context } from 'koa'
-import { type Api, isIdempotent, type Route } from './api.ts'
+import { type Api, type Route, takesKey } from './api.ts'
 import { refuseRequest, throwViolations, type Violation } from './request-refusal.ts'
 
 const idempotencyKeyLimit = 40
@@ -43,7 +43,7 @@ export function checkHeaders(ctx: Context, api: Api, route: Route): string {
   check('x-fapi-interaction-id', isInteractionId, 'must be a UUID')
   check('x-fapi-auth-date', (value) => imfFixdate.test(value) && !Number.isNaN(Date.parse(value)), 'must be an HTTP date')
   check('x-fapi-customer-ip-address', (value) => isIP(value) > 0, 'must be an IP address')
-  const key = isIdempotent(route) ? idempotencyKey(ctx, api, violations) : ''
+  const key = takesKey(route) ? idempotencyKey(ctx, api, violations) : ''
   throwViolations(violations)
   return key
 }

@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { AccessRefusal } from '@bankside/bank/access/access-refusal'
 import { readAccess } from '@bankside/bank/access/read-access'
 import { appendAudit } from '@bankside/bank/audit/append-audit'
-import { claimKey } from '@bankside/bank/idempotency/claim-key'
+import { claimKey, refuseReusedKey, requestKey } from '@bankside/bank/idempotency/claim-key'
 import { isAccountId } from '@bankside/bank/ids'
 import type { TransportCertificate } from '@bankside/bank/licences/transport-certificate'
+import type { PaymentSubmitter } from '@bankside/bank/payments/payment-submitter'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { History } from '@bankside/service-kit/history'
@@ -14,7 +15,7 @@ import type { Middleware } from 'koa'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
 import type { Api, Call, Reply, Route } from './api.ts'
-import { isIdempotent } from './api.ts'
+import { isIdempotent, isPaying } from './api.ts'
 import { checkHeaders, checkMediaTypes, isInteractionId } from './check-headers.ts'
 import { routeMatcher } from './match-route.ts'
 import type { Observer } from './observe.ts'
@@ -25,6 +26,7 @@ import { readJson } from './strict-json.ts'
 export type Services = {
   readonly database: Database
   readonly history: History
+  readonly payments: PaymentSubmitter
   readonly trust: Trust
   readonly clock: Clock
   readonly observe: Observer
@@ -35,7 +37,7 @@ export type Services = {
  * Every request of an API takes these steps in this order: how many there are, path and method, media types, headers, access token, body, and
  * then the access decision and the route's work: what changes anything in one transaction, what only reads on one connection.
  */
-export function serve(api: Api, { database, history, trust, clock, observe, limits }: Services): Middleware {
+export function serve(api: Api, { database, history, payments, trust, clock, observe, limits }: Services): Middleware {
   const matchRoute = routeMatcher(api.routes)
   const verifyAccessToken = accessTokenVerifier(api.audience, trust)
   return async (ctx) => {
@@ -66,11 +68,13 @@ export function serve(api: Api, { database, history, trust, clock, observe, limi
         now,
         history,
       }
-      const within = route.method === 'GET' ? outsideTransaction : transact
-      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey })).catch(async (error) => {
-        if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
-        throw error
-      })
+      const within = route.method === 'GET' || isPaying(route) ? outsideTransaction : transact
+      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey, payments })).catch(
+        async (error) => {
+          if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
+          throw error
+        },
+      )
       send(ctx, seen.interactionId, reply)
     } catch (error) {
       answerError(ctx, error, { api, seen })
@@ -98,23 +102,55 @@ function interactionIdOf({ headersDistinct }: IncomingMessage): string {
 const notOfUrls = /["<>\\^`{|}[\]]|%(?![0-9a-f]{2})/gi
 
 type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken; readonly certificate: TransportCertificate | undefined }
-type Work = { readonly api: Api; readonly route: Route; readonly request: Request; readonly idempotencyKey: string }
+type Work = {
+  readonly api: Api
+  readonly route: Route
+  readonly request: Request
+  readonly idempotencyKey: string
+  readonly payments: PaymentSubmitter
+}
 
-async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey }: Work): Promise<Reply> {
+async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey, payments }: Work): Promise<Reply> {
   const deciding = decide(tx, route, request)
-  if (!isIdempotent(route)) return route.handle({ ...request, tx, access: await deciding })
+  if (!isIdempotent(route) && !isPaying(route)) return route.handle({ ...request, tx, access: await deciding })
   const holder = api.idempotencyKeysOf === 'customer' ? ` of ${(await deciding).customerId}` : ''
-  const endpoint = `${api.prefix}${route.path}${holder}`
-  const { clientId } = request.token.claims
-  const id = route.newId()
-  // Sent together with what decides, but not heard before it.
   const { method } = route
   const { body, now } = request
-  const claiming = claimKey(tx, { clientId, method, endpoint, key: idempotencyKey, request: body, resourceId: id, now })
+  const keyed = {
+    clientId: request.token.claims.clientId,
+    method,
+    endpoint: `${api.prefix}${route.path}${holder}`,
+    key: idempotencyKey,
+    request: body,
+  }
+  if (isPaying(route)) return pay({ ...request, tx, access: await deciding }, { route, keyed, payments })
+  const id = route.newId()
+  // Sent together with what decides, but not heard before it.
+  const claiming = claimKey(tx, { ...keyed, resourceId: id, now })
   claiming.catch(() => {})
   const call: Call = { ...request, tx, access: await deciding }
   const claim = await claiming
   return 'replayed' in claim ? route.render(call, claim.replayed) : route.create(call, id)
+}
+
+type Paying = {
+  readonly route: Extract<Route, { readonly order: unknown }>
+  readonly keyed: Parameters<typeof requestKey>[0]
+  readonly payments: PaymentSubmitter
+}
+
+async function pay(call: Call, { route, keyed, payments }: Paying): Promise<Reply> {
+  const { access, interactionId, now } = call
+  const key = requestKey(keyed)
+  let order: ReturnType<typeof route.order>
+  try {
+    order = route.order(call)
+  } catch (error) {
+    await refuseReusedKey(call.tx, { ...keyed, now })
+    throw error
+  }
+  const submitted = await payments.submit({ ...order, access, key, interactionId })
+  return 'replayed' in submitted ? route.render(call, submitted.replayed) : route.renderMade(call, submitted)
 }
 
 async function decide(tx: Transaction, route: Route, { token, certificate, parameters, body, now }: Request): Promise<Call['access']> {

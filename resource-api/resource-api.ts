@@ -1,5 +1,6 @@
 import { identifierUse } from '@bankside/bank/access/used-identifiers'
 import { findRemoteDocument } from '@bankside/bank/clients/remote-document'
+import { openPaymentSubmitter } from '@bankside/bank/payments/payment-submitter'
 import type { Clock } from '@bankside/service-kit/clock'
 import { openHistory } from '@bankside/service-kit/history'
 import type { Log } from '@bankside/service-kit/log'
@@ -57,6 +58,7 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
     lagAtMostMs: options.replica?.lagAtMostMs,
     registry: options.registry,
   })
+  const payments = openPaymentSubmitter(options.databaseUrl, { clock })
   const prepared = openPrepared(options.databaseUrl, { maxConnections: maxProofConnections })
   const onRefreshFailed = (err: unknown) => log.warn({ err }, 'the keys of the authorization server could not be fetched again')
   const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
@@ -66,17 +68,9 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   await firstLists(revocations)
   const holder = holderCertificate({ trustedProxyAddresses, clientCa, clock, revocations })
   const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), holderCertificate: holder }
-  const app = createApp(
-    {
-      database,
-      history,
-      trust,
-      clock,
-      observe: createObserver(log, options.registry),
-      limits: requestLimits(options.rates, trustedProxyAddresses),
-    },
-    options.audiences,
-  )
+  const limits = requestLimits(options.rates, trustedProxyAddresses)
+  const observe = createObserver(log, options.registry)
+  const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences)
 
   const { certificates } = options
   const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app.callback()))
@@ -91,7 +85,7 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
       await drain(server, { limitMs: drainLimitMs })
       keys.close()
       revocations.close()
-      await Promise.all([database.end(), history.end(), prepared.end()])
+      await Promise.all([database.end(), history.end(), payments.close(), prepared.end()])
     },
   }
 }

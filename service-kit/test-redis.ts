@@ -37,7 +37,7 @@ export async function startTestRedis({ settings = {}, tls }: TestRedisOptions = 
   const folder = mkdtempSync(join(tmpdir(), 'bankside-redis-'))
   const port = await freePort()
   const password = randomBytes(16).toString('hex')
-  writeFileSync(join(folder, 'users.acl'), `${['user operator on >' + password + ' ~* &* +@all', ...redisUsers(password)].join('\n')}\n`)
+  writeFileSync(join(folder, 'users.acl'), `${[`user operator on >${password} ~* &* +@all`, ...redisUsers(password)].join('\n')}\n`)
   const lines: Record<string, string> = {
     bind: '127.0.0.1',
     dir: folder,

@@ -39,7 +39,10 @@ const newConsents = (round: number): Promise<TestConsent[]> =>
 /** A process that submits the consents, posts and delivers, as fast as it can. */
 function startChild(consents: readonly TestConsent[]): ChildProcess {
   const { resourceApiUrl, workerUrl } = bank.urls
-  const orders = consents.map(({ access, consentId, initiation }) => ({ clientId: access.clientId, consentId, initiation }))
+  const orders = consents.map((consent) => {
+    const { access, consentId, initiation } = consent
+    return { access: { ...access, accounts: [...access.accounts] }, consentId, initiation, key: bank.keyOf(consent, keyFor(consent)) }
+  })
   const input = JSON.stringify({ resourceApiUrl, workerUrl, orders, now: noon })
   const child = spawn(process.execPath, [join(import.meta.dirname, 'testing', 'pay-until-killed.ts')], {
     stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
@@ -48,9 +51,14 @@ function startChild(consents: readonly TestConsent[]): ChildProcess {
   return child
 }
 
+/** One for each, the same each time. */
+const keyFor = ({ consentId }: TestConsent) => consentId.slice(-20)
+
 test('a process killed at any moment loses nothing and repeats nothing: the next one finishes its payments', async () => {
+  const asked: TestConsent[] = []
   for (let round = 0; round < rounds; round++) {
     const consents = await newConsents(round)
+    asked.push(...consents)
     const child = startChild(consents)
     const ended = once(child, 'exit')
     await once(child, 'message')
@@ -62,6 +70,11 @@ test('a process killed at any moment loses nothing and repeats nothing: the next
   const interrupted = await count(sql.fragment`payments.payment where status = 'held'`)
   assert.ok(submitted > 0n && submitted < BigInt(rounds * paymentsPerRound), `${submitted} were submitted: kill earlier or later`)
 
+  // What was made is found under its key, and whatever was not is as new. The last call of the dead may have been committed since.
+  const again = await Promise.all(asked.map((consent) => bank.submitKeyed(consent, { key: keyFor(consent) })))
+  assert.ok(again.filter((one) => 'replayed' in one).length >= submitted)
+  const payments = BigInt(asked.length)
+
   // A connection of the dead may still hold its locks for a moment: nothing is left when everything is done.
   for (let tries = 0; (await count(sql.fragment`payments.payment where status = 'held'`)) > 0n; tries++) {
     assert.ok(tries < 100, 'payments stay held')
@@ -69,13 +82,13 @@ test('a process killed at any moment loses nothing and repeats nothing: the next
   }
   while ((await deliverEvents(bank.worker, { now: noon, limit: 1_000 })) > 0);
 
-  assert.equal(await count(sql.fragment`payments.payment where status = 'posted'`), submitted, `${interrupted} were taken over`)
-  assert.equal(await count(sql.fragment`ledger.entry where payment_id is not null`), submitted)
-  assert.equal(await count(sql.fragment`consents.consent where status = 'COND'`), submitted)
-  assert.equal(await count(sql.fragment`events.event where type = 'payment.held'`), submitted)
-  assert.equal(await count(sql.fragment`events.event where type = 'payment.posted'`), submitted)
-  assert.equal(await count(sql.fragment`events.notification where type = 'payment.posted'`), submitted)
-  assert.equal(await count(sql.fragment`audit.record where action = 'payment.posted'`), submitted)
+  assert.equal(await count(sql.fragment`payments.payment where status = 'posted'`), payments, `${interrupted} were taken over`)
+  assert.equal(await count(sql.fragment`ledger.entry where payment_id is not null`), payments)
+  assert.equal(await count(sql.fragment`consents.consent where status = 'COND'`), payments)
+  assert.equal(await count(sql.fragment`events.event where type = 'payment.held'`), payments)
+  assert.equal(await count(sql.fragment`events.event where type = 'payment.posted'`), payments)
+  assert.equal(await count(sql.fragment`events.notification where type = 'payment.posted'`), payments)
+  assert.equal(await count(sql.fragment`audit.record where action = 'payment.posted'`), payments)
   assert.equal(await count(sql.fragment`ledger.hold where status = 'active'`), 0n)
   const total = await bank.owner.oneFirst(sql.unsafe`select sum(posted_minor)::bigint from ledger.account where kind = 'customer'`)
   assert.equal(total, 4_000_000n)

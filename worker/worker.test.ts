@@ -4,10 +4,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { submitPayment } from '@bankside/bank/payments/submit-payment'
 import { gbp, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
 import { freePort } from '@bankside/service-kit/embedded-postgres'
-import { sql, transact } from '@bankside/service-kit/postgres'
+import { sql } from '@bankside/service-kit/postgres'
 
 let bank: TestBank
 before(async () => {
@@ -50,8 +49,7 @@ async function stop({ child }: Started): Promise<number | null> {
 async function submit() {
   const [from, to] = [await bank.newAccount({ funds: 5_000n }), await bank.newAccount()]
   const now = new Date()
-  const { access, consentId, initiation } = await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000), now })
-  return transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now }))
+  return bank.submit(await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000), now }), { now })
 }
 const until = async (what: string, holds: () => Promise<boolean>) => {
   for (const deadline = performance.now() + 15_000; !(await holds()); await sleep(20))

@@ -43,6 +43,8 @@ export type AccessDecision = Reach & { readonly [decided]: true }
 
 type Reach = {
   readonly clientId: string
+  /** By which the token alone can be taken back. */
+  readonly tokenHash: Buffer | undefined
   /** Undefined when the third party acts for itself. */
   readonly customerId: CustomerId | undefined
   /** The consent that the token is bound to, if any. */
@@ -182,6 +184,7 @@ function decisionOf(
   const reached = new Set(customer ? within([...accounts], token.narrowedTo?.accounts) : [])
   const reach: Reach = {
     clientId: token.clientId,
+    tokenHash: token.tokenHash,
     customerId: customer ? grant?.customerId : undefined,
     consentId: customer ? consent?.id : undefined,
     accounts: reached,

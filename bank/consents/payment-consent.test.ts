@@ -3,30 +3,14 @@ import { after, before, test } from 'node:test'
 import { sql, transact, z } from '@bankside/service-kit/postgres'
 import { addBeneficiary } from '../beneficiaries/add-beneficiary.ts'
 import { startSecondFactor } from '../customers/start-second-factor.ts'
-import { carryOut } from '../events/carry-out.ts'
 import { bindingHash } from './binding-hash.ts'
-import { consumeConsent } from './consume-consent.ts'
 import { deleteConsent } from './delete-consent.ts'
 import { expireConsents } from './expire-consents.ts'
 import { getConsent } from './get-consent.ts'
 import { listEligibleAccounts } from './list-eligible-accounts.ts'
-import { lockAuthorisedConsent } from './lock-authorised-consent.ts'
 import { lodgeTransferConsent } from './lodge-transfer-consent.ts'
 import { revokeConsent } from './revoke-consent.ts'
-import {
-  acme,
-  app,
-  bareToken,
-  dayMs,
-  gbp,
-  later,
-  minuteMs,
-  noon,
-  openWorld,
-  otherParty,
-  thirdParty,
-  type World,
-} from './testing/test-world.ts'
+import { acme, app, bareToken, dayMs, gbp, later, minuteMs, noon, openWorld, thirdParty, type World } from './testing/test-world.ts'
 
 let world: World
 before(async () => {
@@ -239,24 +223,6 @@ test('PIS-18 a payment consent is neither deleted nor stopped', async () => {
     world.asAuthServer((tx) => revokeConsent(tx, { consentId: consent.id, customerId, now: noon })),
     { code: 'consent_not_found' },
   )
-})
-
-test('PIS-15 spent once, of eight at once, and only by its client, authorised and in time', async () => {
-  const { customer, customerId, accountIds, grantId } = await payer()
-  const consent = await world.lodgePayment()
-  const spend = (clientId = thirdParty, now = noon) =>
-    world.asResourceApi(async (tx) =>
-      carryOut(tx, consumeConsent(await lockAuthorisedConsent(tx, { consentId: consent.id, clientId, now }), { now })),
-    )
-  await assert.rejects(spend(), { code: 'consent_not_authorised' })
-  await world.authorise(consent, { customerId, accountIds, grantId, challengeId: await world.answered(customer, consent) })
-  await assert.rejects(spend(otherParty), { code: 'consent_not_yours' })
-  await assert.rejects(spend(thirdParty, later(dayMs)), { code: 'consent_not_authorised' })
-  const tries = await Promise.allSettled(Array.from({ length: 8 }, () => spend()))
-  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1)
-  for (const result of tries) if (result.status === 'rejected') assert.equal(result.reason.code, 'consent_already_used')
-  const { status, statusReason } = await world.asResourceApi((tx) => getConsent(tx, { consentId: consent.id, clientId: thirdParty }))
-  assert.deepEqual([status, statusReason?.code], ['COND', 'U038'])
 })
 
 test('a payment that was authorised and never made is off after a day', async () => {

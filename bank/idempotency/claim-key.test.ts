@@ -5,7 +5,7 @@ import { sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { type AccountId, newPaymentId } from '../ids.ts'
 import { advancePayments } from '../payments/advance-payments.ts'
 import { getPayment } from '../payments/get-payment.ts'
-import { submitPayment } from '../payments/submit-payment.ts'
+import type { Submitted } from '../payments/payment-order.ts'
 import { gbp, later, noon, openTestBank, type TestBank, type TestConsent } from '../payments/testing/test-bank.ts'
 import { refusalOf, refuse } from '../refusal.ts'
 import { canonicalJson } from './canonical-json.ts'
@@ -39,20 +39,13 @@ const run = (change: Partial<IdempotentRequest>, work: () => Promise<object> = a
     return 'replayed' in outcome ? outcome : { resourceId: request.resourceId }
   })
 }
+const paymentOf = (submitted: Submitted) => ('replayed' in submitted ? submitted.replayed : submitted.made.id)
 const code = (promise: Promise<unknown>) =>
   promise.then(
     () => 'done',
     (error: unknown) => refusalOf(error)?.code ?? error,
   )
-const pay = (key: string, { consentId, access, initiation }: TestConsent) => {
-  const paymentId = newPaymentId()
-  return transact(bank.resourceApi, (tx) =>
-    once(tx, requestWith({ key, request: { consentId, initiation }, resourceId: paymentId }), async () => {
-      const payment = await submitPayment(tx, { paymentId, access, consentId, channel: 'uk_v4', initiation, now: noon })
-      return { resourceId: payment.id, payment }
-    }),
-  )
-}
+const pay = (key: string, consent: TestConsent) => bank.submitKeyed(consent, { key })
 
 test('RW-ID-04 the same key with another request is refused, and makes nothing', async () => {
   const key = newKey()
@@ -137,7 +130,7 @@ test('RW-ID-06 NAT-A5 fifty requests at once with one key make one payment', asy
   const consent = await bank.newConsent({ debtorAccountId: ann, amount: gbp(1000) })
   const key = newKey()
   const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => pay(key, consent)))
-  const ids = new Set(outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [idOf(outcome.value)] : [])))
+  const ids = new Set(outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [paymentOf(outcome.value)] : [])))
   assert.equal(ids.size, 1)
   for (const outcome of outcomes) if (outcome.status === 'rejected') assert.equal(refusalOf(outcome.reason)?.code, 'idempotency_key_in_use')
   const made = await bank.owner.oneFirst(sql.unsafe`select count(*) from payments.payment where consent_id = ${consent.consentId}`)
@@ -148,11 +141,11 @@ test('RW-ID-03 a repeat finds the payment as it is now', async () => {
   const consent = await bank.newConsent({ debtorAccountId: ann, amount: gbp(1000) })
   const key = newKey()
   const first = await pay(key, consent)
-  assert.ok('payment' in first && first.payment.status === 'held')
+  assert.ok('made' in first && first.made.status === 'held')
   await advancePayments(bank.worker, { now: noon, limit: 10 })
   const repeat = await pay(key, consent)
-  assert.deepEqual(repeat, { replayed: idOf(first) })
-  const found = await transact(bank.resourceApi, (tx) => getPayment(tx, { paymentId: idOf(repeat), clientId: 'third-party' }))
+  assert.deepEqual(repeat, { replayed: first.made.id })
+  const found = await transact(bank.resourceApi, (tx) => getPayment(tx, { paymentId: first.made.id, clientId: 'third-party' }))
   assert.equal(found.status, 'posted')
 })
 

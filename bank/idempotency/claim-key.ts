@@ -1,15 +1,19 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { sql, sqlState, type Transaction, z } from '@bankside/service-kit/postgres'
+import { Refusal } from '@bankside/service-kit/refusal'
 import type { ClientId } from '../ids.ts'
-import { refuse } from '../refusal.ts'
+import { type BankRefusal, refuse } from '../refusal.ts'
 import { canonicalJson } from './canonical-json.ts'
 
-export type IdempotentRequest = {
+type Keyed = {
   readonly clientId: ClientId
   readonly method: string
   /** The path as routed, with its parameters filled in. */
   readonly endpoint: string
   readonly key: string
+}
+
+export type IdempotentRequest = Keyed & {
   /** The parsed JSON. Its meaning is compared, not its bytes. */
   readonly request: unknown
   /** The id that what the request makes will have. */
@@ -17,12 +21,28 @@ export type IdempotentRequest = {
   readonly now: Date
 }
 
+/** A key that is good, and SHA-256, in hex, of the request as canonical JSON. Made by {@link requestKey}. */
+export type RequestKey = Keyed & { readonly requestHash: string }
+
 /** How long a key is remembered (RW-ID-02). After that a request under it is a new one. */
 export const keyRememberedMs = 24 * 60 * 60 * 1000
 export const maxKeyLength = 40
 
 /** SQLSTATE of a wait that was cut short. */
-const lockNotAvailable = '55P03'
+export const lockNotAvailable = '55P03'
+const path = 'x-idempotency-key'
+
+/** @throws {Refusal} `field_invalid` for a key that is empty or too long. */
+export function requestKey({ clientId, method, endpoint, key, request }: Keyed & Pick<IdempotentRequest, 'request'>): RequestKey {
+  if (key.length < 1 || key.length > maxKeyLength) refuse('field_invalid', `a key has 1 to ${maxKeyLength} characters`, { path })
+  return { clientId, method, endpoint, key, requestHash: hash('sha256', canonicalJson(request), 'hex') }
+}
+
+export const keyReused = () => new Refusal<BankRefusal>('idempotency_key_reused', 'the key was used before with another request', { path })
+
+/** Of the first request under the key, which is still running. */
+export const keyInUse = () =>
+  new Refusal<BankRefusal>('idempotency_key_in_use', 'the first request under this key is still running', { path })
 
 const claimRow = z.object({ outcome: z.enum(['claimed', 'reused', 'replayed']), resource_id: z.string().nullable() })
 
@@ -40,26 +60,35 @@ export type Claimed = { readonly claimed: true } | { readonly replayed: string }
  * @throws {Refusal} `idempotency_key_reused`, `idempotency_key_in_use`; `field_invalid` for a key that is empty or too long.
  * @see Open Banking Read/Write Data API v4.0, Idempotency; decision D7
  */
-export async function claimKey(
-  tx: Transaction,
-  { clientId, method, endpoint, key, request, resourceId, now }: IdempotentRequest,
-): Promise<Claimed> {
-  const path = 'x-idempotency-key'
-  if (key.length < 1 || key.length > maxKeyLength) refuse('field_invalid', `a key has 1 to ${maxKeyLength} characters`, { path })
-  const hash = createHash('sha256').update(canonicalJson(request)).digest()
-  const forgetBefore = new Date(now.getTime() - keyRememberedMs)
-
+export async function claimKey(tx: Transaction, { resourceId, now, ...request }: IdempotentRequest): Promise<Claimed> {
+  const { clientId, method, endpoint, key, requestHash } = requestKey(request)
+  const hashed = sql.binary(Buffer.from(requestHash, 'hex'))
   const claiming = tx.one(sql.type(claimRow)`
     select * from payments.claim_idempotency_key(
-      ${clientId}, ${method}, ${endpoint}, ${key}, ${sql.binary(hash)}, ${resourceId}, ${sql.timestamp(now)}, ${sql.timestamp(forgetBefore)})`)
+      ${clientId}, ${method}, ${endpoint}, ${key}, ${hashed}, ${resourceId}, ${sql.timestamp(now)}, ${sql.timestamp(forgottenAt(now))})`)
   const { outcome, resource_id } = await claiming.catch((error: unknown) => {
-    if (sqlState(error) !== lockNotAvailable) throw error
-    return refuse('idempotency_key_in_use', 'the first request under this key is still running', { path })
+    throw sqlState(error) === lockNotAvailable ? keyInUse() : error
   })
-  if (outcome === 'reused') refuse('idempotency_key_reused', 'the key was used before with another request', { path })
+  if (outcome === 'reused') throw keyReused()
   if (outcome === 'replayed') {
     if (resource_id === null) throw new Error('an idempotency key was committed without its resource')
     return { replayed: resource_id }
   }
   return { claimed: true }
+}
+
+const forgottenAt = (now: Date) => new Date(now.getTime() - keyRememberedMs)
+
+/**
+ * For a request that is refused before it could claim its key: one under a key that was used with another is told so.
+ *
+ * @throws {Refusal} `idempotency_key_reused`.
+ */
+export async function refuseReusedKey(tx: Transaction, { now, ...request }: Omit<IdempotentRequest, 'resourceId'>): Promise<void> {
+  const { clientId, method, endpoint, key, requestHash } = requestKey(request)
+  const reused = await tx.exists(sql.unsafe`
+    select from payments.idempotent_request
+    where client_id = ${clientId} and method = ${method} and endpoint = ${endpoint} and key = ${key}
+      and created_at > ${sql.timestamp(forgottenAt(now))} and request_hash <> ${sql.binary(Buffer.from(requestHash, 'hex'))}`)
+  if (reused) throw keyReused()
 }

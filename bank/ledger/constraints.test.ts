@@ -4,8 +4,7 @@ import { sql, sqlState, type Transaction, transact, violatedConstraint, z } from
 import { minorDigits } from '../currencies.ts'
 import { type AccountId, newAccountId, newEntryId, newHoldId, newPaymentId } from '../ids.ts'
 import type { Payment } from '../payments/payment.ts'
-import { submitPayment } from '../payments/submit-payment.ts'
-import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
+import { gbp, later, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 
 let bank: TestBank
 let ann: AccountId
@@ -23,8 +22,7 @@ before(async () => {
   hold = newHoldId()
   await bank.owner.query(sql.unsafe`select ledger.place_hold(${hold}, ${ann}, 100, 'GBP', ${at(0)}, ${at(60_000)})`)
   carol = await bank.newAccount()
-  const { access, consentId, initiation } = await bank.newConsent({ debtorAccountId: ann, creditorAccountId: ben, amount: gbp(100) })
-  paid = await transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon }))
+  paid = await bank.submit(await bank.newConsent({ debtorAccountId: ann, creditorAccountId: ben, amount: gbp(100) }))
 })
 after(() => bank.close())
 

@@ -4,7 +4,6 @@ import { sql, transact } from '@bankside/service-kit/postgres'
 import { type AccountId, newEntryId, newHoldId, newPaymentId } from '../ids.ts'
 import { advancePayments } from '../payments/advance-payments.ts'
 import type { Payment } from '../payments/payment.ts'
-import { submitPayment } from '../payments/submit-payment.ts'
 import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 import { reconcile } from './reconcile.ts'
 import { type DiscrepancyName, ledgerChecks, paymentChecks } from './reconciliation-checks.ts'
@@ -17,10 +16,7 @@ after(() => bank.close())
 
 async function payment(status: 'held' | 'posted'): Promise<Payment> {
   const [from, to] = [await bank.newAccount({ funds: 5_000n }), await bank.newAccount()]
-  const { access, consentId, initiation } = await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) })
-  const submitted = await transact(bank.resourceApi, (tx) =>
-    submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon }),
-  )
+  const submitted = await bank.submit(await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) }))
   if (status === 'posted') await advancePayments(bank.worker, { now: noon, limit: 10 })
   return submitted
 }

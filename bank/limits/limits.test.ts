@@ -3,8 +3,7 @@ import { after, before, test } from 'node:test'
 import { type Database, openDatabase, sql, transact, violatedConstraint } from '@bankside/service-kit/postgres'
 import { type AccountId, type CustomerId, newLimitId } from '../ids.ts'
 import { advancePayments } from '../payments/advance-payments.ts'
-import type { Payment, PaymentChannel } from '../payments/payment.ts'
-import { submitPayment } from '../payments/submit-payment.ts'
+import type { Payment } from '../payments/payment.ts'
 import { type ConsentOptions, gbp, noon, openTestBank, type TestBank, type TestConsent } from '../payments/testing/test-bank.ts'
 import type { Limit, LimitPeriod } from './limit.ts'
 import { limitInWords } from './limit.ts'
@@ -38,8 +37,7 @@ type Order = Omit<ConsentOptions, 'debtorAccountId' | 'amount' | 'now'> & {
 }
 const agreed = ({ from, minor, now = noon, ...options }: Order) =>
   bank.newConsent({ debtorAccountId: from, creditorAccountId: payee, amount: gbp(minor), ...options, now })
-const submit = ({ access, consentId, initiation }: TestConsent, now = noon) =>
-  transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now }))
+const submit = (consent: TestConsent, now = noon) => bank.submit(consent, { now })
 const pay = async (order: Order) => submit(await agreed(order), order.now)
 const outcome = ({ status, rejectionReason, limitId }: Payment) => [status, rejectionReason, limitId]
 const refusedBy = (limitId: string, reason = 'AM14') => ['rejected', reason, limitId]
@@ -199,10 +197,8 @@ test('a limit of each consent, and through one channel, leaves the others alone'
   const own = { kind: 'transfer', creditorAccountId: to, from } as const
   const transferOf = async (minor: number) => {
     const request = { creditorAccount: { account_id: to } }
-    const { access, consentId } = await agreed({ ...own, minor, request })
     const initiation = { debtorAccountId: from, creditorAccountId: to, amount: gbp(minor) }
-    const channel: PaymentChannel = 'bank_api'
-    return transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel, initiation, now: noon }))
+    return bank.submit(await agreed({ ...own, minor, request }), { channel: 'bank_api', initiation })
   }
   assert.deepEqual(outcome(await transferOf(1_000)), paid)
   assert.deepEqual(outcome(await pay({ from, minor: 501 })), refusedBy(uk))

@@ -9,7 +9,7 @@ import { advancePayments } from './advance-payments.ts'
 import { confirmFunds } from './confirm-funds.ts'
 import { getPayment } from './get-payment.ts'
 import { checkPaymentLimits } from './payment-limits.ts'
-import { paymentDeadlineMs, submitPayment } from './submit-payment.ts'
+import { paymentDeadlineMs } from './submission-call.ts'
 import { gbp, later, noon, openTestBank, type TestBank, type TestConsent } from './testing/test-bank.ts'
 
 let bank: TestBank
@@ -23,10 +23,7 @@ before(async () => {
 })
 after(() => bank.close())
 
-const submit = ({ consentId, access, initiation }: TestConsent, change: { consentId?: string; initiation?: unknown; now?: Date } = {}) =>
-  transact(bank.resourceApi, (tx) =>
-    submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon, interactionId: 'interaction', ...change }),
-  )
+const submit: TestBank['submit'] = (consent, change) => bank.submit(consent, change)
 const advance = (now = noon) => advancePayments(bank.worker, { now, limit: 100 })
 const payment = (paymentId: string, clientId = 'third-party') => transact(bank.resourceApi, (tx) => getPayment(tx, { paymentId, clientId }))
 const balances = z.object({ posted_minor: z.bigint(), held_minor: z.bigint() })
@@ -244,12 +241,9 @@ const transferConsent = (from: AccountId, to: AccountId) =>
   })
 
 test('NAT-S4 a transfer is spent with exactly the values that were authorised', async () => {
-  const { access, consentId } = await transferConsent(ann, ben)
+  const consent = await transferConsent(ann, ben)
   const agreed = { debtorAccountId: ann, creditorAccountId: ben, amount: gbp(1000), reference: 'Rent' }
-  const pay = (change: Partial<typeof agreed>) =>
-    transact(bank.resourceApi, (tx) =>
-      submitPayment(tx, { access, consentId, channel: 'bank_api', initiation: { ...agreed, ...change }, now: noon }),
-    )
+  const pay = (change: Partial<typeof agreed>) => submit(consent, { channel: 'bank_api', initiation: { ...agreed, ...change } })
   for (const change of [
     { amount: gbp(1001) },
     { amount: { minor: 1000n, currency: 'EUR' as const } },
@@ -265,9 +259,7 @@ test('NAT-S4 a transfer is spent with exactly the values that were authorised', 
 })
 
 test('a payment consent does not pay through the other API', async () => {
-  const { access, consentId, initiation } = await transferConsent(ann, ben)
-  const asUk = transact(bank.resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon }))
-  await assert.rejects(asUk, refusedAs('consent_mismatch'))
+  await assert.rejects(submit(await transferConsent(ann, ben)), refusedAs('consent_mismatch'))
 })
 
 test('NAT-A4 a payment leaves held once: what happens in between decides, and the funds are free again', async () => {

@@ -1,4 +1,4 @@
-import { newBeneficiaryId, newPaymentId } from '@bankside/bank/ids'
+import { newBeneficiaryId } from '@bankside/bank/ids'
 import type { Api, Route } from '../api.ts'
 import { jsonPointer } from '../parse-body.ts'
 import { readAccount, readAccounts } from './accounts.ts'
@@ -6,7 +6,7 @@ import { createBeneficiary, readBeneficiaries, renderBeneficiaryOf } from './ben
 import { bankAnswerTo, renderBankProblem } from './errors.ts'
 import { readDrawnStatement, readPastBalance, readStatement, readStatements, readStatementTransactions } from './statements.ts'
 import { readTransaction, readTransactions } from './transactions.ts'
-import { checkTransfer, createTransfer, renderTransfer, sourceNamedIn } from './transfers.ts'
+import { checkTransfer, orderTransfer, renderMadeTransfer, renderTransfer, sourceNamedIn } from './transfers.ts'
 import { readProfile } from './users.ts'
 
 type Parameters = Readonly<Record<string, string>>
@@ -66,8 +66,8 @@ export const bankRoutes: readonly Route[] = [
     door: { api: 'bank', operation: 'transfer.submit' },
     names: source,
     checkBody: checkTransfer,
-    newId: newPaymentId,
-    create: createTransfer,
+    order: orderTransfer,
+    renderMade: renderMadeTransfer,
     render: renderTransfer,
   },
   { method: 'GET', path: '/transactions/:transactionId', door: { api: 'bank', operation: 'transaction.read' }, handle: readTransaction },

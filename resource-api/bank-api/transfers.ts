@@ -1,8 +1,8 @@
-import { isAccountId, isBeneficiaryId, type PaymentId } from '@bankside/bank/ids'
+import { isAccountId, isBeneficiaryId } from '@bankside/bank/ids'
 import { isCurrency } from '@bankside/bank/money'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
-import { submitPayment } from '@bankside/bank/payments/submit-payment'
+import type { Initiation, Made } from '@bankside/bank/payments/payment-order'
 import { type BankRefusal, refuse } from '@bankside/bank/refusal'
 import { isShownText } from '@bankside/bank/shown-text'
 import { Refusal } from '@bankside/service-kit/refusal'
@@ -39,14 +39,11 @@ export function sourceNamedIn(body: unknown): string | undefined {
 }
 
 /** POST /transactions/transfer: spends the authorization that was given for exactly this transfer (NAT-S4). */
-export async function createTransfer(call: Call, paymentId: PaymentId): Promise<Reply> {
-  const { tx, access, body, interactionId, now } = call
+export function orderTransfer({ access, body }: Call): { readonly consentId: string } & Initiation {
   const transfer = checkTransfer(body)
   const { currency } = transfer
   if (!isCurrency(currency) || access.consentId === undefined) throw new Error('checked before')
-  const payment = await submitPayment(tx, {
-    paymentId,
-    access,
+  return {
     consentId: access.consentId,
     channel: 'bank_api',
     initiation: {
@@ -55,11 +52,10 @@ export async function createTransfer(call: Call, paymentId: PaymentId): Promise<
       amount: { minor: BigInt(transfer.amount_cents), currency },
       reference: transfer.description,
     },
-    interactionId,
-    now,
-  })
-  return renderPayment(call, payment)
+  }
 }
+
+export const renderMadeTransfer = async (call: Call, { made }: Made): Promise<Reply> => renderPayment(call, made)
 
 /**
  * 202 once the funds are set aside (NAT-S5). A transfer that was recorded as rejected at once is answered with 422: the

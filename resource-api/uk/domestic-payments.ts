@@ -1,8 +1,7 @@
-import type { PaymentId } from '@bankside/bank/ids'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import { getRefundAccount } from '@bankside/bank/payments/get-refund-account'
 import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
-import { submitPayment } from '@bankside/bank/payments/submit-payment'
+import type { Initiation, Made } from '@bankside/bank/payments/payment-order'
 import type { Call, Reply } from '../api.ts'
 import { dottedPath, parseBody } from '../parse-body.ts'
 import { findPaymentConsent, sentWith } from './domestic-payment-consents.ts'
@@ -10,14 +9,20 @@ import { domesticPaymentRequest } from './payment-schemas.ts'
 import { dateTime, ukReply, ukUrl, withoutUndefined } from './reply.ts'
 
 /** POST /domestic-payments */
-export async function createDomesticPayment(call: Call, paymentId: PaymentId): Promise<Reply> {
-  const { tx, access, body, interactionId, now } = call
+export function orderDomesticPayment({ body }: Call): { readonly consentId: string } & Initiation {
   const { ConsentId } = parseBody(domesticPaymentRequest, body, dottedPath).Data
-  // As it was sent, not as it was parsed: the bank compares every leaf with the consent (PIS-13).
+  return { consentId: ConsentId, channel: 'uk_v4', initiation: sentAs(body) }
+}
+
+/** As it was sent, not as it was parsed: the bank compares every leaf with the consent (PIS-13). */
+function sentAs(body: unknown): { readonly Initiation: unknown; readonly Risk: unknown } {
   const { Data, Risk } = body as { Data: { Initiation: unknown }; Risk: unknown }
-  const initiation = { Initiation: Data.Initiation, Risk }
-  const payment = await submitPayment(tx, { paymentId, access, consentId: ConsentId, channel: 'uk_v4', initiation, interactionId, now })
-  return renderPayment(call, 201, payment, sentWith({ request: payment.agreed }))
+  return { Initiation: Data.Initiation, Risk }
+}
+
+/** What was sent is what was agreed to. */
+export async function renderMadePayment(call: Call, { made, asksForRefund }: Made): Promise<Reply> {
+  return renderPayment(call, 201, made, { asksForRefund, Initiation: sentAs(call.body).Initiation })
 }
 
 export async function renderCreatedPayment(call: Call, paymentId: string): Promise<Reply> {
@@ -37,11 +42,13 @@ export function consentNamedIn(body: unknown): string | undefined {
 
 async function findAndRender(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
   const payment = await getPayment(call.tx, { paymentId, clientId: call.access.clientId })
-  return renderPayment(call, status, payment, sentWith(await findPaymentConsent(call, payment.consentId)))
+  const { ReadRefundAccount, Initiation } = sentWith(await findPaymentConsent(call, payment.consentId)).Data
+  return renderPayment(call, status, payment, { asksForRefund: ReadRefundAccount === 'Yes', Initiation })
 }
 
-async function renderPayment(call: Call, status: 200 | 201, payment: Payment, agreed: ReturnType<typeof sentWith>): Promise<Reply> {
-  const { ReadRefundAccount, Initiation } = agreed.Data
+type Agreed = { readonly asksForRefund: boolean; readonly Initiation: unknown }
+
+async function renderPayment(call: Call, status: 200 | 201, payment: Payment, { asksForRefund, Initiation }: Agreed): Promise<Reply> {
   const Data = withoutUndefined({
     DomesticPaymentId: payment.id,
     ConsentId: payment.consentId,
@@ -49,7 +56,7 @@ async function renderPayment(call: Call, status: 200 | 201, payment: Payment, ag
     Status: statusOf(payment),
     StatusUpdateDateTime: dateTime(payment.statusUpdatedAt),
     StatusReason: reasonOf(payment),
-    Refund: ReadRefundAccount === 'Yes' ? await refundOf(call, payment) : undefined,
+    Refund: asksForRefund ? await refundOf(call, payment) : undefined,
     Initiation,
   })
   return ukReply(call, status, { Data }, { self: ukUrl(call, 'pisp/domestic-payments', payment.id) })

@@ -1,4 +1,4 @@
-import { newConsentId, newPaymentId } from '@bankside/bank/ids'
+import { newConsentId } from '@bankside/bank/ids'
 import type { Api, Route } from '../api.ts'
 import { dottedPath } from '../parse-body.ts'
 import { createAccountAccessConsent, deleteAccountAccessConsent, readAccountAccessConsent } from './account-access-consents.ts'
@@ -9,7 +9,7 @@ import {
   readFundsConfirmation,
   renderCreatedConsent,
 } from './domestic-payment-consents.ts'
-import { consentNamedIn, createDomesticPayment, readDomesticPayment, renderCreatedPayment } from './domestic-payments.ts'
+import { consentNamedIn, orderDomesticPayment, readDomesticPayment, renderCreatedPayment, renderMadePayment } from './domestic-payments.ts'
 import { renderUkProblem, ukAnswerTo } from './errors.ts'
 import { readStatement, readStatements, readStatementTransactions } from './statements.ts'
 import { readTransactions } from './transactions.ts'
@@ -104,8 +104,8 @@ const routes: readonly Route[] = [
     path: '/pisp/domestic-payments',
     door: { api: 'uk', operation: 'payment.submit' },
     names: consentOfBody,
-    newId: newPaymentId,
-    create: createDomesticPayment,
+    order: orderDomesticPayment,
+    renderMade: renderMadePayment,
     render: renderCreatedPayment,
   },
   {

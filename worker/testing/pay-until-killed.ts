@@ -2,26 +2,38 @@
 import { text } from 'node:stream/consumers'
 import type { AccessDecision } from '@bankside/bank/access/decide-access'
 import { deliverEvents } from '@bankside/bank/events/deliver-events'
+import type { RequestKey } from '@bankside/bank/idempotency/claim-key'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
-import { submitPayment } from '@bankside/bank/payments/submit-payment'
-import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
+import { openPaymentSubmitter } from '@bankside/bank/payments/payment-submitter'
+import { openDatabase, sql } from '@bankside/service-kit/postgres'
 
-type Order = { readonly clientId: string; readonly consentId: string; readonly initiation: unknown }
+type Order = {
+  readonly access: { readonly accounts: readonly string[] }
+  readonly consentId: string
+  readonly initiation: unknown
+  readonly key: RequestKey
+}
 type Input = { readonly resourceApiUrl: string; readonly workerUrl: string; readonly orders: readonly Order[]; readonly now: string }
 
+const ordersAtOnce = 3
 const input = JSON.parse(await text(process.stdin)) as Input
 const now = new Date(input.now)
-const [resourceApi, worker] = await Promise.all([openDatabase(input.resourceApiUrl), openDatabase(input.workerUrl)])
-await Promise.all([resourceApi, worker].map((database) => database.query(sql.unsafe`select 1`)))
+const worker = await openDatabase(input.workerUrl)
+await worker.query(sql.unsafe`select 1`)
+const payments = openPaymentSubmitter(input.resourceApiUrl, { clock: { now: () => now } })
 process.send?.('working')
 
 await Promise.all([submitAll(), workForEver(), workForEver()])
 
+/** Some at once, so that calls are killed that hold several. */
 async function submitAll(): Promise<void> {
-  for (const { clientId, consentId, initiation } of input.orders) {
-    const access = { clientId, consentId } as unknown as AccessDecision
-    await transact(resourceApi, (tx) => submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now }))
-  }
+  for (let index = 0; index < input.orders.length; index += ordersAtOnce)
+    await Promise.all(input.orders.slice(index, index + ordersAtOnce).map(submit))
+}
+
+async function submit({ access, ...order }: Order): Promise<void> {
+  const opened = { ...access, accounts: new Set(access.accounts) } as unknown as AccessDecision
+  await payments.submit({ ...order, access: opened, channel: 'uk_v4' })
 }
 
 async function workForEver(): Promise<void> {

@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { advancePayments } from '../../payments/advance-payments.ts'
 import type { Payment } from '../../payments/payment.ts'
-import { submitPayment } from '../../payments/submit-payment.ts'
 import { gbp, noon, openTestBank } from '../../payments/testing/test-bank.ts'
 import { type AuditKeySet, logSigner, logVerifiers } from '../audit-keys.ts'
 import { checkpointFile, keptCheckpoints } from '../checkpoint-file.ts'
@@ -82,10 +81,7 @@ export async function openAuditedBank({ keys = newAuditKeys() } = {}) {
 /** Submitted and posted. */
 async function pay(bank: Awaited<ReturnType<typeof openTestBank>>): Promise<Payment> {
   const [from, to] = [await bank.newAccount({ funds: 5_000n }), await bank.newAccount()]
-  const { access, consentId, initiation } = await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) })
-  const submitted = await transact(bank.resourceApi, (tx) =>
-    submitPayment(tx, { access, consentId, channel: 'uk_v4', initiation, now: noon }),
-  )
+  const submitted = await bank.submit(await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) }))
   await advancePayments(bank.worker, { now: noon, limit: 10 })
   return submitted
 }

@@ -1,10 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 import type { AccessDecision } from '../../access/decide-access.ts'
+import { requestKey } from '../../idempotency/claim-key.ts'
 import { type AccountId, type ConsentId, type CustomerId, newAccountId, newConsentId, newCustomerId } from '../../ids.ts'
 import { openAccount } from '../../ledger/open-account.ts'
 import { transfer } from '../../ledger/transfer.ts'
 import type { Currency, Money } from '../../money.ts'
+import type { Payment } from '../payment.ts'
+import type { Initiation, PaymentOrder, Submitted } from '../payment-order.ts'
+import { openPaymentSubmitter } from '../payment-submitter.ts'
 
 /** Any moment: tests name their times relative to it. */
 export const noon = new Date('2026-03-02T12:00:00.000Z')
@@ -41,16 +46,42 @@ export async function openTestBank({ maxConnections = 10 } = {}) {
       )
     }
   const bank = { owner, resourceApi, worker, urls, own }
+  const clock = { at: noon, now: () => clock.at }
+  const payments = openPaymentSubmitter(urls.resourceApiUrl, { clock })
+  const keyOf = ({ access: { clientId }, consentId, initiation }: TestConsent, key: string, request: unknown = { consentId, initiation }) =>
+    requestKey({ clientId, method: 'POST', endpoint: '/payments', key, request })
+  /** Under a key of its own, where none is given. */
+  const submitKeyed = (
+    consent: TestConsent,
+    { now = noon, key = randomUUID(), request, ...changed }: SubmitOptions = {},
+  ): Promise<Submitted> => {
+    clock.at = now
+    const order = { ...consent, channel: 'uk_v4', interactionId: 'interaction', ...changed, key: keyOf(consent, key, request) }
+    return payments.submit(order as PaymentOrder)
+  }
   return {
-    ...bank,
+    ...{ ...bank, payments, keyOf, submitKeyed },
+    submit: async (consent: TestConsent, change: SubmitOptions = {}): Promise<Payment> => {
+      const submitted = await submitKeyed(consent, change)
+      if ('replayed' in submitted) throw new Error(`${submitted.replayed} was made before`)
+      return submitted.made
+    },
     newCustomer: () => newCustomer(owner),
     newAccount: (options: AccountOptions = {}) => newAccount(bank, options),
     newConsent: (options: ConsentOptions) => newConsent(owner, options),
     close: async () => {
-      await Promise.all([owner.end(), resourceApi.end(), worker.end()])
+      await Promise.all([owner.end(), resourceApi.end(), worker.end(), payments.close()])
       await urls.drop()
     },
   }
+}
+
+type SubmitOptions = Partial<Initiation> & {
+  readonly consentId?: string
+  readonly key?: string
+  /** What the key is claimed for. */
+  readonly request?: unknown
+  readonly now?: Date
 }
 
 type Bank = { readonly owner: Database; readonly own: Record<'equity' | 'settlement', Partial<Record<Currency, AccountId>>> }
@@ -143,6 +174,9 @@ async function newConsent(owner: Database, options: ConsentOptions): Promise<Tes
       ${consentId}, ${clientId}, ${kind}, ${status}, ${now}, ${now}, ${now}, ${JSON.stringify(request)}::jsonb, '{}', ${amount.minor},
       ${amount.currency}, ${creditor.name}, ${creditor.schemeName}, ${creditor.identification}, ${options.creditorAccountId ?? null},
       ${debtorAccountId}, ${customerId}, ${now}, ${`grant-of-${consentId}`})`)
+  await owner.query(sql.unsafe`
+    insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at)
+    values (${`grant-of-${consentId}`}, ${clientId}, ${customerId}, '{}', ${now}, 'infinity')`)
   const access = { clientId, customerId, consentId, accounts: new Set([debtorAccountId]), permissions: new Set(), window: {} }
   return { consentId, access: access as unknown as AccessDecision, initiation }
 }

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '@bankside/service-kit/clock'
+import { openOrderedQueue, type Queued } from '@bankside/service-kit/ordered-queue'
+import { sqlState } from '@bankside/service-kit/postgres'
+import { Refusal, Unavailable } from '@bankside/service-kit/refusal'
+import { retried } from '@bankside/service-kit/retried'
+import { keyInUse, lockNotAvailable } from '../idempotency/claim-key.ts'
+import { type Lane, openLanes } from '../ledger/movement-lanes.ts'
+import { consentOf, type PaymentOrder, type Submitted } from './payment-order.ts'
+import { outcomeOf, type Submission, type SubmissionRow, submissionStatement, submissionValues, toSubmission } from './submission-call.ts'
+
+export type PaymentSubmitter = {
+  /**
+   * Accepts a payment: consent locked, matched and spent, key claimed, funds set aside, event and audit written. Answers when that is
+   * committed. What cannot be paid (no funds, over a limit, an account that is closed or never was) is recorded as a rejected payment and returned:
+   * that is an outcome, not an error. Money moves later, when the worker has finished the checks.
+   *
+   * @throws {Refusal} `consent_not_yours`, `consent_not_found`, `consent_already_used`, `consent_not_authorised`, `consent_mismatch`,
+   *   `account_not_usable` when the creditor is the debtor, `client_blocked`, `grant_revoked`, `idempotency_key_reused`,
+   *   `idempotency_key_in_use`. What is refused leaves its key as new.
+   * @throws {Unavailable} when too much waits already, or the database does not answer; what was asked may then be done or not, and the
+   *   same request under the same key finds out.
+   */
+  readonly submit: (order: PaymentOrder) => Promise<Submitted>
+  /** Submits what waits, then closes its connections. */
+  readonly close: () => Promise<void>
+}
+
+export type PaymentSubmitterOptions = {
+  readonly clock: Clock
+  /** Calls at a time. */
+  readonly lanes?: number
+  readonly paymentsPerCall?: number
+  /** Beyond these, others are turned away at once. */
+  readonly waitingAtMost?: number
+  readonly waitAtMostMs?: number
+}
+
+type Waiting = Queued & {
+  readonly submission: Submission
+  readonly resolve: (submitted: Submitted) => void
+  readonly reject: (error: unknown) => void
+}
+
+const expiryEveryMs = 500
+
+/**
+ * Gathers the payments of a process into few calls, each done as if one after another in the order in which they came: those that name
+ * the same consent, key or account are. One that comes while a lane is free is sent at once, with whatever came in the same turn of the
+ * event loop; while both are busy, the next call grows. Nothing ever waits for a timer.
+ */
+export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmitterOptions): PaymentSubmitter {
+  const { clock, lanes: laneCount = 2, paymentsPerCall = 100, waitingAtMost = 2_000, waitAtMostMs = 5_000 } = options
+  const lanes = openLanes(databaseUrl, laneCount)
+  const queue = openOrderedQueue<Waiting>({ lanes: laneCount, perCall: paymentsPerCall })
+  let scheduled = false
+  let closing = false
+
+  const schedule = () => {
+    if (scheduled || queue.waiting() === 0) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      for (let lane = lanes.take(); lane !== undefined; lane = lanes.take()) {
+        const batch = queue.take()
+        if (batch.length === 0) return lanes.give(lane)
+        void work(lane, batch)
+      }
+    })
+  }
+  const work = async (lane: Lane, batch: readonly Waiting[]) => {
+    await submitAll(lane, batch, clock)
+    queue.done(batch)
+    lanes.give(lane)
+    schedule()
+  }
+  const expiry = setInterval(() => {
+    for (const { reject } of queue.expired(performance.now() - waitAtMostMs)) reject(new Unavailable('too many payments wait'))
+  }, expiryEveryMs)
+  expiry.unref()
+
+  return {
+    async submit(order) {
+      const submission = toSubmission(order, consentOf(order))
+      if (closing) throw new Unavailable('payments are not taken any more')
+      if (queue.waiting() >= waitingAtMost) throw new Unavailable('too many payments wait already')
+      return new Promise((resolve, reject) => {
+        queue.add({ submission, ...namesOf(submission), resolve, reject, sinceMs: performance.now() })
+        schedule()
+      })
+    },
+    close: async () => {
+      closing = true
+      while (queue.waiting() > 0 || lanes.busy() > 0) await sleep(5)
+      clearInterval(expiry)
+      await lanes.close()
+    },
+  }
+}
+
+/** A third party's token for a payment reaches no account but the one that pays. */
+function namesOf({ order, consentId }: Submission): Pick<Queued, 'alone' | 'shared'> {
+  const { clientId, method, endpoint, key } = order.key
+  const payer = order.channel === 'bank_api' ? [order.initiation.debtorAccountId] : [...order.access.accounts]
+  return { alone: [consentId, [clientId, method, endpoint, key].join('\0')], shared: payer }
+}
+
+/** A fault of one is answered to that one alone: the others are submitted without it, in their order. */
+async function submitAll(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<void> {
+  try {
+    const submissions = batch.map(({ submission }) => submission)
+    const now = clock.now()
+    const rows = await retried(() => lane.call<SubmissionRow>(submissionStatement, submissionValues(submissions, now)))
+    if (rows.length !== batch.length) throw new Error(`${rows.length} answers to ${batch.length} payments`)
+    for (const [index, { submission, resolve, reject }] of batch.entries()) {
+      const outcome = outcomeOf(submission, rows[index] as SubmissionRow, now)
+      if (outcome instanceof Refusal) reject(outcome)
+      else resolve(outcome)
+    }
+  } catch (error) {
+    if (batch.length === 1 || error instanceof Unavailable)
+      for (const { reject } of batch) reject(sqlState(error) === lockNotAvailable ? keyInUse() : error)
+    else for (const one of batch) await submitAll(lane, [one], clock)
+  }
+}

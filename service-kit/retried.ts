@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sqlState } from './postgres-errors.ts'
+import { Unavailable } from './refusal.ts'
+
+const attempts = 5
+/** Serialization failure, deadlock; it is being stopped, has crashed, or is starting. */
+const repeated = new Set(['40001', '40P01', '57P01', '57P02', '57P03'])
+
+/**
+ * Asks PostgreSQL again when it says so or the connection was lost: for calls that find out by themselves whether they were
+ * committed before.
+ */
+export async function retried<Result>(call: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isRepeated(error) || attempt === attempts) throw error
+      await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
+    }
+  }
+}
+
+function isRepeated(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === undefined ? error instanceof Unavailable : repeated.has(state)
+}
