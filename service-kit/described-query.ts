@@ -1,8 +1,16 @@
 import pg from 'pg'
+import type { RowMessage } from './row-messages.ts'
+import { type FromBytes, rowTypes } from './row-values.ts'
 
-type Parser = (text: string) => unknown
 /** What the rows of a statement are like: that cannot change for as long as it is prepared. */
-type Shape = { readonly names: readonly string[]; readonly parsers: readonly Parser[] }
+type Shape = {
+  readonly names: readonly string[]
+  /** A row without values: a copy of it is filled faster than an empty object. */
+  readonly blank: Readonly<Record<string, null>>
+  readonly fromText: readonly FromBytes[]
+  /** Unless a column is of a type that goes as text: then all do. */
+  readonly fromBinary: readonly FromBytes[] | undefined
+}
 /** Of the statements that a connection has answered, by name. */
 export type KnownShapes = Map<string, Shape>
 
@@ -12,8 +20,10 @@ type Wire = { describe(message: object): void }
 type Internals = {
   readonly name: string | undefined
   readonly _result: { readonly rows: object[] }
+  binary: boolean
+  _canceledDueToError: unknown
   handleRowDescription(message: { readonly fields: readonly Field[] }): void
-  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void
+  handleDataRow(message: RowMessage): void
   handleCommandComplete(message: object, wire: Wire): void
   hasBeenParsed(wire: Wire): boolean
   prepare(wire: Wire): void
@@ -22,7 +32,7 @@ const Query = pg.Query as unknown as new (config: pg.QueryConfig) => pg.Submitta
 
 /**
  * A statement that is asked once what its rows are like, not with each execution as `pg` does: to describe a row of many
- * columns costs both ends about as much as the row.
+ * columns costs both ends about as much as the row. Once that is known, its rows come in binary.
  */
 export class DescribedQuery<Row extends object> extends Query {
   readonly answered: Promise<pg.QueryResult<Row>>
@@ -30,6 +40,7 @@ export class DescribedQuery<Row extends object> extends Query {
   readonly #known: KnownShapes
   readonly #types: pg.CustomTypesConfig
   #shape: Shape | undefined
+  #readers: readonly FromBytes[] = []
 
   constructor(config: pg.QueryConfig, known: KnownShapes, types: pg.CustomTypesConfig) {
     super(config)
@@ -43,6 +54,8 @@ export class DescribedQuery<Row extends object> extends Query {
   override prepare(wire: Wire): void {
     const shape = this.name !== undefined && this.hasBeenParsed(wire) ? this.#known.get(this.name) : undefined
     this.#shape = shape
+    this.binary = shape?.fromBinary !== undefined
+    this.#readers = shape?.fromBinary ?? shape?.fromText ?? []
     super.prepare(shape === undefined ? wire : silent(wire))
   }
 
@@ -50,29 +63,57 @@ export class DescribedQuery<Row extends object> extends Query {
     super.handleRowDescription(message)
     // What has no name may be several statements.
     if (this.name === undefined) return
-    const parsers = message.fields.map(({ dataTypeID }) => this.#types.getTypeParser(dataTypeID, 'text') as Parser)
-    this.#shape = { names: message.fields.map(({ name }) => name), parsers }
+    this.#shape = shapeOf(message.fields, this.#types)
+    this.#readers = this.#shape.fromText
     this.#known.set(this.name, this.#shape)
   }
 
-  override handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+  override handleDataRow(message: RowMessage): void {
     if (this.#shape === undefined) {
       super.handleDataRow(message)
       return
     }
-    const { names, parsers } = this.#shape
-    const row: Record<string, unknown> = {}
-    for (let index = 0; index < names.length; index++) {
-      const text = message.fields[index] ?? null
-      row[names[index] as string] = text === null ? null : (parsers[index] as Parser)(text)
+    // As `pg` itself does with a value that cannot be read: the statement fails, once it has come to its end.
+    if (this._canceledDueToError) return
+    try {
+      this._result.rows.push(this.#readRow(this.#shape, message))
+    } catch (error) {
+      this._canceledDueToError = error
     }
-    this._result.rows.push(row)
+  }
+
+  #readRow({ names, blank }: Shape, { bytes, start }: RowMessage): object {
+    const row: Record<string, unknown> = { ...blank }
+    let at = start + 2
+    for (let index = 0; index < names.length; index++) {
+      const length = bytes.readInt32BE(at)
+      at += 4
+      if (length < 0) continue
+      row[names[index] as string] = (this.#readers[index] as FromBytes)(bytes, at, length)
+      at += length
+    }
+    return row
   }
 
   override handleCommandComplete(message: object, wire: Wire): void {
     super.handleCommandComplete(message, wire)
     // Without a description there are no rows.
-    if (this.name !== undefined && this.#shape === undefined) this.#known.set(this.name, { names: [], parsers: [] })
+    if (this.name !== undefined && this.#shape === undefined) this.#known.set(this.name, shapeOf([], this.#types))
+  }
+}
+
+function shapeOf(fields: readonly Field[], types: pg.CustomTypesConfig): Shape {
+  const names = fields.map(({ name }) => name)
+  const fromText = fields.map(({ dataTypeID }): FromBytes => {
+    const parse = types.getTypeParser(dataTypeID, 'text') as (text: string) => unknown
+    return (bytes, start, length) => parse(bytes.toString('utf8', start, start + length))
+  })
+  const fromBinary = types === rowTypes ? fields.map(({ dataTypeID }) => rowTypes.fromBytes(dataTypeID)) : []
+  return {
+    names,
+    blank: Object.fromEntries(names.map((name) => [name, null])),
+    fromText,
+    fromBinary: fromBinary.every((read) => read !== undefined) && fromBinary.length === names.length ? fromBinary : undefined,
   }
 }
 

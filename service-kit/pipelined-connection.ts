@@ -3,6 +3,7 @@ import pg from 'pg'
 import { DescribedQuery, type KnownShapes } from './described-query.ts'
 import { unavailable } from './postgres-errors.ts'
 import { Unavailable } from './refusal.ts'
+import { keepRowsWhole } from './row-messages.ts'
 
 export type PipelinedConnection = {
   /** How many statements were sent, or wait to be, and have no answer yet. */
@@ -25,6 +26,7 @@ export type ConnectionOptions = {
 export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplica = false }: ConnectionOptions = {}): PipelinedConnection {
   const socket = new Socket()
   const client = new pg.Client({ ...settings, pipeline: true, stream: () => socket })
+  keepRowsWhole(client)
   const shapes: KnownShapes = new Map()
   let unanswered = 0
   let lost = false

@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { type ConnectionOptions, openPipelinedConnection, type PipelinedConnection } from './pipelined-connection.ts'
 import { Unavailable } from './refusal.ts'
+import { rowTypes } from './row-values.ts'
 
 /** Prepared statements on `pg`, for the queries that run with every request. One statement each, no transactions. */
 export type Prepared = {
@@ -36,7 +37,7 @@ export const connectionSettings = (
   statement_timeout: statementTimeoutMs,
   keepAlive: true,
   keepAliveInitialDelayMillis: keepAliveAfterMs,
-  types: { getTypeParser },
+  types: rowTypes,
 })
 
 /** Changes that may be lost do not wait for the disk either. */
@@ -100,39 +101,3 @@ function openLane(open: () => PipelinedConnection, atMost: number): Lane {
     },
   }
 }
-
-/** The same values as slonik gives in postgres.ts: whole numbers as bigint, instants as Date. */
-const parsers = new Map<number, (text: string) => unknown>([
-  [pg.types.builtins.INT8, BigInt],
-  [pg.types.builtins.NUMERIC, BigInt],
-  [pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text)],
-  [pg.types.builtins.DATE, (text) => text],
-])
-
-/** OIDs of the array types of those. */
-const arrayTypes = { int8: 1016, numeric: 1231, timestamptz: 1185, date: 1182, text: 1009 } as const
-const elementsOfAny = pg.types.getTypeParser(arrayTypes.text as number, 'text') as (text: string) => (string | null)[]
-/** Nearly every array is a plain list: `pg` reads each letter by itself, for what is quoted or nested. */
-const elementsAsText = (text: string): (string | null)[] => {
-  if (text === '{}') return []
-  if (!text.startsWith('{') || text.indexOf('{', 1) >= 0 || text.includes('"') || text.includes('\\')) return elementsOfAny(text)
-  const elements: (string | null)[] = text.slice(1, -1).split(',')
-  return text.includes('NULL') ? elements.map((element) => (element === 'NULL' ? null : element)) : elements
-}
-const arrayOf = (parse: (text: string) => unknown) => (text: string) =>
-  elementsAsText(text).map((element) => (element === null ? null : parse(element)))
-parsers
-  .set(arrayTypes.text, elementsAsText)
-  .set(arrayTypes.int8, arrayOf(BigInt))
-  .set(arrayTypes.numeric, arrayOf(BigInt))
-  .set(
-    arrayTypes.timestamptz,
-    arrayOf((text) => new Date(text)),
-  )
-  .set(
-    arrayTypes.date,
-    arrayOf((text) => text),
-  )
-
-const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') =>
-  (format === 'binary' ? undefined : parsers.get(oid)) ?? pg.types.getTypeParser(oid, format as 'text')
