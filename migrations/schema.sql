@@ -367,6 +367,8 @@ create table ledger.entry (
   booked_at timestamp with time zone not null,
   value_date date not null,
   hold_id text,
+  actor text,
+  interaction_id text,
   written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   constraint entry_pkey PRIMARY KEY (entry_id)
 );
@@ -1152,13 +1154,13 @@ begin
   select c.hold_id, case word when 'done' then 'captured' else word end
   from (
     select (ledger.write(
-      p_now, '-infinity', array_fill(null::uuid, array[asked_count]), array_fill(null::bytea, array[asked_count]), array_fill(null::text, array[asked_count]),
+      p_now, '-infinity', null, null, null, null, array_agg(distinct creditor_account_id),
       array_agg(position::integer order by position), array_fill('capture'::text, array[asked_count]), array_agg(entry_id order by position),
-      array_agg(c.hold_id order by position), array_agg(creditor_account_id order by position), array_fill(null::numeric, array[asked_count]),
-      array_fill(null::text, array[asked_count]), array_agg((told).name order by position), array_agg((told).scheme_name order by position),
+      array_agg(c.hold_id order by position), array_agg(creditor_account_id order by position), null,
+      null, array_agg((told).name order by position), array_agg((told).scheme_name order by position),
       array_agg((told).identification order by position), array_agg(description order by position), array_agg(reference order by position),
-      array_agg(payment_id order by position), array_fill(null::date, array[asked_count]), array_fill(null::timestamptz, array[asked_count]),
-      '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')).outcome as words
+      array_agg(payment_id order by position), null, null, null, null,
+      null, null, null, null, null, null, null, null, null)).outcome as words
     from unnest(asked) with ordinality c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position)
   ) written, unnest(words) with ordinality w (word, position) join unnest(asked) with ordinality
     c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position) using (position);
@@ -1179,65 +1181,6 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.decide_in_order(p_words text[], p_legs ledger.leg[])
- RETURNS text[]
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  words text[] := p_words;
-  -- By place: what can still be spent on an account. Null where there is no end to it.
-  available numeric[];
-  before numeric[];
-  spent integer[] := '{}';
-  place integer;
-  step record;
-begin
-  available := array(
-    select case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end
-    from (select distinct account_id from unnest(p_legs) where account_id is not null) named left join ledger.account a using (account_id)
-    order by account_id);
-  before := available;
-  for step in
-    select l.movement, l.problem, l.effect, l.place,
-      lag(l.movement) over in_order is distinct from l.movement as begins_movement,
-      lead(l.movement) over in_order is distinct from l.movement or lead(l.operation) over in_order is distinct from l.operation as ends_operation
-    from (
-      select leg.movement, leg.operation, position, leg.amount_minor - leg.held_minor as effect, ledger.problem_of(leg, a) as problem,
-        leg.account_id is null as of_operation,
-        dense_rank() over (order by leg.account_id)::integer as place
-      from unnest(p_legs) with ordinality as u (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, told_name,
-          told_scheme_name, told_identification, problem, position)
-        cross join lateral (select u.movement, u.operation, u.entry_id, u.account_id, u.currency, u.amount_minor, u.held_minor, u.other_id, u.told_name,
-          u.told_scheme_name, u.told_identification, u.problem) leg
-        left join ledger.account a on a.account_id = u.account_id
-    ) l window in_order as (order by l.movement, l.operation, l.of_operation desc, l.position)
-    order by l.movement, l.operation, l.of_operation desc, l.position
-  loop
-    if step.begins_movement then
-      before := available;
-      spent := '{}';
-    end if;
-    continue when words[step.movement] is not null;
-    if step.problem is not null then
-      words[step.movement] := step.problem;
-    else
-      available[step.place] := available[step.place] + step.effect;
-      if step.effect < 0 then spent := spent || step.place; end if;
-      if step.ends_operation then
-        foreach place in array spent loop
-          if available[place] < 0 then words[step.movement] := 'insufficient_funds'; end if;
-        end loop;
-        spent := '{}';
-      end if;
-    end if;
-    if words[step.movement] is not null then available := before; end if;
-  end loop;
-  return words;
-end $function$
-;
-
 CREATE OR REPLACE FUNCTION ledger.entry_is_sound()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1248,7 +1191,6 @@ declare
   -- Each entry is looked at for itself; the first that is wrong is named, and then whatever the others are.
   wrong text;
   reversals boolean;
-  over_id text;
 begin
   select min(problem), bool_or(reverses) into wrong, reversals
   from (
@@ -1263,22 +1205,10 @@ begin
       end as problem
     from new_entry n) judged;
   -- All that was ever taken back of an entry, account by account, is at most what it booked, and the other way round.
-  if reversals and wrong is null then
-    perform from ledger.entry e where e.entry_id in (select reverses from new_entry) order by e.entry_id for no key update;
-    select n.reverses into over_id
-    from (select distinct reverses from new_entry where reverses is not null) n
-      left join ledger.entry e on e.entry_id = n.reverses
-      left join lateral (
-        select p.account_id, sum(p.amount_minor) as remaining, coalesce(sum(p.amount_minor) filter (where p.entry_id = n.reverses), 0) as booked
-        from (select n.reverses union all select back.entry_id from ledger.entry back where back.reverses = n.reverses) part (entry_id)
-          join ledger.posting p on p.entry_id = part.entry_id
-        group by p.account_id) left_over on true
-    where e.entry_id is null or e.kind = 'reversal' or remaining * booked < 0 or abs(remaining) > abs(booked) limit 1;
-    if found then wrong := 'entry_is_reversed_once_over'; end if;
+  if reversals and wrong is null and ledger.reversed_beyond(array(select reverses from new_entry where reverses is not null)) is not null then
+    wrong := 'entry_is_reversed_once_over';
   end if;
-  if wrong is not null then
-    raise exception 'an entry is not sound: %', wrong using errcode = '23514', constraint = wrong, schema = 'ledger', table = 'entry';
-  end if;
+  if wrong is not null then perform ledger.raise_unsound(wrong, 'entry'); end if;
   return null;
 end $function$
 ;
@@ -1564,19 +1494,15 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.problem_of(leg ledger.leg, account ledger.account)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
+CREATE OR REPLACE FUNCTION ledger.raise_unsound(p_constraint text, p_table text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select case
-    when leg.problem is not null then leg.problem
-    when account.account_id is null then 'account_not_found'
-    when account.currency <> leg.currency then 'currency_mismatch'
-    when account.status <> 'open' and (leg.amount_minor < 0 or leg.held_minor > 0) then 'account_not_usable'
-    when account.status = 'closed' and leg.amount_minor > 0 then 'account_not_usable'
-  end
-$function$
+begin
+  raise exception 'what is to be written is not sound: %', p_constraint
+    using errcode = '23514', constraint = p_constraint, schema = 'ledger', table = p_table;
+end $function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone)
@@ -1593,11 +1519,32 @@ begin
       using errcode = '23514', constraint = 'hold_is_released_or_expired', schema = 'ledger', table = 'hold';
   end if;
   select outcome[1] into word from ledger.write(
-    p_now, '-infinity', array[null::uuid], array[null::bytea], array[null::text],
-    array[1], array[case p_status when 'expired' then 'expire' else 'release' end], array[null::text], array[p_hold_id], array[null::text],
-    array[null::numeric], array[null::text], array[null::text], array[null::text], array[null::text], array[null::text], array[null::text],
-    array[null::text], array[null::date], array[null::timestamptz], '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+    p_now, '-infinity', null, null, null, null, null,
+    array[1], array[case p_status when 'expired' then 'expire' else 'release' end], null, array[p_hold_id],
+    null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null);
   return case word when 'done' then p_status else word end;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.reversed_beyond(p_entry_id text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  over_id text;
+begin
+  perform from ledger.entry e where e.entry_id = any (p_entry_id) order by e.entry_id for no key update;
+  select n.entry_id into over_id
+  from (select distinct entry_id from unnest(p_entry_id) n (entry_id) where entry_id is not null) n
+    left join ledger.entry e on e.entry_id = n.entry_id
+    left join lateral (
+      select p.account_id, sum(p.amount_minor) as remaining, coalesce(sum(p.amount_minor) filter (where p.entry_id = n.entry_id), 0) as booked
+      from (select n.entry_id union all select back.entry_id from ledger.entry back where back.reverses = n.entry_id) part (entry_id)
+        join ledger.posting p on p.entry_id = part.entry_id
+      group by p.account_id) left_over on true
+  where e.entry_id is null or e.kind = 'reversal' or remaining * booked < 0 or abs(remaining) > abs(booked) limit 1;
+  return over_id;
 end $function$
 ;
 
@@ -1625,12 +1572,11 @@ begin
       using errcode = '23514', constraint = 'transfer_is_between_two_accounts', schema = 'ledger', table = 'entry';
   end if;
   select outcome[1] into word from ledger.write(
-    p_now, '-infinity', array[null::uuid], array[null::bytea], array[null::text],
-    array[1], array[p_kind], array[p_entry_id], array[null::text], array[null::text], array[null::numeric], array[p_currency],
-    array[null::text], array[null::text], array[null::text], array[p_description], array[p_reference], array[null::text], array[null::date],
-    array[null::timestamptz],
-    array[1, 1], array[1, 1], array[p_entry_id, p_entry_id], array[p_from, p_to], array[p_currency, p_currency], array[-p_amount_minor, p_amount_minor], array[0, 0]::numeric[],
-    array[p_to, p_from], array[p_creditor.name, p_debtor.name], array[p_creditor.scheme_name, p_debtor.scheme_name],
+    p_now, '-infinity', null, null, null, null, array[p_from, p_to],
+    array[1], array[p_kind], array[p_entry_id], null, null, null, array[p_currency], null, null, null, array[p_description], array[p_reference],
+    null, null, null, null, null,
+    array[1, 1], array[1, 2], array[2, 1], null, array[-p_amount_minor, p_amount_minor], null,
+    array[p_creditor.name, p_debtor.name], array[p_creditor.scheme_name, p_debtor.scheme_name],
     array[p_creditor.identification, p_debtor.identification]);
   if word in ('account_not_found', 'currency_mismatch') then
     raise exception 'no account % and % in %', p_from, p_to, p_currency
@@ -1649,7 +1595,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_key uuid[], p_request_hash bytea[], p_made text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_leg_movement integer[], p_leg_operation integer[], p_leg_entry_id text[], p_leg_account_id text[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_other_id text[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb DEFAULT NULL::jsonb, p_event_movement integer[] DEFAULT NULL::integer[], p_event_id text[] DEFAULT NULL::text[], p_event_type text[] DEFAULT NULL::text[], p_event_subject text[] DEFAULT NULL::text[], p_event_client_id text[] DEFAULT NULL::text[], p_event_customer_id text[] DEFAULT NULL::text[], p_event_payload text[] DEFAULT NULL::text[], p_record_movement integer[] DEFAULT NULL::integer[], p_record_id text[] DEFAULT NULL::text[], p_record_actor text[] DEFAULT NULL::text[], p_record_action text[] DEFAULT NULL::text[], p_record_subject text[] DEFAULT NULL::text[], p_record_interaction_id text[] DEFAULT NULL::text[], p_record_details text[] DEFAULT NULL::text[], OUT outcome text[], OUT replayed text[])
+CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_event_id text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb DEFAULT NULL::jsonb, p_record_movement integer[] DEFAULT NULL::integer[], p_record_id text[] DEFAULT NULL::text[], p_record_actor text[] DEFAULT NULL::text[], p_record_action text[] DEFAULT NULL::text[], p_record_subject text[] DEFAULT NULL::text[], p_record_interaction_id text[] DEFAULT NULL::text[], p_record_details text[] DEFAULT NULL::text[], OUT outcome text[], OUT replayed text[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1657,17 +1603,53 @@ CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget
 AS $function$
 #variable_conflict use_column
 declare
+  movement_count integer := coalesce(p_operation_movement[cardinality(p_operation_movement)], 0);
+  leg_count integer := coalesce(cardinality(p_leg_account), 0);
+  today date := (p_now at time zone 'Europe/London')::date;
   has_targets boolean := array_remove(p_operation_target, null) <> '{}';
   has_holds boolean := has_targets or 'hold' = any (p_operation_kind);
-  problem text[];
-  balance_minor numeric[];
-  posting_number bigint[];
-  booked_at timestamptz[];
+  leg_problem text[];
+  -- By place, as they stand when all that was accepted so far is done. room is what can still be spent: null where there is no
+  -- end to it. told is how an account's holder is called at the other end.
+  found_id text[];
+  account_currency text[];
+  account_status text[];
+  room numeric[];
+  posted numeric[];
+  held numeric[];
+  counted bigint[];
+  booked timestamptz[];
+  told_name text[];
+  told_scheme_name text[];
+  told_identification text[];
+  -- By leg: the posting that is made of it. Those with no number are none.
+  numbered bigint[];
+  balances numeric[];
+  leg_account_id text[];
+  leg_entry_id text[];
+  leg_currency text[];
+  leg_name text[];
+  leg_scheme_name text[];
+  leg_identification text[];
+  leg_booked_at timestamptz[];
+  -- By movement: why it is not made.
   words text[];
-  all_can boolean;
-  -- For each movement; null when all of them are accepted.
-  accepted boolean[];
-  today date := (p_now at time zone 'Europe/London')::date;
+  all_made boolean := true;
+  movement integer := 0;
+  declined boolean;
+  first_leg integer;
+  leg integer := 1;
+  operation_leg integer;
+  undo_to integer;
+  place integer;
+  other integer;
+  amount numeric;
+  held_amount numeric := 0;
+  named_currency text;
+  total numeric;
+  moves boolean;
+  short boolean;
+  problem text;
   keys integer;
   keyed integer;
 begin
@@ -1676,144 +1658,248 @@ begin
       raise exception 'a hold or an entry is taken up twice in one call'
         using errcode = '23514', constraint = 'target_is_named_once', schema = 'ledger', table = 'movement';
     end if;
-    perform from ledger.account a where a.account_id in (
-      select unnest(p_leg_account_id) union all select unnest(p_operation_account_id)
-      union all select h.account_id from ledger.hold h where h.hold_id = any (p_operation_target)
-      union all select p.account_id from ledger.posting p where p.entry_id = any (p_operation_target))
-    order by a.account_id for no key update;
+    p_account_id := coalesce(p_account_id, '{}') || array(
+      select distinct behind.account_id
+      from (
+        select h.account_id from ledger.hold h where h.hold_id = any (p_operation_target)
+        union all select p.account_id from ledger.posting p where p.entry_id = any (p_operation_target)
+      ) behind where behind.account_id <> all (coalesce(p_account_id, '{}')));
+  end if;
+  select array_agg(a.account_id), array_agg(a.currency), array_agg(a.status),
+    array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end), array_agg(a.posted_minor),
+    array_agg(a.posting_count), array_agg(greatest(p_now, a.last_booked_at)), array_agg(a.holder_name),
+    array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end),
+    array_agg(coalesce(a.sort_code || a.account_number, a.iban))
+  into found_id, account_currency, account_status, room, posted, counted, booked, told_name, told_scheme_name, told_identification
+  from (select * from ledger.account a where a.account_id = any (p_account_id) order by a.account_id for no key update) a;
+  if found_id is distinct from p_account_id then
+    -- Some are not there, or they were named in another order.
+    select array_agg(a.currency order by n.place), array_agg(a.status order by n.place),
+      array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end order by n.place),
+      array_agg(a.posted_minor order by n.place), array_agg(a.posting_count order by n.place),
+      array_agg(greatest(p_now, a.last_booked_at) order by n.place), array_agg(a.holder_name order by n.place),
+      array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end order by n.place),
+      array_agg(coalesce(a.sort_code || a.account_number, a.iban) order by n.place)
+    into account_currency, account_status, room, posted, counted, booked, told_name, told_scheme_name, told_identification
+    from unnest(p_account_id) with ordinality n (account_id, place) left join ledger.account a on a.account_id = n.account_id;
+  end if;
+
+  if has_targets then
     perform from ledger.hold h where h.hold_id = any (p_operation_target) order by h.hold_id for update;
-    select p_leg_movement || array_agg(l.movement), p_leg_operation || array_agg(l.operation), p_leg_entry_id || array_agg(l.entry_id), p_leg_account_id || array_agg(l.account_id),
-      p_leg_currency || array_agg(l.currency), p_leg_amount_minor || array_agg(l.amount_minor), p_leg_held_minor || array_agg(l.held_minor),
-      p_leg_other_id || array_agg(l.other_id), p_leg_name || array_agg(l.told_name), p_leg_scheme_name || array_agg(l.told_scheme_name),
-      p_leg_identification || array_agg(l.told_identification), array_fill(null::text, array[cardinality(p_leg_movement)]) || array_agg(l.problem)
-    into p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, p_leg_other_id, p_leg_name,
-      p_leg_scheme_name, p_leg_identification, problem
+    select array_agg(l.operation order by l.operation, l.position), array_agg(l.account order by l.operation, l.position),
+      array_agg(l.other order by l.operation, l.position), array_agg(l.currency order by l.operation, l.position),
+      array_agg(l.amount_minor order by l.operation, l.position), array_agg(l.held_minor order by l.operation, l.position),
+      array_agg(l.name order by l.operation, l.position), array_agg(l.scheme_name order by l.operation, l.position),
+      array_agg(l.identification order by l.operation, l.position), array_agg(l.problem order by l.operation, l.position)
+    into p_leg_operation, p_leg_account, p_leg_other, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, p_leg_name, p_leg_scheme_name,
+      p_leg_identification, leg_problem
     from (
-      select * from ledger.legs_of_holds(p_now, p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
-        p_operation_amount_minor, p_operation_name, p_operation_scheme_name, p_operation_identification)
+      select operation, account, other, coalesce(currency, p_operation_currency[operation]) as currency, amount_minor,
+        coalesce(held_minor, 0) as held_minor, name, scheme_name, identification, null as problem, position
+      from unnest(p_leg_operation, p_leg_account, p_leg_other, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, p_leg_name, p_leg_scheme_name,
+        p_leg_identification) with ordinality l (operation, account, other, currency, amount_minor, held_minor, name, scheme_name, identification, position)
       union all
-      select * from ledger.legs_of_reversals(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_amount_minor,
-        p_leg_operation, p_leg_account_id, p_leg_amount_minor)
+      select l.operation, array_position(p_account_id, l.account_id), array_position(p_account_id, l.other_id), l.currency, l.amount_minor,
+        l.held_minor, l.told_name, l.told_scheme_name, l.told_identification, l.problem, 0
+      from (
+        select * from ledger.legs_of_holds(p_now, p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
+          p_operation_amount_minor, p_operation_name, p_operation_scheme_name, p_operation_identification)
+        union all
+        select * from ledger.legs_of_reversals(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_amount_minor,
+          coalesce(p_leg_operation, '{}'), array(select p_account_id[account] from unnest(p_leg_account) with ordinality l (account, position) order by position), p_leg_amount_minor)
+      ) l
     ) l;
+    leg_count := coalesce(cardinality(p_leg_operation), 0);
     p_operation_currency := array(
       select coalesce(asked.currency, found.currency)
-      from unnest(p_operation_currency) with ordinality asked (currency, operation)
+      from unnest(p_operation_currency, p_operation_kind) with ordinality asked (currency, kind, operation)
         left join (
           select operation, case when min(currency) = max(currency) then min(currency) end as currency
           from unnest(p_leg_operation, p_leg_currency) l (operation, currency) group by operation) found using (operation)
       order by operation);
-  else
-    perform from ledger.account a where a.account_id = any (p_leg_account_id) order by a.account_id for no key update;
   end if;
 
   -- Asked when the accounts are locked: whoever made the same movement meanwhile is seen.
+  words := array_fill(null::text, array[movement_count]);
   if exists (select from ledger.movement m where m.movement_key = any (p_key) and m.made_at > p_forget_before) then
     select array_agg(m.made order by asked.position),
       array_agg(case when m.request_hash = asked.request_hash then 'replayed' when m.movement_key is not null then 'key_reused' end order by asked.position)
     into replayed, words
     from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
       left join ledger.movement m on m.movement_key = asked.movement_key and m.made_at > p_forget_before;
-    all_can := false;
+    all_made := false;
   end if;
 
-  loop
-    if all_can is false then
-      words := ledger.decide_in_order(coalesce(words, array_fill(null::text, array[cardinality(p_key)])), array(
-        select row(l.*)::ledger.leg
-        from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
-          p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, problem) l));
-      accepted := array(select word is null from unnest(words) with ordinality w (word, position) order by position);
-      exit when true <> all (accepted);
-    end if;
-    -- What each leg comes to, if all that are accepted are made; at first, as if all were: one that cannot be made shows then.
-    select
-      coalesce(bool_and(a.account_id is not null and (a.kind <> 'customer' or effect >= 0 or a.posted_minor - a.held_minor + a.overdraft_minor + effects >= 0)
-        and ledger.problem_of(row(l.movement, l.operation, null, l.account_id, l.currency, l.amount_minor, l.held_minor, null, null, null, null, l.problem)::ledger.leg, a) is null), true),
-      array_agg(a.posted_minor + amounts order by position), array_agg(a.posting_count + postings order by position),
-      array_agg(greatest(p_now, a.last_booked_at) order by position)
-    into all_can, balance_minor, posting_number, booked_at
-    from (
-      select l.*, amount_minor - held_minor as effect, sum(amount_minor - held_minor) over by_operation as effects,
-        sum(amount_minor) over by_leg as amounts, count(nullif(amount_minor, 0)) over by_leg as postings
-      from (
-        select movement, operation, account_id, currency, held_minor, problem, position,
-          case when accepted is null or accepted[movement] then amount_minor else 0 end as amount_minor
-        from unnest(p_leg_movement, p_leg_operation, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor, problem)
-          with ordinality l (movement, operation, account_id, currency, amount_minor, held_minor, problem, position)
-      ) l
-      window by_operation as (partition by account_id order by movement, operation),
-        by_leg as (partition by account_id order by movement, operation, position rows unbounded preceding)
-    ) l left join ledger.account a using (account_id);
-    exit when all_can or accepted is not null;
-  end loop;
-  outcome := case when words is null then array_fill('done'::text, array[cardinality(p_key)])
-    else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
-  if accepted is not null and true <> all (accepted) then return; end if;
+  numbered := array_fill(null::bigint, array[leg_count]);
+  balances := array_fill(null::numeric, array[leg_count]);
+  leg_account_id := array_fill(null::text, array[leg_count]);
+  leg_entry_id := leg_account_id;
+  leg_currency := leg_account_id;
+  leg_name := leg_account_id;
+  leg_scheme_name := leg_account_id;
+  leg_identification := leg_account_id;
+  leg_booked_at := array_fill(null::timestamptz, array[leg_count]);
+  if has_holds then held := array_fill(0::numeric, array[cardinality(p_account_id)]); end if;
 
-  with leg as materialized (
-    select *
-    from unnest(p_leg_movement, p_leg_operation, p_leg_entry_id, p_leg_account_id, p_leg_currency, p_leg_amount_minor, p_leg_held_minor,
-        p_leg_other_id, p_leg_name, p_leg_scheme_name, p_leg_identification, balance_minor, posting_number, booked_at)
-      l (movement, operation, entry_id, account_id, currency, amount_minor, held_minor, other_id, name, scheme_name, identification,
-        balance_minor, posting_number, booked_at)
-    where accepted is null or accepted[l.movement]
-  ), entered as (
-    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date)
+  -- Each movement is done in memory as it comes, and undone when it turns out that it cannot be. What stands against an operation
+  -- as a whole goes before what stands against one of its legs; whatever it does to an account is done before it is asked
+  -- whether that was too much.
+  for operation in 1..cardinality(p_operation_movement) loop
+    if p_operation_movement[operation] <> movement then
+      movement := p_operation_movement[operation];
+      first_leg := leg;
+      declined := words[movement] is not null;
+    end if;
+    operation_leg := leg;
+    undo_to := null;
+    total := 0;
+    moves := false;
+    short := false;
+    while p_leg_operation[leg] = operation loop
+      if not declined then
+        place := p_leg_account[leg];
+        amount := p_leg_amount_minor[leg];
+        named_currency := coalesce(p_leg_currency[leg], p_operation_currency[operation]);
+        if has_holds then held_amount := coalesce(p_leg_held_minor[leg], 0); end if;
+        if (account_status[place] = 'open' and account_currency[place] = named_currency and leg_problem[leg] is null) is not true then
+          words[movement] := case
+            when leg_problem[leg] is not null then leg_problem[leg]
+            when account_status[place] is null then 'account_not_found'
+            when (account_currency[place] = named_currency) is not true then 'currency_mismatch'
+            when account_status[place] = 'closed' and amount > 0 or amount < 0 or held_amount > 0 then 'account_not_usable'
+          end;
+          declined := words[movement] is not null;
+          if declined then undo_to := leg - 1; end if;
+        end if;
+      end if;
+      if not declined then
+        room[place] := room[place] + amount - held_amount;
+        if room[place] < 0 and amount < held_amount then short := true; end if;
+        posted[place] := posted[place] + amount;
+        if has_holds then held[place] := held[place] + held_amount; end if;
+        if amount <> 0 then
+          moves := true;
+          total := total + amount;
+          counted[place] := counted[place] + 1;
+          numbered[leg] := counted[place];
+          balances[leg] := posted[place];
+          leg_account_id[leg] := p_account_id[place];
+          leg_entry_id[leg] := p_operation_id[operation];
+          leg_currency[leg] := named_currency;
+          leg_booked_at[leg] := booked[place];
+          other := p_leg_other[leg];
+          leg_name[leg] := coalesce(p_leg_name[leg], told_name[other], '');
+          leg_scheme_name[leg] := case when p_leg_identification[leg] is null then told_scheme_name[other] else p_leg_scheme_name[leg] end;
+          leg_identification[leg] := coalesce(p_leg_identification[leg], told_identification[other]);
+        end if;
+      end if;
+      leg := leg + 1;
+    end loop;
+    if short and not declined then
+      for at in operation_leg..leg - 1 loop
+        if room[p_leg_account[at]] < 0 and p_leg_amount_minor[at] < coalesce(p_leg_held_minor[at], 0) then declined := true; end if;
+      end loop;
+      if declined then
+        words[movement] := 'insufficient_funds';
+        undo_to := leg - 1;
+      end if;
+    end if;
+    if declined then
+      all_made := false;
+      for at in first_leg..coalesce(undo_to, 0) loop
+        place := p_leg_account[at];
+        room[place] := room[place] - p_leg_amount_minor[at] + coalesce(p_leg_held_minor[at], 0);
+        posted[place] := posted[place] - p_leg_amount_minor[at];
+        if has_holds then held[place] := held[place] - coalesce(p_leg_held_minor[at], 0); end if;
+        if numbered[at] is not null then
+          counted[place] := counted[place] - 1;
+          numbered[at] := null;
+        end if;
+      end loop;
+    elsif not moves and p_operation_kind[operation] not in ('hold', 'release', 'expire') then
+      perform ledger.raise_unsound('entry_has_two_postings', 'entry');
+    elsif total <> 0 and p_leg_currency is null then
+      perform ledger.raise_unsound('entry_balances', 'posting');
+    end if;
+  end loop;
+  outcome := case when all_made then array_fill('done'::text, array[movement_count])
+    else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
+  if not 'done' = any (outcome) then return; end if;
+
+  if p_leg_currency is not null and exists (
+    select from unnest(leg_entry_id, leg_currency, p_leg_amount_minor, numbered) l (entry_id, currency, amount_minor, number)
+    where l.number is not null group by l.entry_id, l.currency having sum(l.amount_minor) <> 0) then
+    perform ledger.raise_unsound('entry_balances', 'posting');
+  end if;
+  select min(case
+      when (starts_with(o.id, 'ent_') and length(o.id) = 36) is not true then 'entry_id_is_prefixed'
+      when o.kind not in ('opening', 'transfer', 'reversal', 'exchange', 'closing', 'capture', 'capture_part') then 'entry_kind_is_known'
+      when o.currency is null and o.kind in ('opening', 'closing') then 'entry_of_one_currency_names_it'
+      when o.kind = 'reversal' and o.target is null then 'entry_reversal_names_what_it_reverses'
+      when o.value_date > today then 'entry_value_date_is_not_after_booking'
+    end) into problem
+  from unnest(p_operation_kind, p_operation_id, p_operation_target, p_operation_value_date, p_operation_currency) o (kind, id, target, value_date, currency)
+  where o.kind not in ('hold', 'release', 'expire');
+  if problem is not null then perform ledger.raise_unsound(problem, 'entry'); end if;
+
+  with entered as (
+    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date, actor, interaction_id)
     select o.id, case when o.kind in ('capture', 'capture_part') then 'transfer' else o.kind end, o.currency, o.description, o.reference, o.payment_id,
       case when o.kind = 'reversal' then o.target end, case when o.kind in ('capture', 'capture_part') then o.target end, p_now,
-      coalesce(o.value_date, today)
+      coalesce(o.value_date, today), o.actor, o.interaction_id
     from unnest(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_currency, p_operation_description,
-        p_operation_reference, p_operation_payment_id, p_operation_value_date)
-        o (movement, kind, id, target, currency, description, reference, payment_id, value_date)
-    where o.kind not in ('hold', 'release', 'expire') and (accepted is null or accepted[o.movement])
+        p_operation_reference, p_operation_payment_id, p_operation_value_date, p_operation_actor, p_operation_interaction_id)
+        o (movement, kind, id, target, currency, description, reference, payment_id, value_date, actor, interaction_id)
+    where o.kind not in ('hold', 'release', 'expire') and (all_made or words[o.movement] is null)
   ), posted as (
     insert into ledger.posting (
       account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
       counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-    select l.account_id, l.posting_number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, coalesce(l.name, other.holder_name, ''),
-      case when l.identification is not null then l.scheme_name else (ledger.party_of(other)).scheme_name end,
-      coalesce(l.identification, (ledger.party_of(other)).identification), l.booked_at
-    from leg l left join ledger.account other on other.account_id = l.other_id
-    where l.amount_minor <> 0
+    select l.account_id, l.number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, l.name, l.scheme_name, l.identification, l.booked_at
+    from unnest(leg_account_id, numbered, leg_entry_id, leg_currency, p_leg_amount_minor, balances, leg_name, leg_scheme_name, leg_identification, leg_booked_at)
+      l (account_id, number, entry_id, currency, amount_minor, balance_minor, name, scheme_name, identification, booked_at)
+    where l.number is not null
   ), balanced as (
     update ledger.account a
-    set posted_minor = a.posted_minor + moved.amount_minor, held_minor = a.held_minor + moved.held_minor, posting_count = a.posting_count + moved.postings,
-      last_booked_at = case when moved.postings > 0 then greatest(p_now, a.last_booked_at) else a.last_booked_at end
-    from (
-      select account_id, sum(amount_minor) as amount_minor, sum(held_minor) as held_minor, count(*) filter (where amount_minor <> 0) as postings
-      from leg group by account_id) moved
-    where a.account_id = moved.account_id
+    set posted_minor = n.posted_minor, held_minor = a.held_minor + coalesce(n.held_minor, 0), posting_count = n.posting_count,
+      last_booked_at = case when n.posting_count > a.posting_count then n.booked_at else a.last_booked_at end
+    from unnest(p_account_id, posted, held, counted, booked) n (account_id, posted_minor, held_minor, posting_count, booked_at)
+    where a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0)
   ), told as (
-    insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
-    select id, type, subject, client_id, customer_id, payload::jsonb, p_now, 0, p_now
-    from unnest(p_event_movement, p_event_id, p_event_type, p_event_subject, p_event_client_id, p_event_customer_id, p_event_payload)
-      e (movement, id, type, subject, client_id, customer_id, payload)
-    where accepted is null or accepted[movement]
-  ), recorded as (
-    insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
-    select id, p_now, actor, action, subject, interaction_id, details::jsonb
-    from unnest(p_record_movement, p_record_id, p_record_actor, p_record_action, p_record_subject, p_record_interaction_id, p_record_details)
-      r (movement, id, actor, action, subject, interaction_id, details)
-    where accepted is null or accepted[movement]
+    insert into events.event (event_id, type, subject, payload, occurred_at, attempts, next_attempt_at)
+    select p_event_id, 'ledger.moved', (array_agg(ids ->> 0 order by first))[1], jsonb_object_agg(word, ids), p_now, 0, p_now
+    from (
+      select case o.kind when 'hold' then 'held' when 'release' then 'released' when 'expire' then 'released' when 'capture' then 'captured'
+          when 'capture_part' then 'captured' when 'reversal' then 'reversed' when 'exchange' then 'exchanged' else 'posted' end as word,
+        jsonb_agg(coalesce(o.id, o.target) order by o.operation) as ids, min(o.operation) as first
+      from unnest(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target) with ordinality o (movement, kind, id, target, operation)
+      where all_made or words[o.movement] is null group by 1
+    ) done having p_event_id is not null
   ), made as (
     insert into ledger.movement as m (movement_key, request_hash, made, made_at)
-    select movement_key, request_hash, made, p_now
-    from unnest(p_key, p_request_hash, p_made) with ordinality asked (movement_key, request_hash, made, position)
-    where movement_key is not null and (accepted is null or accepted[position]) order by movement_key
+    select asked.movement_key, asked.request_hash, asked.made, p_now
+    from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id)) with ordinality asked (movement_key, request_hash, made, position)
+    where asked.movement_key is not null and (all_made or words[asked.position] is null) order by asked.movement_key
     on conflict on constraint movement_is_made_once do update set request_hash = excluded.request_hash, made = excluded.made, made_at = excluded.made_at
       where m.made_at <= p_forget_before
     returning movement_key
   )
-  select (select count(*) from made), count(movement_key) into keyed, keys
-  from unnest(p_key) with ordinality asked (movement_key, position) where accepted is null or accepted[position];
+  select (select count(*) from made), count(asked.movement_key) into keyed, keys
+  from unnest(p_key) with ordinality asked (movement_key, position) where all_made or words[asked.position] is null;
   -- Another process made one of these under its key while this call waited for it. Asked again, this is seen.
   if keyed <> keys then
     raise exception 'a movement was made meanwhile under one of these keys' using errcode = '40001', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
   end if;
 
   if has_holds then
-    perform ledger.write_holds(p_now, accepted, p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
+    perform ledger.write_holds(p_now, case when not all_made then array(select word is null from unnest(words) with ordinality w (word, position) order by position) end,
+      p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_account_id,
       p_operation_amount_minor, p_operation_currency, p_operation_expires_at);
+  end if;
+  if 'reversal' = any (p_operation_kind) and ledger.reversed_beyond(array(
+      select o.target from unnest(p_operation_movement, p_operation_kind, p_operation_target) o (movement, kind, target)
+      where o.kind = 'reversal' and (all_made or words[o.movement] is null))) is not null then
+    perform ledger.raise_unsound('entry_is_reversed_once_over', 'entry');
   end if;
   if p_exchanges is not null then
     insert into ledger.exchange (
@@ -1822,7 +1908,14 @@ begin
     from jsonb_to_recordset(p_exchanges) x (
       movement integer, entry_id text, sold_currency text, sold_digits integer, sold_minor numeric, priced_minor numeric, bought_currency text,
       bought_digits integer, bought_minor numeric, price_units numeric, price_scale integer, source text, quoted_at timestamptz)
-    where accepted is null or accepted[movement];
+    where all_made or words[x.movement] is null;
+  end if;
+  if p_record_id is not null then
+    insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
+    select r.id, p_now, r.actor, r.action, r.subject, r.interaction_id, r.details::jsonb
+    from unnest(p_record_movement, p_record_id, p_record_actor, p_record_action, p_record_subject, p_record_interaction_id, p_record_details)
+      r (movement, id, actor, action, subject, interaction_id, details)
+    where all_made or words[r.movement] is null;
   end if;
 end $function$
 ;
@@ -1860,7 +1953,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_event_type text, p_record_id text, p_actor text, p_interaction_id text, p_facts text)
+CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_actor text, p_interaction_id text)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1870,12 +1963,19 @@ declare
   debtor ledger.account;
   creditor ledger.account;
   other ledger.account;
-  amount numeric(38,0) := p_amount_minor;
+  debtor_party ledger.party;
+  creditor_party ledger.party;
+  today date := (p_now at time zone 'Europe/London')::date;
   declined text;
 begin
-  if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = amount and p_from <> p_to) is not true then
-    raise exception 'not a transfer of a whole amount between two accounts'
-      using errcode = '23514', constraint = 'amount_is_a_positive_whole_number', schema = 'ledger', table = 'posting';
+  if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor) and p_from <> p_to) is not true then
+    perform ledger.raise_unsound('amount_is_a_positive_whole_number', 'posting');
+  elsif (starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36) is not true then
+    perform ledger.raise_unsound('entry_id_is_prefixed', 'entry');
+  elsif p_kind not in ('opening', 'transfer') then
+    perform ledger.raise_unsound('entry_kind_is_known', 'entry');
+  elsif p_value_date > today then
+    perform ledger.raise_unsound('entry_value_date_is_not_after_booking', 'entry');
   end if;
   for other in select * from ledger.account where account_id in (p_from, p_to) order by account_id for no key update loop
     if other.account_id = p_from then debtor := other; else creditor := other; end if;
@@ -1888,7 +1988,7 @@ begin
     when creditor.account_id is null then 'account_not_found'
     when creditor.currency <> p_currency then 'currency_mismatch'
     when creditor.status = 'closed' then 'account_not_usable'
-    when debtor.kind = 'customer' and debtor.posted_minor - debtor.held_minor + debtor.overdraft_minor < amount then 'insufficient_funds'
+    when debtor.kind = 'customer' and debtor.posted_minor - debtor.held_minor + debtor.overdraft_minor < p_amount_minor then 'insufficient_funds'
   end;
   if declined is not null then
     -- Declined now, it may have been made before.
@@ -1897,36 +1997,35 @@ begin
     end if;
     return declined;
   end if;
+  debtor_party := ledger.party_of(debtor);
+  creditor_party := ledger.party_of(creditor);
 
   with made as (
     insert into ledger.movement (movement_key, request_hash, made, made_at) values (p_key, p_request_hash, p_entry_id, p_now)
   ), entered as (
-    insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date)
-    values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, coalesce(p_value_date, (p_now at time zone 'Europe/London')::date))
+    insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date, actor, interaction_id)
+    values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, coalesce(p_value_date, today), p_actor, p_interaction_id)
   ), posted as (
     insert into ledger.posting (
       account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
       counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-    values
-      (p_from, debtor.posting_count + 1, p_entry_id, p_currency, -amount, debtor.posted_minor - amount,
-        coalesce(p_creditor_name, creditor.holder_name),
-        case when p_creditor_identification is not null then p_creditor_scheme_name else (ledger.party_of(creditor)).scheme_name end,
-        coalesce(p_creditor_identification, (ledger.party_of(creditor)).identification), greatest(p_now, debtor.last_booked_at)),
-      (p_to, creditor.posting_count + 1, p_entry_id, p_currency, amount, creditor.posted_minor + amount,
-        coalesce(p_debtor_name, debtor.holder_name),
-        case when p_debtor_identification is not null then p_debtor_scheme_name else (ledger.party_of(debtor)).scheme_name end,
-        coalesce(p_debtor_identification, (ledger.party_of(debtor)).identification), greatest(p_now, creditor.last_booked_at))
-  ), balanced as (
-    update ledger.account
-    set posted_minor = posted_minor + case account_id when p_from then -amount else amount end, posting_count = posting_count + 1,
-      last_booked_at = greatest(p_now, last_booked_at)
-    where account_id in (p_from, p_to)
+    select p_from, debtor.posting_count + 1, p_entry_id, p_currency, -p_amount_minor, debtor.posted_minor - p_amount_minor,
+      coalesce(p_creditor_name, creditor_party.name),
+      case when p_creditor_identification is null then creditor_party.scheme_name else p_creditor_scheme_name end,
+      coalesce(p_creditor_identification, creditor_party.identification), greatest(p_now, debtor.last_booked_at)
+    union all
+    select p_to, creditor.posting_count + 1, p_entry_id, p_currency, p_amount_minor, creditor.posted_minor + p_amount_minor,
+      coalesce(p_debtor_name, debtor_party.name),
+      case when p_debtor_identification is null then debtor_party.scheme_name else p_debtor_scheme_name end,
+      coalesce(p_debtor_identification, debtor_party.identification), greatest(p_now, creditor.last_booked_at)
   ), told as (
     insert into events.event (event_id, type, subject, payload, occurred_at, attempts, next_attempt_at)
-    values (p_event_id, p_event_type, p_entry_id, p_facts::jsonb, p_now, 0, p_now)
+    values (p_event_id, 'ledger.moved', p_entry_id, jsonb_build_object('posted', jsonb_build_array(p_entry_id)), p_now, 0, p_now)
   )
-  insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
-  values (p_record_id, p_now, p_actor, p_event_type, p_entry_id, p_interaction_id, p_facts::jsonb);
+  update ledger.account
+  set posted_minor = posted_minor + case account_id when p_from then -p_amount_minor else p_amount_minor end, posting_count = posting_count + 1,
+    last_booked_at = greatest(p_now, last_booked_at)
+  where account_id in (p_from, p_to);
   return 'done';
 end $function$
 ;
@@ -2443,7 +2542,7 @@ CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kin
 
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.entry_is_sound();
+CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::name) EXECUTE FUNCTION ledger.entry_is_sound();
 
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
@@ -2451,7 +2550,7 @@ CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXEC
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.posting_is_sound();
+CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::name) EXECUTE FUNCTION ledger.posting_is_sound();
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
@@ -2541,13 +2640,21 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function ledger.account_is_well_formed() to public;
 grant execute on function ledger.capture_holds(p_captures jsonb, p_now timestamp with time zone) to bankside_worker;
+grant execute on function ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[]) to bankside_books;
+grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[]) to bankside_books;
 grant execute on function ledger.open_account(p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text, p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamp with time zone) to bankside_ledger;
+grant execute on function ledger.party_of(account ledger.account) to bankside_books;
 grant execute on function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
 grant execute on function ledger.place_holds(p_hold_id text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
+grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_books;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
+grant execute on function ledger.reversed_beyond(p_entry_id text[]) to bankside_books;
+grant execute on function ledger.ten_to_the(exponent integer) to bankside_books;
+grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_ledger;
-grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_key uuid[], p_request_hash bytea[], p_made text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_leg_movement integer[], p_leg_operation integer[], p_leg_entry_id text[], p_leg_account_id text[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_other_id text[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_event_movement integer[], p_event_id text[], p_event_type text[], p_event_subject text[], p_event_client_id text[], p_event_customer_id text[], p_event_payload text[], p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
-grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_event_type text, p_record_id text, p_actor text, p_interaction_id text, p_facts text) to bankside_ledger;
+grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_event_id text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
+grant execute on function ledger.write_holds(p_now timestamp with time zone, p_accepted boolean[], p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_expires_at timestamp with time zone[]) to bankside_books;
+grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_actor text, p_interaction_id text) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
@@ -2574,11 +2681,14 @@ grant insert on audit.record (column record_id) to bankside_worker;
 grant insert on audit.record (column subject) to bankside_auth_server;
 grant insert on audit.record (column subject) to bankside_resource_api;
 grant insert on audit.record (column subject) to bankside_worker;
+grant insert on audit.record to bankside_books;
 grant insert on clients.register_entry (column created_at) to bankside_auth_server;
 grant insert on clients.register_entry (column directory) to bankside_auth_server;
 grant insert on clients.register_entry (column organisation_id) to bankside_auth_server;
 grant insert on events.event to bankside_auth_server;
+grant insert on events.event to bankside_books;
 grant insert on events.event to bankside_resource_api;
+grant insert on ledger.exchange to bankside_books;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
 grant insert, select on audit.checkpoint to bankside_sealer;
 grant insert, select on audit.seal to bankside_sealer;
@@ -2592,6 +2702,10 @@ grant insert, select on customers.sca_challenge to bankside_auth_server;
 grant insert, select on customers.totp_step_used to bankside_auth_server;
 grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
+grant insert, select on ledger.entry to bankside_books;
+grant insert, select on ledger.hold to bankside_books;
+grant insert, select on ledger.movement to bankside_books;
+grant insert, select on ledger.posting to bankside_books;
 grant insert, select on ledger.rate to bankside_ledger;
 grant insert, select on oidc."grant" to bankside_auth_server;
 grant insert, select on oidc.backchannel_authentication_request to bankside_auth_server;
@@ -2657,6 +2771,7 @@ grant select on customers.sign_in_attempt (column locked_until) to bankside_work
 grant select on customers.sign_in_attempt (column updated_at) to bankside_worker;
 grant select on customers.sign_in_attempt (column username_hash) to bankside_worker;
 grant select on events.notification to bankside_auth_server;
+grant select on ledger.account to bankside_books;
 grant select on ledger.account to bankside_ledger;
 grant select on ledger.account to bankside_resource_api;
 grant select on ledger.account to bankside_worker;
@@ -2744,6 +2859,18 @@ grant update on events.event (column dead_at) to bankside_worker;
 grant update on events.event (column delivered_at) to bankside_worker;
 grant update on events.event (column last_error) to bankside_worker;
 grant update on events.event (column next_attempt_at) to bankside_worker;
+grant update on ledger.account (column held_minor) to bankside_books;
+grant update on ledger.account (column last_booked_at) to bankside_books;
+grant update on ledger.account (column posted_minor) to bankside_books;
+grant update on ledger.account (column posting_count) to bankside_books;
+grant update on ledger.entry (column entry_id) to bankside_books;
+grant update on ledger.hold (column captured_minor) to bankside_books;
+grant update on ledger.hold (column entry_id) to bankside_books;
+grant update on ledger.hold (column resolved_at) to bankside_books;
+grant update on ledger.hold (column status) to bankside_books;
+grant update on ledger.movement (column made) to bankside_books;
+grant update on ledger.movement (column made_at) to bankside_books;
+grant update on ledger.movement (column request_hash) to bankside_books;
 grant update on oidc."grant" (column expires_at) to bankside_auth_server;
 grant update on oidc."grant" (column payload) to bankside_auth_server;
 grant update on oidc."grant" (column revoked_at) to bankside_auth_server;
@@ -2774,6 +2901,7 @@ grant update on payments.payment (column status) to bankside_worker;
 grant update on payments.payment (column status_updated_at) to bankside_worker;
 grant update on payments.spending_limit (column ended_at) to bankside_auth_server;
 grant usage on schema audit to bankside_auth_server;
+grant usage on schema audit to bankside_books;
 grant usage on schema audit to bankside_resource_api;
 grant usage on schema audit to bankside_sealer;
 grant usage on schema audit to bankside_worker;
@@ -2787,8 +2915,10 @@ grant usage on schema customers to bankside_auth_server;
 grant usage on schema customers to bankside_resource_api;
 grant usage on schema customers to bankside_worker;
 grant usage on schema events to bankside_auth_server;
+grant usage on schema events to bankside_books;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
+grant usage on schema ledger to bankside_books;
 grant usage on schema ledger to bankside_ledger;
 grant usage on schema ledger to bankside_resource_api;
 grant usage on schema ledger to bankside_sealer;

@@ -29,14 +29,21 @@ const version = 'bankside/1'
 export type OpenPart = { readonly shown: Columns; readonly closed: string }
 /** What is hashed: the canonical JSON of this. */
 export type LeafContent =
-  | { readonly version: string; readonly table: 'ledger.entry'; readonly row: Columns; readonly postings: readonly OpenPart[] }
+  | {
+      readonly version: string
+      readonly table: 'ledger.entry'
+      readonly row: Columns
+      readonly postings: readonly OpenPart[]
+      /** For whom it was made, where the entry itself says so. */
+      readonly closed?: string
+    }
   | (OpenPart & { readonly version: string; readonly table: 'audit.record'; readonly details: Readonly<Record<string, unknown>> })
 /** What opens the closed part of a row: whoever has it can show that part, too. */
 export type Closed = { readonly salt: string; readonly columns: Columns }
 
 export type Leaf = {
   readonly content: LeafContent
-  /** In the order of the content: one for each posting, or one for the record. */
+  /** In the order of the content: one for each posting and one for whom the entry was made, or one for the record. */
   readonly closed: readonly Closed[]
 }
 
@@ -57,7 +64,10 @@ export function leafOf(rows: LeafRows, salt: Buffer): Leaf {
   const postings = rows.postings.map((posting, index) => {
     return { shown: pick(posting, shownOfPosting), closed: closedHash(closed[index] as Closed) }
   })
-  return { content: { version, table: rows.table, row: rows.row, postings }, closed }
+  const { actor = null, ...row } = rows.row
+  if (actor === null) return { content: { version, table: rows.table, row, postings }, closed }
+  const closedActor = close({ actor }, [], salt, rows.key)
+  return { content: { version, table: rows.table, row, postings, closed: closedHash(closedActor) }, closed: [...closed, closedActor] }
 }
 
 export const hashOfLeaf = (content: unknown): Buffer => leafHash(Buffer.from(canonicalJson(content)))

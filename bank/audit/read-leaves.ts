@@ -21,11 +21,13 @@ const entryRow = z.object({
   value_date: text,
   /** The row of ledger.exchange, where there is one. */
   exchange: optionalText,
+  actor: optionalText,
+  interaction_id: optionalText,
   ...written,
 })
 const entryColumns = sql.fragment`
   e.entry_id, e.kind, e.currency, e.description, e.reference, e.payment_id, e.reverses, e.hold_id, ${time(sql.fragment`e.booked_at`)} as booked_at,
-  to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.written_in,
+  to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.actor, e.interaction_id, e.written_in,
   case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end as exchange`
 
 const postingRow = z.object({
@@ -123,7 +125,9 @@ async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryR
     select ${postingColumns} from ledger.posting p where p.entry_id = any (${sql.array(keys, 'text')})
     order by p.entry_id, p.account_id, p.posting_number`)
   const byEntry = Map.groupBy(postings, ({ entry_id }) => entry_id)
-  return rows.map(({ written_in, ...row }) => {
+  return rows.map(({ written_in, actor, interaction_id, ...entry }) => {
+    // A payment's entry has neither, nor has one from before there were such columns: its leaf is what it always was.
+    const row = actor === null && interaction_id === null ? entry : { ...entry, actor, interaction_id }
     const own = (byEntry.get(row.entry_id) ?? []).map(({ entry_id: _, ...posting }): Columns => posting)
     return { table: 'ledger.entry', key: row.entry_id, row, postings: own, writtenIn: written_in }
   })

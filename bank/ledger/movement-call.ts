@@ -1,8 +1,10 @@
 import { minorDigits } from '../currencies.ts'
-import { type EntryId, type HoldId, newAuditRecordId, newEntryId, newEventId, newHoldId } from '../ids.ts'
+import { type AccountId, type EntryId, type HoldId, newAuditRecordId, newEntryId, newEventId, newHoldId } from '../ids.ts'
+import { accountsNamedBy } from './accounts-named.ts'
+import { type ArrayLiteral, type Cell, openArrayLiteral } from './array-literal.ts'
 import { type Exchange, reckonExchange } from './exchange.ts'
 import type { Capture, Hold, Leg, Movement, Operation, Reversal, Transfer } from './movement.ts'
-import { operationEvents, operationFacts } from './movement-facts.ts'
+import { operationFacts, recordedActions } from './movement-facts.ts'
 import type { Party } from './party.ts'
 
 /** How long a key is remembered (RW-ID-02). */
@@ -14,37 +16,22 @@ export type MovementCall = { readonly values: readonly (string | null)[]; readon
 /** Arrays of the call in their order, each with the type that its parameter has. */
 const columns = {
   movement: ['uuid', 'bytea', 'text'],
+  account: ['text'],
   operation: [
-    ...[
-      'integer',
-      'text',
-      'text',
-      'text',
-      'text',
-      'numeric',
-      'text',
-      'text',
-      'text',
-      'text',
-      'text',
-      'text',
-      'text',
-      'date',
-      'timestamptz',
-    ],
+    ...['integer', 'text', 'text', 'text', 'text', 'numeric', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'date'],
+    ...['timestamptz', 'text', 'text'],
   ],
-  leg: ['integer', 'integer', 'text', 'text', 'text', 'numeric', 'numeric', 'text', 'text', 'text', 'text'],
-  event: ['integer', 'text', 'text', 'text', 'text', 'text', 'text'],
+  leg: ['integer', 'integer', 'integer', 'text', 'numeric', 'numeric', 'text', 'text', 'text'],
   record: ['integer', 'text', 'text', 'text', 'text', 'text', 'text'],
 } as const
 type Table = keyof typeof columns
-type Cell = string | number | bigint | null
 
+const arrayTypes = (...tables: Table[]) => tables.flatMap((table) => columns[table].map((type) => `${type}[]`))
 const types = [
-  ...['timestamptz', 'timestamptz'],
-  ...[...columns.movement, ...columns.operation, ...columns.leg].map((type) => `${type}[]`),
+  ...['timestamptz', 'timestamptz', 'text'],
+  ...arrayTypes('movement', 'account', 'operation', 'leg'),
   'jsonb',
-  ...[...columns.event, ...columns.record].map((type) => `${type}[]`),
+  ...arrayTypes('record'),
 ]
 export const movementStatement = {
   name: 'ledger_write',
@@ -53,27 +40,31 @@ export const movementStatement = {
 
 /** One call for all of these movements, in this order. */
 export function movementCall(movements: readonly Movement[], now: Date): MovementCall {
+  const accounts = [...new Set(movements.flatMap(({ operations }) => operations.flatMap(accountsNamedBy)))].sort()
   const rows: Rows = {
-    movement: newTable('movement'),
-    operation: newTable('operation'),
-    leg: newTable('leg'),
-    event: newTable('event'),
-    record: newTable('record'),
+    movement: openTable('movement'),
+    account: openTable('account'),
+    operation: openTable('operation'),
+    leg: openTable('leg'),
+    record: openTable('record'),
+    places: new Map(accounts.map((accountId, index) => [accountId, index + 1])),
     exchanges: [],
     operations: 0,
   }
+  for (const accountId of accounts) add(rows.account, [accountId])
   const made = movements.map((movement, index) => addMovement(rows, movement, index + 1, now))
-  const literals = (table: Table) => rows[table].map((cells, column) => arrayLiteral(cells, columns[table][column] === 'text'))
+  const literals = (table: Table) => rows[table].map((column) => column.text())
+  const [keys = null, hashes = null, madeIds = null] = literals('movement')
+  const eachMakesOne = rows.operations === movements.length && made.every(({ length }) => length === 1)
   return {
     made,
     values: [
-      now.toISOString(),
-      new Date(now.getTime() - movementKeyRememberedMs).toISOString(),
-      ...literals('movement'),
+      ...[now.toISOString(), new Date(now.getTime() - movementKeyRememberedMs).toISOString(), newEventId(now)],
+      ...[keys, hashes, eachMakesOne ? null : madeIds],
+      ...literals('account'),
       ...literals('operation'),
       ...literals('leg'),
       rows.exchanges.length === 0 ? null : JSON.stringify(rows.exchanges),
-      ...literals('event'),
       ...literals('record'),
     ],
   }
@@ -81,7 +72,7 @@ export function movementCall(movements: readonly Movement[], now: Date): Movemen
 
 const transferTypes = [
   ...['timestamptz', 'uuid', 'bytea', 'text', 'text', 'text', 'text', 'numeric', 'text', 'text', 'text', 'date'],
-  ...['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text'],
+  ...['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text'],
 ]
 export const transferStatement = {
   name: 'ledger_write_transfer',
@@ -94,53 +85,47 @@ export function transferCall({ key, operations, actor, interactionId = null as n
   if (another !== undefined || (operation.kind !== 'transfer' && operation.kind !== 'opening')) return undefined
   const { kind, from, to, amount, description, reference, valueDate = null as never, debtor, creditor } = operation
   const entryId = newEntryId(now)
-  const facts = JSON.stringify({ made: [entryId], operations: [operationFacts(operation)] })
   return {
     made: [[entryId]],
     values: [
       ...[now.toISOString(), key.id, `\\x${key.requestHash}`, entryId, kind, from, to, amount.minor.toString(), amount.currency],
       ...[description, reference, valueDate, ...partyCells(debtor), ...partyCells(creditor)],
-      ...[newEventId(now), operationEvents[kind], newAuditRecordId(now), actor, interactionId, facts],
+      ...[newEventId(now), actor, interactionId],
     ],
   }
 }
 
-type Rows = Record<Table, Cell[][]> & { readonly exchanges: object[]; operations: number }
-const newTable = (table: Table): Cell[][] => columns[table].map(() => [])
+type Rows = Record<Table, readonly ArrayLiteral[]> & {
+  readonly places: ReadonlyMap<AccountId, number>
+  readonly exchanges: object[]
+  operations: number
+}
+const openTable = (table: Table) => columns[table].map((type) => openArrayLiteral(type === 'text'))
 
-function add(table: Cell[][], cells: readonly Cell[]): void {
-  for (let column = 0; column < cells.length; column++) (table[column] as Cell[]).push(cells[column] as Cell)
+function add(table: readonly ArrayLiteral[], cells: readonly Cell[]): void {
+  for (let column = 0; column < cells.length; column++) table[column]?.add(cells[column] as Cell)
 }
 
-/** Only text can hold what an array literal must not. */
-function arrayLiteral(cells: readonly Cell[], isText: boolean): string {
-  let text = '{'
-  for (let index = 0; index < cells.length; index++) {
-    const cell = cells[index] as Cell
-    if (index > 0) text += ','
-    if (cell === null) text += 'NULL'
-    else if (isText) text += `"${needsEscape.test(cell as string) ? (cell as string).replaceAll(/["\\]/g, '\\$&') : cell}"`
-    else text += cell
-  }
-  return `${text}}`
-}
-const needsEscape = /["\\]/
-
+/** Of each operation that makes an entry, the entry says who asked for it; of any other, the audit log. */
 function addMovement(rows: Rows, movement: Movement, number: number, now: Date): readonly (EntryId | HoldId)[] {
   const { key, operations, actor, interactionId = null } = movement
-  const made = operations.flatMap((operation) => addOperation(rows, operation, number, now) ?? [])
+  const made = operations.flatMap(
+    (operation) => addOperation({ rows, movement, number, operation: ++rows.operations }, operation, now) ?? [],
+  )
   add(rows.movement, [key.id, `"\\\\x${key.requestHash}"`, made.join(' ')])
-  const [first] = operations
-  const subject = made[0] ?? ('holdId' in first ? first.holdId : key.id)
-  const facts = JSON.stringify({ made, operations: operations.map(operationFacts) })
-  add(rows.event, [number, newEventId(now), operationEvents[first.kind], subject, null, null, facts])
-  add(rows.record, [number, newAuditRecordId(now), actor, operationEvents[first.kind], subject, interactionId, facts])
+  const recorded = operations.find((operation) => operation.kind === 'hold' || operation.kind === 'release')
+  if (recorded !== undefined) {
+    const subject = recorded.kind === 'release' ? recorded.holdId : (made[operations.indexOf(recorded)] ?? key.id)
+    const facts = JSON.stringify({ made, operations: operations.map(operationFacts) })
+    add(rows.record, [number, newAuditRecordId(now), actor, recordedActions[recorded.kind], subject, interactionId, facts])
+  }
   return made
 }
 
+type Place = { readonly rows: Rows; readonly movement: Movement; readonly number: number; readonly operation: number }
+
 /** @returns the id of the entry or hold that it makes. */
-function addOperation(rows: Rows, operation: Operation, movement: number, now: Date): EntryId | HoldId | undefined {
-  const at = { rows, movement, operation: ++rows.operations }
+function addOperation(at: Place, operation: Operation, now: Date): EntryId | HoldId | undefined {
   switch (operation.kind) {
     case 'transfer':
     case 'opening':
@@ -156,41 +141,55 @@ function addOperation(rows: Rows, operation: Operation, movement: number, now: D
     case 'capture':
       return addCapture(at, operation, newEntryId(now))
     case 'release':
-      add(rows.operation, [movement, 'release', null, operation.holdId, null, null, null, null, null, null, null, null, null, null, null])
+      addRow(at, { kind: 'release', id: null, target: operation.holdId })
       return undefined
   }
 }
 
-type Place = { readonly rows: Rows; readonly movement: number; readonly operation: number }
+type OperationRow = {
+  readonly kind: string
+  readonly id: EntryId | HoldId | null
+  readonly target?: string
+  readonly accountId?: AccountId
+  readonly amountMinor?: bigint | undefined
+  readonly currency?: string | null
+  readonly party?: Party | undefined
+  readonly description?: string
+  readonly reference?: string
+  readonly valueDate?: string | undefined
+  readonly expiresAt?: Date
+}
 
-function addLeg({ rows, movement, operation }: Place, entryId: string | null, leg: Leg, heldMinor = 0n): void {
-  const { accountId, amount, other, counterparty: told } = leg
-  const party = partyCells(told)
-  add(rows.leg, [movement, operation, entryId, accountId, amount.currency, amount.minor, heldMinor, other, ...party])
+function addRow({ rows, number, movement: { actor, interactionId = null as never } }: Place, row: OperationRow): void {
+  const { kind, id, target = null, accountId = null, amountMinor = null, currency = null, party, valueDate = null, expiresAt } = row
+  const { description = null, reference = null } = row
+  add(rows.operation, [
+    ...[number, kind, id, target, accountId, amountMinor, currency, ...partyCells(party), description, reference, null, valueDate],
+    ...[expiresAt === undefined ? null : `"${expiresAt.toISOString()}"`, actor, interactionId],
+  ])
+}
+
+/** `currency` is left out where it is that of the operation. */
+function addLeg({ rows, operation }: Place, leg: Leg, currency: string | null, heldMinor: bigint | null = null): void {
+  const { accountId, amount, other, counterparty } = leg
+  const [account, otherAccount] = [rows.places.get(accountId) ?? null, rows.places.get(other) ?? null]
+  add(rows.leg, [operation, account, otherAccount, currency, amount.minor, heldMinor, ...partyCells(counterparty)])
 }
 
 function addTransfer(at: Place, { from, to, amount, debtor, creditor, ...booking }: Transfer, entryId: EntryId): EntryId {
-  add(at.rows.operation, entryRow(at, booking, entryId, amount.currency))
-  addLeg(at, entryId, { accountId: from, amount: { ...amount, minor: -amount.minor }, other: to, counterparty: creditor })
-  addLeg(at, entryId, { accountId: to, amount, other: from, counterparty: debtor })
+  addRow(at, { ...booking, id: entryId, currency: amount.currency })
+  addLeg(at, { accountId: from, amount: { ...amount, minor: -amount.minor }, other: to, counterparty: creditor }, null)
+  addLeg(at, { accountId: to, amount, other: from, counterparty: debtor }, null)
   return entryId
 }
 
 type Booked = { readonly kind: string; readonly description: string; readonly reference: string; readonly valueDate?: string | undefined }
 
-function entryRow(
-  { movement }: Place,
-  { kind, description, reference, valueDate = null as never }: Booked,
-  entryId: EntryId,
-  currency: string | null,
-): Cell[] {
-  return [movement, kind, entryId, null, null, null, currency, null, null, null, description, reference, null, valueDate, null]
-}
-
 function addEntry(at: Place, booked: Booked, entryId: EntryId, legs: readonly Leg[]): EntryId {
+  const { kind, description, reference, valueDate } = booked
   const [currency = null, another] = new Set(legs.map(({ amount }) => amount.currency))
-  add(at.rows.operation, entryRow(at, booked, entryId, another === undefined ? currency : null))
-  for (const leg of legs) addLeg(at, entryId, leg)
+  addRow(at, { kind, description, reference, valueDate, id: entryId, currency: another === undefined ? currency : null })
+  for (const leg of legs) addLeg(at, leg, another === undefined ? null : leg.amount.currency)
   return entryId
 }
 
@@ -206,7 +205,7 @@ function addExchange(at: Place, exchange: Exchange, entryId: EntryId): EntryId {
     { accountId: to, amount: bought, other: from },
   ])
   at.rows.exchanges.push({
-    ...{ movement: at.movement, entry_id: entryId },
+    ...{ movement: at.number, entry_id: entryId },
     ...{
       sold_currency: sold.currency,
       sold_digits: minorDigits[sold.currency],
@@ -219,73 +218,21 @@ function addExchange(at: Place, exchange: Exchange, entryId: EntryId): EntryId {
   return entryId
 }
 
-function addReversal(
-  at: Place,
-  { entryId: target, amountMinor = null as never, legs = [], ...booked }: Reversal,
-  entryId: EntryId,
-): EntryId {
-  const { description, reference, valueDate = null as never } = booked
-  add(at.rows.operation, [
-    at.movement,
-    'reversal',
-    entryId,
-    target,
-    null,
-    amountMinor,
-    null,
-    null,
-    null,
-    null,
-    description,
-    reference,
-    null,
-    valueDate,
-    null,
-  ])
-  for (const leg of legs) addLeg(at, entryId, leg)
+function addReversal(at: Place, { entryId: target, amountMinor, legs = [], ...booked }: Reversal, entryId: EntryId): EntryId {
+  addRow(at, { ...booked, id: entryId, target, amountMinor })
+  for (const leg of legs) addLeg(at, leg, leg.amount.currency)
   return entryId
 }
 
-function addHold(at: Place, { accountId, amount, expiresAt }: Hold, holdId: HoldId): HoldId {
-  const none = [null, null, null, null, null, null, null]
-  add(at.rows.operation, [
-    at.movement,
-    'hold',
-    holdId,
-    null,
-    accountId,
-    amount.minor,
-    amount.currency,
-    ...none,
-    `"${expiresAt.toISOString()}"`,
-  ])
-  addLeg(at, null, { accountId, amount: { minor: 0n, currency: amount.currency }, other: accountId }, amount.minor)
+function addHold(at: Place, { kind, accountId, amount, expiresAt }: Hold, holdId: HoldId): HoldId {
+  addRow(at, { kind, id: holdId, accountId, amountMinor: amount.minor, currency: amount.currency, expiresAt })
+  addLeg(at, { accountId, amount: { minor: 0n, currency: amount.currency }, other: accountId }, null, amount.minor)
   return holdId
 }
 
-function addCapture(
-  at: Place,
-  { holdId, to, amountMinor = null as never, keepsRest, creditor, ...booked }: Capture,
-  entryId: EntryId,
-): EntryId {
-  const { description, reference, valueDate = null as never } = booked
-  const party = partyCells(creditor)
+function addCapture(at: Place, { holdId, to, amountMinor, keepsRest, creditor, ...booked }: Capture, entryId: EntryId): EntryId {
   const kind = keepsRest === true ? 'capture_part' : 'capture'
-  add(at.rows.operation, [
-    at.movement,
-    kind,
-    entryId,
-    holdId,
-    to,
-    amountMinor,
-    null,
-    ...party,
-    description,
-    reference,
-    null,
-    valueDate,
-    null,
-  ])
+  addRow(at, { ...booked, kind, id: entryId, target: holdId, accountId: to, amountMinor, party: creditor })
   return entryId
 }
 

@@ -1,17 +1,8 @@
 import { formatMoney } from '../money.ts'
 import type { Leg, Operation } from './movement.ts'
 
-/** How a movement is called in events and in the audit log: after its first operation. */
-export const operationEvents: Record<Operation['kind'], string> = {
-  transfer: 'ledger.posted',
-  opening: 'ledger.posted',
-  legs: 'ledger.posted',
-  hold: 'ledger.held',
-  capture: 'ledger.captured',
-  release: 'ledger.released',
-  reversal: 'ledger.reversed',
-  exchange: 'ledger.exchanged',
-}
+/** How the audit log calls what makes no entry: an entry says itself who asked for it. */
+export const recordedActions = { hold: 'ledger.held', release: 'ledger.released' } as const
 
 /** What an operation was asked to do, for whoever is told of it: ids and amounts, no names. */
 export function operationFacts(operation: Operation): object {

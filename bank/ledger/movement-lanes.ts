@@ -1,6 +1,7 @@
 import { openPipelinedConnection, type PipelinedConnection } from '@bankside/service-kit/pipelined-connection'
 import { connectionSettings } from '@bankside/service-kit/prepared'
-import type { Movement, Operation } from './movement.ts'
+import { accountsNamedBy } from './accounts-named.ts'
+import type { Movement } from './movement.ts'
 
 /** One call at a time, on a connection of its own. */
 export type Lane = {
@@ -52,25 +53,6 @@ export function openLanes(databaseUrl: string, count: number): Lanes {
       return accountsBehind(reader.now(), holds, entries).then((behind) => [...known, ...behind])
     },
     close: () => reopened.close(),
-  }
-}
-
-function accountsNamedBy(operation: Operation): readonly string[] {
-  switch (operation.kind) {
-    case 'transfer':
-    case 'opening':
-      return [operation.from, operation.to]
-    case 'legs':
-      return operation.legs.map(({ accountId }) => accountId)
-    case 'hold':
-      return [operation.accountId]
-    case 'capture':
-      return [operation.to]
-    case 'exchange':
-      return [operation.from, operation.to, operation.positions.sold, operation.positions.bought, operation.residueTo]
-    case 'reversal':
-    case 'release':
-      return []
   }
 }
 

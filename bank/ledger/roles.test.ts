@@ -63,7 +63,7 @@ const everyone = [
   'insert into ledger.movement select * from ledger.movement',
   'insert into ledger.rate values ($$GBP$$, $$EUR$$, $$me$$, now(), 1, 0)',
   'insert into ledger.exchange select * from ledger.exchange',
-  `select ledger.write(now(), now(), array[null::uuid], array[null::bytea], array[null::text], ${Array(26).fill('null').join(', ')})`,
+  `select ledger.write(now(), now(), null::text, ${Array(30).fill('null').join(', ')})`,
   `select ledger.write_holds(now(), null, null, null, null, null, null, null, null, null)`,
 ]
 const hold = `select ledger.place_hold('${newHoldId()}', 'a', 1, 'GBP', now(), now())`

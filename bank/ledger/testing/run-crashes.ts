@@ -149,9 +149,10 @@ const movementRow = z.object({ made: z.string() })
 const countRow = z.object({
   entries: z.bigint(),
   holds: z.bigint(),
-  events: z.bigint(),
-  records: z.bigint(),
-  movements: z.bigint(),
+  anonymous: z.bigint(),
+  recorded: z.bigint(),
+  told: z.bigint(),
+  told_once: z.bigint(),
   sum: z.bigint(),
 })
 
@@ -170,11 +171,16 @@ async function checkMovements(tx: Transaction, made: readonly (readonly [number,
   const known = new Set(rows.flatMap((row) => row.made.split(' ')).filter((id) => id !== ''))
   for (const [number, ids] of made)
     for (const id of ids) assert.ok(known.has(id), `movement ${number} was answered with ${id}, which is lost`)
-  const { entries, holds, events, records, movements, sum } = await tx.one(sql.type(countRow)`
+  const { entries, holds, anonymous, recorded, told, told_once, sum } = await tx.one(sql.type(countRow)`
+    with told as (
+      select id from events.event e, jsonb_each(e.payload) done (word, ids), jsonb_array_elements_text(ids) id
+      where e.type = 'ledger.moved' and word <> 'released')
     select (select count(*) from ledger.entry) as entries, (select count(*) from ledger.hold) as holds,
-      (select count(*) from events.event) as events, (select count(*) from audit.record) as records,
-      (select count(*) from ledger.movement) as movements, (select coalesce(sum(posted_minor), 0) from ledger.account) as sum`)
-  // Each entry and hold belongs to one movement, so nothing was done twice; each movement was told of and recorded once.
+      (select count(*) from ledger.entry where actor is null) as anonymous,
+      (select count(distinct id) from audit.record r, jsonb_array_elements_text(r.details -> 'made') id where id like 'hld%') as recorded,
+      (select count(*) from told) as told, (select count(distinct id) from told) as told_once,
+      (select coalesce(sum(posted_minor), 0) from ledger.account) as sum`)
+  // Each entry and hold belongs to one movement, so nothing was done twice; each was told of once, and it is on record who asked.
   assert.equal(entries + holds, BigInt(known.size), 'an entry or hold is of no movement')
-  assert.deepEqual([events, records, sum], [movements, movements, 0n])
+  assert.deepEqual([told, told_once, recorded, anonymous, sum], [entries + holds, entries + holds, holds, 0n, 0n])
 }
