@@ -54,7 +54,7 @@ const everyone = [
   'update customers.customer set password_hash = password_hash',
   'insert into customers.customer select * from customers.customer',
   'update clients.client set status = status',
-  'insert into clients.client select * from clients.client',
+  'insert into clients.client (client_id) select client_id from clients.client',
   'alter table ledger.posting disable trigger all',
   'set role bankside_worker; reset role; create table public.mine (x int)',
   'insert into consents.transition values ($$transfer$$, $$COND$$, $$AUTH$$)',
