@@ -177,6 +177,7 @@ create table consents.consent (
   managed_grant_id text,
   managed_since timestamp with time zone,
   confirmed_limits text[] default '{}'::text[] not null,
+  authorised_device text,
   constraint consent_amount_has_a_currency CHECK (((amount_minor IS NULL) = (currency IS NULL))),
   constraint consent_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint consent_authorised_has_a_customer CHECK (((status <> ALL (ARRAY['AUTH'::text, 'COND'::text, 'CANC'::text])) OR ((customer_id IS NOT NULL) AND (authorised_at IS NOT NULL)))),
@@ -610,6 +611,15 @@ create table payments.idempotent_request (
   constraint idempotent_request_key_within_length CHECK (((length(key) >= 1) AND (length(key) <= 40)))
 );
 
+create table payments.known_to_customer (
+  customer_id text not null,
+  kind text not null,
+  fingerprint text not null,
+  first_paid_at timestamp with time zone not null,
+  constraint known_kind_is_known CHECK ((kind = ANY (ARRAY['payee'::text, 'device'::text]))),
+  constraint known_to_customer_once PRIMARY KEY (customer_id, kind, fingerprint)
+);
+
 create table payments.payment (
   payment_id text not null,
   consent_id text not null,
@@ -634,6 +644,11 @@ create table payments.payment (
   created_at timestamp with time zone not null,
   deadline_at timestamp with time zone not null,
   limit_id text,
+  step text,
+  lease integer default 0 not null,
+  lease_until timestamp with time zone,
+  risk_score integer,
+  risk_reasons jsonb,
   constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
   constraint payment_debtor_is_not_creditor CHECK ((debtor_account_id <> creditor_account_id)),
@@ -645,7 +660,27 @@ create table payments.payment (
   constraint payment_pkey PRIMARY KEY (payment_id),
   constraint payment_posted_has_an_entry CHECK (((status = 'posted'::text) = (entry_id IS NOT NULL))),
   constraint payment_rejected_has_a_reason CHECK (((status = 'rejected'::text) = (rejection_reason IS NOT NULL))),
-  constraint payment_status_is_known CHECK ((status = ANY (ARRAY['held'::text, 'posted'::text, 'rejected'::text])))
+  constraint payment_status_is_known CHECK ((status = ANY (ARRAY['held'::text, 'posted'::text, 'rejected'::text]))),
+  constraint payment_step_is_known CHECK ((step = ANY (ARRAY['checks'::text, 'review'::text, 'cleared'::text]))),
+  constraint payment_step_is_of_what_is_held CHECK (((status = 'held'::text) = (step IS NOT NULL)))
+) with (fillfactor=70);
+
+create table payments.risk_rule (
+  rule_id text not null,
+  fact text not null,
+  at_least numeric(38,0),
+  below numeric(38,0),
+  points integer not null,
+  words text not null,
+  constraint risk_fact_is_known CHECK ((fact = ANY (ARRAY['amount'::text, 'paid_in_a_day'::text, 'payments_in_an_hour'::text, 'new_payee'::text, 'new_device'::text, 'hour'::text]))),
+  constraint risk_rule_pkey PRIMARY KEY (rule_id)
+);
+
+create table payments.risk_threshold (
+  verdict text not null,
+  at_least integer not null,
+  constraint risk_threshold_pkey PRIMARY KEY (verdict),
+  constraint risk_verdict_is_known CHECK ((verdict = ANY (ARRAY['review'::text, 'refuse'::text])))
 );
 
 create table payments.spending_limit (
@@ -1104,66 +1139,6 @@ AS $function$
 begin
   raise exception '% is never changed or removed', tg_table_name
     using errcode = '42501', constraint = tg_table_name || '_is_immutable', schema = 'ledger', table = tg_table_name;
-end $function$
-;
-
-CREATE OR REPLACE FUNCTION ledger.capture_holds(p_captures jsonb, p_now timestamp with time zone)
- RETURNS TABLE(hold_id text, outcome text)
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
-AS $function$
-#variable_conflict use_column
-declare
-  asked ledger.capture[] := array(
-    select row(
-      c.hold_id, c.entry_id, c.creditor_account_id, c.payment_id, c.description, c.reference,
-      row(c.creditor_name, c.creditor_scheme_name, c.creditor_identification)::ledger.party)::ledger.capture
-    from jsonb_to_recordset(p_captures) c (
-      hold_id text, entry_id text, creditor_account_id text, payment_id text, description text, reference text,
-      creditor_name text, creditor_scheme_name text, creditor_identification text));
-  asked_count integer := cardinality(asked);
-  wrong record;
-begin
-  if asked_count = 0 then return; end if;
-  -- None of what is compared here ever changes.
-  select c.hold_id, problem into wrong
-  from unnest(asked) c left join ledger.hold h using (hold_id)
-    left join ledger.account creditor on creditor.account_id = c.creditor_account_id and creditor.currency = h.currency
-    left join payments.payment p on p.payment_id = c.payment_id,
-    lateral (select case
-      when h.hold_id is null then null
-      when h.account_id = c.creditor_account_id then 'transfer_is_between_two_accounts'
-      when creditor.account_id is null then 'posting_currency_matches_account'
-      when (c.payment_id is not null and (p.hold_id, p.debtor_account_id, p.creditor_account_id, p.amount_minor, p.currency)
-          is distinct from (h.hold_id, h.account_id, c.creditor_account_id, h.amount_minor, h.currency))
-        or (c.payment_id is null and exists (select from payments.payment p where p.hold_id = h.hold_id))
-        then 'capture_is_as_its_payment_says'
-      when (select count(*) from unnest(asked) same where same.hold_id = h.hold_id) > 1 then 'hold_is_captured_once'
-    end) as judged (problem)
-  where problem is not null limit 1;
-  if found then
-    raise exception 'hold % cannot be captured like this', wrong.hold_id
-      using errcode = '23514', constraint = wrong.problem, schema = 'ledger', table = 'hold';
-  end if;
-
-  return query
-  select c.hold_id, case word when 'done' then 'captured' else word end
-  from (
-    select (ledger.write(
-      p_now, '-infinity', null, null, null, null, array_agg(distinct creditor_account_id),
-      array_agg(position::integer order by position), array_fill('capture'::text, array[asked_count]), array_agg(entry_id order by position),
-      array_agg(c.hold_id order by position), array_agg(creditor_account_id order by position), null,
-      null, array_agg((told).name order by position), array_agg((told).scheme_name order by position),
-      array_agg((told).identification order by position), array_agg(description order by position), array_agg(reference order by position),
-      array_agg(payment_id order by position), null, null, null, null,
-      null, null, null, null, null, null, null, null, null)).outcome as words
-    from unnest(asked) with ordinality c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position)
-  ) written, unnest(words) with ordinality w (word, position) join unnest(asked) with ordinality
-    c (hold_id, entry_id, creditor_account_id, payment_id, description, reference, told, position) using (position);
 end $function$
 ;
 
@@ -2103,6 +2078,17 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.clear_payment(p_payment_id text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with cleared as (
+    update payments.payment set step = 'cleared' where payment_id = p_payment_id and step = 'review' and deadline_at > p_now returning 1)
+  select exists (select from cleared)
+$function$
+;
+
 CREATE OR REPLACE FUNCTION payments.counts_since(p_period text, p_window_hours integer, p_now timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -2297,14 +2283,161 @@ begin
       raise exception 'payment % cannot begin as posted', new.payment_id
         using errcode = '23514', constraint = 'payment_begins_held_or_rejected', table = 'payment', schema = 'payments';
     end if;
+    new.step := case new.status when 'held' then 'checks' end;
     return new;
   end if;
-  if old.status <> 'held' or new.status = 'held' then
-    raise exception 'payment % cannot move from % to %', old.payment_id, old.status, new.status
+  if old.status = 'held' and new.status <> 'held' then
+    new.step := null;
+    new.lease_until := null;
+    return new;
+  end if;
+  if old.status <> 'held' or (new.step, new.lease) = (old.step, old.lease) or new.lease < old.lease
+    or (new.step <> old.step and (old.step, new.step) not in (('checks', 'review'), ('checks', 'cleared'), ('review', 'cleared'))) then
+    raise exception 'payment % cannot move from % to %', old.payment_id, coalesce(old.step, old.status), coalesce(new.step, new.status)
       using errcode = '23514', constraint = 'payment_moves_forward', table = 'payment', schema = 'payments';
   end if;
   return new;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text DEFAULT NULL::text)
+ RETURNS TABLE(payment_id text, status text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  due payments.settlement[];
+  reviewed payments.settlement[];
+  done payments.settlement[] := '{}';
+  declined payments.settlement[] := '{}';
+  one payments.settlement;
+  words text[];
+begin
+  perform from payments.payment p where p.payment_id = any (p_payment_id) order by p.payment_id for no key update;
+  select array_agg(s order by (s).payment_id) filter (where (s).decision in ('post', 'refuse', 'expire')),
+    array_agg(s order by (s).payment_id) filter (where (s).decision = 'review')
+  into due, reviewed
+  from (
+    select row(
+        p.payment_id, decision, case decision when 'refuse' then 'U042' when 'expire' then 'AB03' end, p.hold_id, asked.entry_id, asked.event_id,
+        asked.record_id, p.debtor_account_id, p.creditor_account_id, creditor.kind = 'customer' or creditor.account_number is not null,
+        p.creditor_name, p.creditor_scheme_name, p.creditor_identification,
+        case p.channel when 'bank_api' then 'Transfer' else 'Open banking payment' end, coalesce(nullif(p.reference, ''), p.end_to_end_identification),
+        p.client_id, p.customer_id, p.consent_id, (p.amount_minor * ('1e-' || money.minor_digits)::numeric)::text, p.currency,
+        coalesce(asked.risk_score, p.risk_score), coalesce(asked.risk_reasons::jsonb, p.risk_reasons))::payments.settlement as s
+    from unnest(p_payment_id, p_lease, p_verdict, p_risk_score, p_risk_reasons, p_entry_id, p_event_id, p_record_id)
+        asked (payment_id, lease, verdict, risk_score, risk_reasons, entry_id, event_id, record_id)
+      join payments.payment p on p.payment_id = asked.payment_id and p.lease = asked.lease
+      join ledger.currency money on money.currency = p.currency
+      join ledger.account creditor on creditor.account_id = p.creditor_account_id
+      cross join lateral (select case
+          when p.deadline_at <= p_now then 'expire'
+          when p.step = 'cleared' then 'post'
+          when p.step = 'review' then case when p_actor <> 'worker' and verdict = 'refuse' then 'refuse' end
+          when verdict = 'pass' then 'post'
+          else verdict
+        end) judged (decision)
+    where p.status = 'held') judged;
+
+  words := payments.settle_money(p_now, due);
+  if 'done' <> any (words) then
+    if 'hold_not_active' = any (words) then
+      raise exception 'a payment waits on a hold that is not active'
+        using errcode = '23514', constraint = 'payment_held_has_an_active_hold', table = 'payment', schema = 'payments';
+    end if;
+    -- What could not be posted after all: its funds are free again.
+    for position in 1..cardinality(words) loop
+      one := due[position];
+      if words[position] = 'done' then
+        done := done || one;
+      else
+        one.decision := case words[position] when 'hold_expired' then 'expire' else 'refuse' end;
+        one.reason := case when words[position] = 'hold_expired' then 'AB03'
+          else (select case a.status when 'open' then 'AC07' when 'closed' then 'AC04' else 'AC06' end from ledger.account a where a.account_id = one.debtor_account_id) end;
+        declined := declined || one;
+      end if;
+    end loop;
+    if 'done' <> any (payments.settle_money(p_now, declined)) then
+      raise exception 'the funds of a payment could not be released'
+        using errcode = '23514', constraint = 'payment_held_has_an_active_hold', table = 'payment', schema = 'payments';
+    end if;
+    due := done || declined;
+  end if;
+
+  return query
+  with settled as (
+    update payments.payment p set
+      status = case s.decision when 'post' then 'posted' else 'rejected' end, status_updated_at = p_now, rejection_reason = s.reason,
+      entry_id = case s.decision when 'post' then s.entry_id end, risk_score = s.risk_score, risk_reasons = s.risk_reasons
+    from unnest(due) s where p.payment_id = s.payment_id and p.payment_id = any (p_payment_id)
+    returning p.payment_id, p.status
+  ), held_back as (
+    update payments.payment p set step = 'review', lease_until = null, risk_score = s.risk_score, risk_reasons = s.risk_reasons
+    from unnest(reviewed) s where p.payment_id = s.payment_id and p.payment_id = any (p_payment_id)
+    returning p.payment_id, p.step
+  ), known as (
+    insert into payments.known_to_customer (customer_id, kind, fingerprint, first_paid_at)
+    select distinct s.customer_id, k.kind, k.fingerprint, p_now
+    from unnest(due) s left join consents.consent c using (consent_id)
+      cross join lateral (values ('payee', s.creditor_scheme_name || ' ' || s.creditor_identification), ('device', c.authorised_device)) k (kind, fingerprint)
+    where s.decision = 'post' and k.fingerprint is not null
+      and not exists (select from payments.known_to_customer before where (before.customer_id, before.kind, before.fingerprint) = (s.customer_id, k.kind, k.fingerprint))
+    order by 1, 2, 3
+    on conflict do nothing
+  ), told as (
+    insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
+    select s.event_id, became.type, s.payment_id, s.client_id, s.customer_id, jsonb_strip_nulls(jsonb_build_object(
+      'paymentId', s.payment_id, 'consentId', s.consent_id, 'status', became.status, 'reason', s.reason, 'amount', s.amount, 'currency', s.currency,
+      'creditorName', s.creditor_name)), p_now, 0, p_now
+    from unnest(due || reviewed) s cross join lateral (
+      select case s.decision when 'post' then 'payment.posted' when 'review' then 'payment.in_review' else 'payment.rejected' end,
+        case s.decision when 'post' then 'posted' when 'review' then 'held' else 'rejected' end) became (type, status)
+  ), recorded as (
+    insert into audit.record (record_id, occurred_at, actor, action, subject, details)
+    select s.record_id, p_now, p_actor,
+      case s.decision when 'post' then 'payment.posted' when 'review' then 'payment.in_review' else 'payment.rejected' end, s.payment_id,
+      jsonb_build_object('reason', s.reason, 'score', s.risk_score)
+        || case when p_why is null then '{}' else jsonb_build_object('why', p_why) end
+        || case s.decision when 'review' then jsonb_build_object('reasons', s.risk_reasons) else '{}' end
+    from unnest(due || reviewed) s
+  )
+  select * from settled union all select * from held_back;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.settle_money(p_now timestamp with time zone, p_settlements payments.settlement[])
+ RETURNS text[]
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select (ledger.write(
+    p_now, '-infinity', null, null, null, null, array(
+      select distinct account_id from unnest(p_settlements) s, unnest(array[s.debtor_account_id, s.creditor_account_id]) account_id
+      order by account_id),
+    numbers, kinds, entry_ids, hold_ids, creditor_ids, null, null, names, scheme_names, identifications, descriptions, reference_texts, payment_ids,
+    null, null, null, null, null, null, null, null, null, null, null, null, null)).outcome
+  from (
+    select count(*) as n, array_agg(number::integer order by number) as numbers,
+      array_agg(case s.decision when 'post' then 'capture' when 'expire' then 'expire' else 'release' end order by number) as kinds,
+      array_agg(case s.decision when 'post' then s.entry_id end order by number) as entry_ids, array_agg(s.hold_id order by number) as hold_ids,
+      array_agg(case s.decision when 'post' then s.creditor_account_id end order by number) as creditor_ids,
+      array_agg(s.creditor_name order by number) as names,
+      -- Of an account here the ledger knows the number itself.
+      array_agg(case when not s.creditor_is_ours then s.creditor_scheme_name end order by number) as scheme_names,
+      array_agg(case when not s.creditor_is_ours then s.creditor_identification end order by number) as identifications,
+      array_agg(s.description order by number) as descriptions, array_agg(s.reference order by number) as reference_texts,
+      array_agg(s.payment_id order by number) as payment_ids
+    from unnest(p_settlements) with ordinality s (
+      payment_id, decision, reason, hold_id, entry_id, event_id, record_id, debtor_account_id, creditor_account_id, creditor_is_ours, creditor_name,
+      creditor_scheme_name, creditor_identification, description, reference, client_id, customer_id, consent_id, amount, currency, risk_score,
+      risk_reasons, number)
+  ) a where n > 0
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text)
@@ -2639,7 +2772,6 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function ledger.account_is_well_formed() to public;
-grant execute on function ledger.capture_holds(p_captures jsonb, p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[]) to bankside_books;
 grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[]) to bankside_books;
 grant execute on function ledger.open_account(p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text, p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamp with time zone) to bankside_ledger;
@@ -2657,6 +2789,7 @@ grant execute on function ledger.write_holds(p_now timestamp with time zone, p_a
 grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_actor text, p_interaction_id text) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
+grant execute on function payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text) to bankside_worker;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
 grant execute on function payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone) to bankside_auth_server;
 grant execute on function payments.submit(p_submissions jsonb, p_consent_id text[], p_now timestamp with time zone, p_unused_since timestamp with time zone, p_forget_before timestamp with time zone, p_deadline_at timestamp with time zone) to bankside_resource_api;
@@ -2831,7 +2964,10 @@ grant select on oidc.session (column expires_at) to bankside_worker;
 grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
+grant select on payments.known_to_customer to bankside_worker;
 grant select on payments.payment to bankside_worker;
+grant select on payments.risk_rule to bankside_worker;
+grant select on payments.risk_threshold to bankside_worker;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
 grant select, update on audit.sealing to bankside_sealer;
@@ -2895,10 +3031,8 @@ grant update on oidc.backchannel_notification (column next_attempt_at) to banksi
 grant update on payments.idempotent_request (column created_at) to bankside_resource_api;
 grant update on payments.idempotent_request (column request_hash) to bankside_resource_api;
 grant update on payments.idempotent_request (column resource_id) to bankside_resource_api;
-grant update on payments.payment (column entry_id) to bankside_worker;
-grant update on payments.payment (column rejection_reason) to bankside_worker;
-grant update on payments.payment (column status) to bankside_worker;
-grant update on payments.payment (column status_updated_at) to bankside_worker;
+grant update on payments.payment (column lease) to bankside_worker;
+grant update on payments.payment (column lease_until) to bankside_worker;
 grant update on payments.spending_limit (column ended_at) to bankside_auth_server;
 grant usage on schema audit to bankside_auth_server;
 grant usage on schema audit to bankside_books;

@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
+import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import { gbp, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
 import { sql } from '@bankside/service-kit/postgres'
 import { limitsCommand } from './commands/limits.ts'
+import { paymentsCommand } from './commands/payments.ts'
 
 let bank: TestBank
 before(async () => {
@@ -52,6 +54,7 @@ test('npm run limits sets, lists and ends limits, says what is wrong with an ord
 
   const each = await set('customer', 'month', '5000.00 GBP', '--channel', 'uk_v4')
   assert.match(each, /^lim_[0-9a-f]{32}: GBP 5000\.00 a month from all accounts together through other companies\.$/)
+  assert.equal(await limits('end', each.slice(0, 36)), `${each.slice(0, 36)} is ended.`)
   const own = await set(account, '24h', '1.5 GBP', '--own', 'soft')
   const id = own.slice(0, 36)
   assert.equal(await limits('list', account), `${id}  ${account}  their own, soft  GBP 1.50 in any 24 hours from this account`)
@@ -60,4 +63,35 @@ test('npm run limits sets, lists and ends limits, says what is wrong with an ord
   assert.equal(await limits('list', account), 'There is none.')
   const actions = sql.unsafe`select action from audit.record where actor like 'operator %' and subject = ${id} order by record_id`
   assert.deepEqual(await bank.owner.anyFirst(actions), ['limit.set', 'limit.ended'])
+})
+
+test('npm run payments shows what waits for a person and why, and takes a decision only with a reason', async () => {
+  const payments = (...args: string[]) => paymentsCommand(bank.owner, args)
+  const now = new Date()
+  const from = await bank.newAccount({ funds: 9_000_000n })
+  const pay = async () => {
+    return bank.submit(await bank.newConsent({ debtorAccountId: from, amount: gbp(600_000), now }), { now })
+  }
+  const [one, other] = [await pay(), await pay()]
+  assert.equal(await payments('review'), 'None waits.')
+  await advancePayments(bank.worker, { now, limit: 10 })
+  const waiting = await payments('review')
+  assert.match(waiting, new RegExp(`${one.id}  GBP 6000\\.00 from ${from} to ACME \\(20000012345678\\)\n  until .*\n  score [78]5\n`))
+  assert.match(waiting, /^ {2}\+20 {2}a large amount +\(6000\)$/m)
+  for (const wrong of [
+    payments(),
+    payments('approve', one.id),
+    payments('refuse', one.id, '--why', ' '),
+    payments('approve', one.id, '--because', 'x'),
+  ])
+    await assert.rejects(wrong, /^Complaint: npm run payments -- review/)
+  await assert.rejects(payments('approve', 'pay_1', '--why', 'x'), /^Complaint: pay_1: not the id of a payment\./)
+  assert.match(await payments('approve', one.id, '--why', 'I rang the customer'), / goes on\.$/)
+  assert.match(await payments('refuse', other.id, '--why', 'Nobody knows of it'), /its funds are free again\.$/)
+  await assert.rejects(payments('refuse', other.id, '--why', 'Again'), /no such payment waits for a person/)
+  const shown = await payments('show', other.id)
+  assert.match(shown, /^ {2}rejected, U042$/m)
+  assert.match(shown, /payment\.rejected +by operator \S+ +\{"why":"Nobody knows of it"/)
+  assert.match(shown, /told of payment\.in_review +not yet$/m)
+  assert.equal(await payments('review'), 'None waits.')
 })

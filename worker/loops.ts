@@ -47,7 +47,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
         advancePayments(database, {
           now,
           limit: paymentsPerRound,
-          onFault: (error, paymentId) => fault('advance payments', { paymentId })(error),
+          onFault: (error, paymentIds) => fault('advance payments', { paymentIds })(error),
         }),
     },
     {

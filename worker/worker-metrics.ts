@@ -16,7 +16,12 @@ export function createWorkerMetrics(registry: Registry) {
     done: new Counter({ name: 'bankside_worker_done_total', help: 'Units of work a loop has finished', labelNames: ['loop'], registers }),
     faults: new Counter({ name: 'bankside_worker_faults_total', help: 'Faults in a loop', labelNames: ['loop'], registers }),
     paymentsWaiting: new Gauge({ name: 'bankside_payments_waiting', help: 'Payments that are held', registers }),
-    paymentLag: new Gauge({ name: 'bankside_payments_lag_seconds', help: 'Age of the oldest payment that is held', registers }),
+    paymentsInReview: new Gauge({ name: 'bankside_payments_in_review', help: 'Payments that wait for a person', registers }),
+    paymentLag: new Gauge({
+      name: 'bankside_payments_lag_seconds',
+      help: 'Age of the oldest payment that waits for the worker',
+      registers,
+    }),
     eventsWaiting: new Gauge({ name: 'bankside_events_waiting', help: 'Events that are not delivered yet', registers }),
     eventLag: new Gauge({ name: 'bankside_events_lag_seconds', help: 'How long the oldest event that is due has waited', registers }),
     notificationsWaiting: new Gauge({ name: 'bankside_notifications_waiting', help: 'Clients of CIBA that are to be called', registers }),
@@ -61,6 +66,7 @@ export function createWorkerMetrics(registry: Registry) {
 
 const backlogRow = z.object({
   payments: z.bigint(),
+  in_review: z.bigint(),
   oldest_payment: z.date().nullable(),
   events: z.bigint(),
   oldest_event: z.date().nullable(),
@@ -74,7 +80,8 @@ export async function measureBacklog(database: Database, metrics: WorkerMetrics,
     database.one(sql.type(backlogRow)`
       select
         (select count(*) from payments.payment where status = 'held') as payments,
-        (select min(created_at) from payments.payment where status = 'held') as oldest_payment,
+        (select count(*) from payments.payment where status = 'held' and step = 'review') as in_review,
+        (select min(created_at) from payments.payment where status = 'held' and step <> 'review') as oldest_payment,
         (select count(*) from events.event where next_attempt_at is not null) as events,
         (select min(next_attempt_at) from events.event where next_attempt_at is not null) as oldest_event,
         (select count(*) from events.event where dead_at is not null) as dead,
@@ -83,6 +90,7 @@ export async function measureBacklog(database: Database, metrics: WorkerMetrics,
   )
   const ageSeconds = (since: Date | null) => (since === null ? 0 : Math.max(0, (now.getTime() - since.getTime()) / 1000))
   metrics.paymentsWaiting.set(Number(row.payments))
+  metrics.paymentsInReview.set(Number(row.in_review))
   metrics.paymentLag.set(ageSeconds(row.oldest_payment))
   metrics.eventsWaiting.set(Number(row.events))
   metrics.eventLag.set(ageSeconds(row.oldest_event))

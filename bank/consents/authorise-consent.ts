@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import { isBeneficiaryId } from '../ids.ts'
@@ -131,7 +132,7 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
       customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
       managed_grant_id = ${consent.managedGrantId ?? null},
       managed_since = ${consent.managedSince === undefined ? null : sql.timestamp(consent.managedSince)},
-      debtor_account_id = ${debtorAccountId ?? null}
+      debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(order)}
     where consent_id = ${consent.id}`)
   if (consent.kind === 'account_access') await replaceAccounts(tx, consent, accountIds)
   if (consent.grantId !== undefined && consent.grantId !== grantId) await endGrant(tx, { grantId: consent.grantId, now })
@@ -147,6 +148,12 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
   }
   await tellOfChange(tx, authorised, { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now })
   return authorised
+}
+
+/** What the browser says of itself: to be recognised by, not to be read. */
+function deviceOf({ evidence }: AuthorisationOrder): string | null {
+  const { device } = evidence as { readonly device?: unknown }
+  return typeof device === 'string' ? hash('sha256', device).slice(0, 32) : null
 }
 
 async function replaceAccounts(

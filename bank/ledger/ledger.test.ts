@@ -1,20 +1,28 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import type { AccountId, HoldId } from '../ids.ts'
 import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
-import { captureHolds } from './capture-holds.ts'
 import { expireHolds } from './expire-holds.ts'
+import { movementKey } from './movement-key.ts'
+import { type MovementWriter, openMovementWriter } from './movement-writer.ts'
 import { placeHold } from './place-hold.ts'
 import { reconcile } from './reconcile.ts'
 import { releaseHold } from './release-hold.ts'
 import { type Transfer, transfer } from './transfer.ts'
 
 let bank: TestBank
+let writer: MovementWriter
+let clock = noon
 before(async () => {
   bank = await openTestBank({ maxConnections: 20 })
+  writer = openMovementWriter(bank.urls.ledgerUrl, { clock: { now: () => clock } })
 })
-after(() => bank.close())
+after(async () => {
+  await writer.close()
+  await bank.close()
+})
 
 const hour = 3_600_000
 const words = { kind: 'transfer', description: 'd', reference: 'r', now: noon } as const
@@ -22,11 +30,10 @@ const move = (order: Partial<Transfer> & Pick<Transfer, 'from' | 'to' | 'amount'
   transact(bank.owner, (tx) => transfer(tx, { ...words, ...order }))
 const hold = (accountId: AccountId, amount: number, expiresAt = later(hour)) =>
   transact(bank.resourceApi, (tx) => placeHold(tx, { accountId, amount: gbp(amount), expiresAt, now: noon }))
-const captureOf = (holdId: HoldId, creditorAccountId: AccountId) =>
-  ({ holdId, creditorAccountId, paymentId: null, description: 'd', reference: 'r', creditor: { name: 'ACME' } }) as const
-const capture = async (holdId: HoldId, creditorAccountId: AccountId, now = noon) => {
-  const outcomes = await transact(bank.worker, (tx) => captureHolds(tx, [captureOf(holdId, creditorAccountId)], now))
-  return outcomes.get(holdId) ?? assert.fail('no outcome')
+const capture = async (holdId: HoldId, to: AccountId, at = noon) => {
+  clock = at
+  const key = movementKey({ clientId: 'test', method: 'COMMAND', endpoint: 'test', key: randomUUID(), request: null })
+  return writer.write({ key, operations: [{ kind: 'capture', holdId, to, description: 'd', reference: 'r' }], actor: 'test' })
 }
 const release = (holdId: HoldId, as: 'released' | 'expired', now = noon) =>
   transact(bank.worker, (tx) => releaseHold(tx, { holdId, as, now }))
@@ -69,7 +76,7 @@ test('held funds count against what is available', async () => {
 test('a hold is captured once, and released no more after that', async () => {
   const [from, to] = [await bank.newAccount({ funds: 100n }), await bank.newAccount()]
   const holdId = heldBy(await hold(from, 60))
-  assert.ok('captured' in (await capture(holdId, to)))
+  assert.ok('made' in (await capture(holdId, to)))
   assert.deepEqual(await capture(holdId, to), { declined: 'hold_not_active' })
   assert.equal(await release(holdId, 'released'), false)
   assert.deepEqual(await balance(from), { posted_minor: 40n, held_minor: 0n })
@@ -164,7 +171,7 @@ test('a hold that is captured and released at once ends one way only', async () 
   for (let round = 0; round < 10; round++) {
     const holdId = heldBy(await hold(from, 10))
     const [captured, released] = await Promise.all([capture(holdId, to), release(holdId, 'released')])
-    assert.notEqual('captured' in captured, released)
+    assert.notEqual('made' in captured, released)
   }
   assert.equal((await balance(from)).held_minor, 0n)
 })

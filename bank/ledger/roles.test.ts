@@ -67,14 +67,14 @@ const everyone = [
   `select ledger.write_holds(now(), null, null, null, null, null, null, null, null, null)`,
 ]
 const hold = `select ledger.place_hold('${newHoldId()}', 'a', 1, 'GBP', now(), now())`
-const capture = `select ledger.capture_holds('[]', now())`
+const settle = `select payments.settle(now(), 'worker', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`
 const release = `select ledger.release_hold('${newHoldId()}', 'released', now())`
 
 /** What each process must not do, whoever has taken it over. */
 const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', readonly string[]> = {
   'auth-server': [
     ...everyone,
-    ...[hold, capture, release, newPayment],
+    ...[hold, settle, release, newPayment],
     'select * from ledger.account',
     'select * from ledger.posting',
     'update consents.account_to_show set status = status',
@@ -92,7 +92,7 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', re
   ],
   'resource-api': [
     ...everyone,
-    ...[capture, release],
+    ...[settle, release],
     'select password_hash from customers.customer',
     'select totp_secret_sealed from customers.customer',
     'select username from customers.customer',
@@ -147,7 +147,7 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', re
   // It moves money, by the functions that do so and by no other way, and knows nothing of customers, consents and payments.
   ledger: [
     ...everyone.filter((statement) => !/ledger\.(write|open_account)\(|insert into ledger\.rate/.test(statement)),
-    ...[hold, capture, release, newPayment],
+    ...[hold, settle, release, newPayment],
     'update ledger.rate set price_units = price_units',
     'delete from ledger.movement',
     'update ledger.movement set made = made',

@@ -1,162 +1,114 @@
-import { type Database, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { type Database, sql, transact, z } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
-import { carryOut } from '../events/carry-out.ts'
-import type { EntryId, HoldId, PaymentId } from '../ids.ts'
-import { type Capture, type CaptureOutcome, captureHolds } from '../ledger/capture-holds.ts'
-import { releaseHold } from '../ledger/release-hold.ts'
-import { type Payment, paymentColumns, paymentRow, type RejectionReason, toPayment } from './payment.ts'
-import { paymentEvent } from './payment-event.ts'
-import { reasonOfEither } from './reason-of-account.ts'
+import type { PaymentId } from '../ids.ts'
+import { builtInCheck } from '../risk/built-in-check.ts'
+import type { Assessment, PaymentCheck } from '../risk/payment-check.ts'
+import { type Payment, paymentColumns, paymentRow, toPayment } from './payment.ts'
+import { type Settling, settlePayments } from './settle-payments.ts'
 
 export type AdvanceOptions = {
   readonly now: Date
   /** At most so many payments. */
   readonly limit: number
-  /** A payment that cannot be finished because of a fault of ours stays held, and does not stand in the way of others. */
-  readonly onFault?: (error: unknown, paymentId: PaymentId) => void
+  readonly check?: PaymentCheck
+  /** What cannot be finished, by a fault of ours or of the check, stays held until its lease ends, and does not stand in the way of others. */
+  readonly onFault?: (error: unknown, paymentIds: readonly PaymentId[]) => void
 }
 
 /** So many payments share a transaction: alone, its round trips are most of what a payment costs. */
-const batchSize = 50
+const batchSize = 100
+/** What a check may take, and how long whoever took a payment has it for itself. */
+export const checkTakesAtMostMs = 10_000
+export const leaseMs = 30_000
 
 /**
- * Finishes payments that wait: posts what was held, or rejects the payment and frees the funds. Several workers share the
- * work, and take over where one died.
+ * Leads payments on whose funds are held: has them checked, then posts them, rejects them and frees their funds, or leaves them to a
+ * person. Oldest first. Each step is committed: they are taken, the check is asked outside any transaction, and what it said is
+ * written with what follows from it. Several workers share the work, and take over where one died, when its lease has ended.
  *
- * @returns how many were finished; fewer than `limit` when none is left.
+ * @returns how many were led on; fewer than `limit` when none is left.
  */
-export async function advancePayments(database: Database, { now, limit, onFault }: AdvanceOptions): Promise<number> {
-  const faulty: PaymentId[] = []
-  let attempted = 0
-  while (attempted < limit) {
-    const batch = { now, limit: Math.min(batchSize, limit - attempted), faulty, onFault }
-    const done = (await advanceTogether(database, batch)) ?? (await advanceOneByOne(database, batch))
-    if (done === 0) break
-    attempted += done
+export async function advancePayments(database: Database, options: AdvanceOptions): Promise<number> {
+  let finished = 0
+  for (let taken = 0; taken < options.limit; ) {
+    const batch = await takePayments(database, options.now, Math.min(batchSize, options.limit - taken))
+    if (batch.length === 0) break
+    taken += batch.length
+    const settling = await askedAbout(database, batch, options)
+    finished += (await settleTogether(database, settling, options)) ?? (await settleOneByOne(database, settling, options))
   }
-  return attempted - faulty.length
+  return finished
 }
 
-type Batch = {
-  readonly now: Date
-  readonly limit: number
-  /** Passed over. */
-  readonly faulty: PaymentId[]
-  readonly onFault: AdvanceOptions['onFault'] | undefined
+const takenRow = paymentRow.extend({ lease: z.number(), deadline_at: z.date() })
+type Taken = { readonly payment: Payment; readonly lease: number; readonly inTime: boolean }
+
+/** In review, a payment is taken only when its time is up. */
+async function takePayments(database: Database, now: Date, limit: number): Promise<readonly Taken[]> {
+  const at = sql.timestamp(now)
+  const rows = await transact(database, (tx) =>
+    tx.any(sql.type(takenRow)`
+      update payments.payment p set lease = p.lease + 1, lease_until = ${sql.timestamp(new Date(now.getTime() + leaseMs))}
+      from (
+        select payment_id from payments.payment
+        where status = 'held' and (lease_until is null or lease_until <= ${at}) and (step <> 'review' or deadline_at <= ${at})
+        order by created_at limit ${limit} for no key update skip locked) due
+      where p.payment_id = due.payment_id
+      returning ${paymentColumns}, p.lease, p.deadline_at`),
+  )
+  return rows.map((row) => ({ payment: toPayment(row), lease: row.lease, inTime: row.deadline_at > now }))
+}
+
+/** What is to be settled: payments that the check answered for, and those about which it is not asked. */
+async function askedAbout(database: Database, batch: readonly Taken[], options: AdvanceOptions): Promise<readonly Settling[]> {
+  const { check = builtInCheck(database), now, onFault } = options
+  const asks = ({ payment, inTime }: Taken) => payment.step === 'checks' && inTime
+  const asked = batch.filter(asks).map(({ payment }) => payment)
+  const assessed = new Map<PaymentId, Assessment>()
+  try {
+    const answers = asked.length === 0 ? [] : await inTime((signal) => check(asked, { now, signal }))
+    for (const answer of answers) assessed.set(answer.paymentId, answer)
+    const unanswered = asked.filter(({ id }) => !assessed.has(id))
+    if (unanswered.length > 0) throw new Error(`the check did not answer for ${unanswered.length} payments`)
+  } catch (error) {
+    if (error instanceof Unavailable || onFault === undefined) throw error
+    onFault(
+      error,
+      asked.filter(({ id }) => !assessed.has(id)).map(({ id }) => id),
+    )
+  }
+  return batch
+    .filter((taken) => !asks(taken) || assessed.has(taken.payment.id))
+    .map(({ payment, lease }) => ({ paymentId: payment.id, lease, assessment: assessed.get(payment.id) }))
+}
+
+/** Whether or not the check keeps to the signal. */
+function inTime<Answer>(ask: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
+  const signal = AbortSignal.timeout(checkTakesAtMostMs)
+  const late = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+  return Promise.race([ask(signal), late])
 }
 
 /** All or none: one that fails takes the others back with it, and the answer is undefined. */
-async function advanceTogether(database: Database, { now, limit, faulty }: Batch): Promise<number | undefined> {
-  let taken = 0
+async function settleTogether(database: Database, settling: readonly Settling[], { now }: AdvanceOptions): Promise<number | undefined> {
+  if (settling.length === 0) return 0
   try {
-    return await transact(database, async (tx) => {
-      const waiting = await takeWaiting(tx, limit, faulty)
-      taken = waiting.length
-      if (taken > 0) await finish(tx, waiting, now)
-      return taken
-    })
+    return await transact(database, (tx) => settlePayments(tx, settling, now))
   } catch (error) {
-    if (taken === 0 || error instanceof Unavailable) throw error
+    if (error instanceof Unavailable) throw error
     return undefined
   }
 }
 
 /** Each in a transaction of its own, so that one that fails is known. */
-async function advanceOneByOne(database: Database, { now, limit, faulty, onFault }: Batch): Promise<number> {
-  let attempted = 0
-  for (; attempted < limit; attempted++) {
-    let taken: PaymentId | undefined
+async function settleOneByOne(database: Database, settling: readonly Settling[], { now, onFault }: AdvanceOptions): Promise<number> {
+  let finished = 0
+  for (const one of settling)
     try {
-      const found = await transact(database, async (tx) => {
-        const waiting = await takeWaiting(tx, 1, faulty)
-        taken = waiting[0]?.payment.id
-        if (taken !== undefined) await finish(tx, waiting, now)
-        return taken !== undefined
-      })
-      if (!found) break
+      finished += await transact(database, (tx) => settlePayments(tx, [one], now))
     } catch (error) {
-      if (taken === undefined || error instanceof Unavailable || onFault === undefined) throw error
-      faulty.push(taken)
-      onFault(error, taken)
+      if (error instanceof Unavailable || onFault === undefined) throw error
+      onFault(error, [one.paymentId])
     }
-  }
-  return attempted
-}
-
-type Waiting = { readonly payment: Payment; readonly holdId: HoldId }
-
-async function takeWaiting(tx: Transaction, limit: number, faulty: readonly PaymentId[]): Promise<readonly Waiting[]> {
-  const rows = await tx.any(sql.type(paymentRow)`
-    select ${paymentColumns} from payments.payment p
-    where p.status = 'held' and p.payment_id <> all (${sql.array(faulty, 'text')})
-    order by p.created_at limit ${limit} for update of p skip locked`)
-  return rows.map((row) => {
-    if (row.hold_id === null) throw new Error(`payment ${row.payment_id} is held without a hold`)
-    return { payment: toPayment(row), holdId: row.hold_id }
-  })
-}
-
-async function finish(tx: Transaction, waiting: readonly Waiting[], now: Date): Promise<void> {
-  const outcomes = await captureHolds(tx, waiting.map(toCapture), now)
-  const finished: Finished[] = []
-  for (const { payment, holdId } of waiting) {
-    const outcome = outcomes.get(holdId)
-    if (outcome === undefined) throw new Error(`nothing came of hold ${holdId} of payment ${payment.id}`)
-    finished.push('captured' in outcome ? posted(payment, outcome.captured, now) : await reject(tx, payment, holdId, outcome, now))
-  }
-  await carryOut(tx, {
-    statements: [updatePayments(finished)],
-    events: finished.map(paymentEvent),
-    records: finished.map(({ id, status, rejectionReason: reason = null }) => {
-      return { actor: 'worker', action: `payment.${status}`, subject: id, details: { reason }, now }
-    }),
-  })
-}
-
-const toCapture = ({ payment, holdId }: Waiting): Capture => ({
-  holdId,
-  creditorAccountId: payment.creditorAccountId,
-  paymentId: payment.id,
-  description: payment.channel === 'bank_api' ? 'Transfer' : 'Open banking payment',
-  reference: payment.reference || payment.endToEndIdentification,
-  // Of an account here the ledger knows the number itself.
-  creditor: payment.creditorIsOurs ? { name: payment.creditor.name } : payment.creditor,
-})
-
-type Finished = Payment & { readonly entryId: EntryId | undefined }
-
-const posted = (payment: Payment, entryId: EntryId, now: Date): Finished => ({
-  ...payment,
-  entryId,
-  status: 'posted',
-  statusUpdatedAt: now,
-})
-
-type Declined = Extract<CaptureOutcome, { declined: unknown }>
-
-/** Gives the funds back. */
-async function reject(tx: Transaction, payment: Payment, holdId: HoldId, { declined }: Declined, now: Date): Promise<Finished> {
-  if (declined === 'hold_not_active') throw new Error(`payment ${payment.id} waits on a hold that is not active`)
-  const expired = declined === 'hold_expired'
-  const rejectionReason: RejectionReason = expired ? 'AB03' : await reasonOfEither(tx, payment.debtorAccountId)
-  if (!(await releaseHold(tx, { holdId, as: expired ? 'expired' : 'released', now })))
-    throw new Error(`hold ${holdId} of payment ${payment.id} could not be released`)
-  return { ...payment, entryId: undefined, status: 'rejected', rejectionReason, statusUpdatedAt: now }
-}
-
-/** Named by their ids as well: what comes out of JSON is thought to be so many rows that all payments would be read. */
-function updatePayments(finished: readonly Finished[]) {
-  const ids = sql.array(
-    finished.map(({ id }) => id),
-    'text',
-  )
-  const rows = finished.map(({ id, status, statusUpdatedAt, rejectionReason, entryId }) => {
-    return { payment_id: id, status, status_updated_at: statusUpdatedAt, rejection_reason: rejectionReason, entry_id: entryId }
-  })
-  return sql.fragment`
-    update payments.payment p
-    set status = f.status, status_updated_at = f.status_updated_at, rejection_reason = f.rejection_reason, entry_id = f.entry_id
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f (
-      payment_id text, status text, status_updated_at timestamptz, rejection_reason text, entry_id text)
-    where p.payment_id = f.payment_id and p.payment_id = any (${ids})`
+  return finished
 }

@@ -13,6 +13,8 @@ export type Payment = {
   readonly customerId: CustomerId
   readonly channel: PaymentChannel
   readonly status: PaymentStatus
+  /** Where a held payment stands. Undefined for one that is posted or rejected. */
+  readonly step: PaymentStep | undefined
   readonly rejectionReason: RejectionReason | undefined
   /** The limit that refused it. */
   readonly limitId: LimitId | undefined
@@ -33,6 +35,8 @@ export type Payment = {
 export type PaymentChannel = 'uk_v4' | 'bank_api'
 export const isPaymentChannel = (text: string): text is PaymentChannel => text === 'uk_v4' || text === 'bank_api'
 export type PaymentStatus = 'held' | 'posted' | 'rejected'
+/** `checks` are run, or a person decides (`review`), then it is `cleared` to be posted. */
+export type PaymentStep = 'checks' | 'review' | 'cleared'
 /** ISO 20022 ExternalStatusReason1Code, as far as we use it. Third parties read the words: of a limit they learn neither amount nor who set it. */
 export type RejectionReason = keyof typeof rejectionReasons
 export const rejectionReasons = {
@@ -45,6 +49,8 @@ export const rejectionReasons = {
   AM02: 'more than may be paid from the account at once',
   AM04: 'not enough funds',
   AM14: 'more than may be paid from the account in this time',
+  // Of the UK's own code set: the actual reason is not disclosed, for whoever asks might learn how not to be found.
+  U042: 'the bank does not make this payment after its checks',
 } as const
 
 export const paymentRow = z.object({
@@ -54,6 +60,7 @@ export const paymentRow = z.object({
   customer_id: z.custom<CustomerId>(),
   channel: z.enum(['uk_v4', 'bank_api']),
   status: z.enum(['held', 'posted', 'rejected']),
+  step: z.enum(['checks', 'review', 'cleared']).nullable(),
   status_updated_at: z.date(),
   rejection_reason: z.custom<RejectionReason>((text) => typeof text === 'string' && Object.hasOwn(rejectionReasons, text)).nullable(),
   limit_id: z.custom<LimitId>().nullable(),
@@ -75,7 +82,7 @@ export type PaymentRow = z.infer<typeof paymentRow>
 
 /** For a query over `payments.payment` as `p`. */
 export const paymentColumns = sql.fragment`
-  p.payment_id, p.consent_id, p.client_id, p.customer_id, p.channel, p.status, p.status_updated_at, p.rejection_reason, p.limit_id,
+  p.payment_id, p.consent_id, p.client_id, p.customer_id, p.channel, p.status, p.step, p.status_updated_at, p.rejection_reason, p.limit_id,
   p.debtor_account_id, p.creditor_account_id, p.creditor_name, p.creditor_scheme_name, p.creditor_identification,
   (select a.kind = 'customer' or a.account_number is not null from ledger.account a where a.account_id = p.creditor_account_id) as creditor_is_ours,
   p.amount_minor, p.currency, p.instruction_identification, p.end_to_end_identification, p.reference, p.hold_id, p.created_at`
@@ -88,6 +95,7 @@ export function toPayment(row: PaymentRow): Payment {
     customerId: row.customer_id,
     channel: row.channel,
     status: row.status,
+    step: row.step ?? undefined,
     rejectionReason: row.rejection_reason ?? undefined,
     limitId: row.limit_id ?? undefined,
     debtorAccountId: row.debtor_account_id,

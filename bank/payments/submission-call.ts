@@ -123,6 +123,7 @@ function toPayment({ order, consentId, paymentId }: Submission, row: SubmissionR
     customerId: row.customer_id,
     channel: order.channel,
     status: row.rejection_reason === null ? 'held' : 'rejected',
+    step: row.rejection_reason === null ? 'checks' : undefined,
     rejectionReason: row.rejection_reason ?? undefined,
     limitId: row.limit_id ?? undefined,
     debtorAccountId: row.debtor_account_id,

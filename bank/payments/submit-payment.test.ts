@@ -295,7 +295,7 @@ test('a payment that cannot be finished by a fault of ours is reported, and othe
   const holdOfBroken = sql.fragment`(select hold_id from payments.payment where payment_id = ${broken.id})`
   await bank.owner.query(sql.unsafe`select ledger.release_hold(${holdOfBroken}, 'released', ${sql.timestamp(noon)})`)
   const reported: string[] = []
-  await advancePayments(bank.worker, { now: noon, limit: 10, onFault: (_error, paymentId) => reported.push(paymentId) })
+  await advancePayments(bank.worker, { now: noon, limit: 10, onFault: (_error, paymentIds) => reported.push(...paymentIds) })
   assert.deepEqual(reported, [broken.id])
   assert.equal((await payment(sound.id)).status, 'posted')
   assert.deepEqual(

@@ -153,6 +153,19 @@ test('PIS-16 a payment without funds is recorded as rejected with its reason, an
   assert.equal(found.body.Data.Status, 'RJCT')
 })
 
+test('PIS-16 a payment that a person looks at is PDNG, one that they let go on ACSP, and never goes back', async () => {
+  const { submit, clientToken } = await authorised()
+  const id: string = (await submit()).body.Data.DomesticPaymentId
+  const seen = async () => (await world.acorn.send('GET', `${path}/${id}`, { token: clientToken })).body.Data.Status
+  const states = [await seen()]
+  for (const step of ['review', 'cleared']) {
+    await world.owner.query(sql.unsafe`update payments.payment set step = ${step} where payment_id = ${id}`)
+    states.push(await seen())
+  }
+  await world.finishPayments()
+  assert.deepEqual([...states, await seen()], ['RCVD', 'PDNG', 'ACSP', 'ACSC'])
+})
+
 test('PIS-16 a payment over a limit is recorded as rejected: AM02 at once, AM14 in a time, and no money moves', async () => {
   const before = await balance(world.ben)
   const { customerId } = world.ben

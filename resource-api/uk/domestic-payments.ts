@@ -68,10 +68,11 @@ async function refundOf({ tx }: Call, payment: Payment): Promise<object | undefi
   return account && { Account: { SchemeName: account.schemeName, Identification: account.identification, Name: account.name } }
 }
 
-/** Settled on the debtor's side, and, when the creditor banks here, credited as well. */
-function statusOf({ status, creditorIsOurs }: Payment): 'RCVD' | 'ACSC' | 'ACCC' | 'RJCT' {
+/** Received, checked further by a person, about to be settled; then settled on the debtor's side, and, when the creditor banks here, credited as well. */
+function statusOf({ status, step, creditorIsOurs }: Payment): 'RCVD' | 'PDNG' | 'ACSP' | 'ACSC' | 'ACCC' | 'RJCT' {
   if (status === 'posted') return creditorIsOurs ? 'ACCC' : 'ACSC'
-  return status === 'held' ? 'RCVD' : 'RJCT'
+  if (status === 'rejected') return 'RJCT'
+  return step === 'cleared' ? 'ACSP' : step === 'review' ? 'PDNG' : 'RCVD'
 }
 
 function reasonOf({ rejectionReason }: Payment): object[] | undefined {

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { isAccountId, isConsentId, isCustomerId } from '@bankside/bank/ids'
 import { type Limit, type LimitPeriod, limitInWords, longestWindowHours } from '@bankside/bank/limits/limit'
 import { listLimits } from '@bankside/bank/limits/list-limits'
@@ -8,7 +7,7 @@ import { isPaymentChannel } from '@bankside/bank/payments/payment'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, transact } from '@bankside/service-kit/postgres'
 import { Refusal } from '@bankside/service-kit/refusal'
-import { type Command, Complaint, inColumns, operator } from './run-command.ts'
+import { type Command, Complaint, inColumns, operator, optionsIn } from './run-command.ts'
 
 const usage = `npm run limits -- list [ACCOUNT_ID, CUSTOMER_ID or CONSENT_ID]
 npm run limits -- set --of account --per day --most "5000.00 GBP"     of each account; also customer, consent, or one by its id
@@ -17,9 +16,12 @@ npm run limits -- set --of account --per day --most "5000.00 GBP"     of each ac
 npm run limits -- end LIMIT_ID
 --per is payment, day, month, or hours as in 24h, at most ${longestWindowHours}h.`
 
+const options = ['of', 'per', 'most', 'channel', 'own'] as const
+type Values = Readonly<Partial<Record<(typeof options)[number], string>>>
+
 /** `npm run limits -- …`: how much may be paid. */
 export const limitsCommand: Command = async (database, args) => {
-  const { command, subject, values } = readArguments(args)
+  const { command, subject, values } = optionsIn(args, options, usage)
   switch (command) {
     case 'list':
       return list(database, subject)
@@ -29,23 +31,6 @@ export const limitsCommand: Command = async (database, args) => {
       return end(database, subject)
     default:
       throw new Complaint(usage)
-  }
-}
-
-type Values = Readonly<Partial<Record<'of' | 'per' | 'most' | 'channel' | 'own', string>>>
-
-function readArguments(args: string[]) {
-  try {
-    const text = { type: 'string' } as const
-    const { positionals, values } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { of: text, per: text, most: text, channel: text, own: text },
-    })
-    const [command, subject] = positionals
-    return { command, subject, values }
-  } catch (error) {
-    throw error instanceof TypeError ? new Complaint(usage) : error
   }
 }
 

@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os'
+import { parseArgs } from 'node:util'
 import { ConfigError } from '@bankside/service-kit/config'
 import { type Database, openDatabase } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
@@ -42,4 +43,16 @@ export function inColumns(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n')
+}
+
+/** What was typed: a command, what it is about, and options with a value each. @throws {Complaint} with the usage. */
+export function optionsIn<Name extends string>(args: string[], names: readonly Name[], usage: string) {
+  try {
+    const options = Object.fromEntries(names.map((name) => [name, { type: 'string' } as const]))
+    const { positionals, values } = parseArgs({ args, allowPositionals: true, options })
+    const [command, subject] = positionals
+    return { command, subject, values: values as Readonly<Partial<Record<Name, string>>> }
+  } catch (error) {
+    throw error instanceof TypeError ? new Complaint(usage) : error
+  }
 }

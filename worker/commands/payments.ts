@@ -1,0 +1,77 @@
+import { formatMoney } from '@bankside/bank/money'
+import type { Payment } from '@bankside/bank/payments/payment'
+import { type PaymentLife, readPaymentLife } from '@bankside/bank/payments/payment-life'
+import { approvePayment, listPaymentsInReview, refusePayment } from '@bankside/bank/payments/review-payment'
+import type { Reason } from '@bankside/bank/risk/payment-check'
+import { systemClock } from '@bankside/service-kit/clock'
+import { type Database, transact } from '@bankside/service-kit/postgres'
+import { Refusal } from '@bankside/service-kit/refusal'
+import { type Command, Complaint, inColumns, operator, optionsIn } from './run-command.ts'
+
+const usage = `npm run payments -- review                            those that wait for a person, and why
+npm run payments -- show PAYMENT_ID                   one, with all that was done to it and told of it
+npm run payments -- approve PAYMENT_ID --why "…"      it goes on
+npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again`
+
+const whyAtMost = 500
+
+/** `npm run payments -- …`: what a person decides about payments. */
+export const paymentsCommand: Command = async (database, args) => {
+  const { command, subject = '', values } = optionsIn(args, ['why'], usage)
+  try {
+    switch (command) {
+      case 'review':
+        return await review(database)
+      case 'show':
+        return inWords(await transact(database, (tx) => readPaymentLife(tx, subject)))
+      case 'approve':
+      case 'refuse':
+        return await decide(database, command, subject, values['why'] ?? '')
+      default:
+        throw new Complaint(usage)
+    }
+  } catch (error) {
+    throw error instanceof Refusal ? new Complaint(`${subject}: ${error.message}.`) : error
+  }
+}
+
+async function review(database: Database): Promise<string> {
+  const waiting = await transact(database, listPaymentsInReview)
+  if (waiting.length === 0) return 'None waits.'
+  return waiting
+    .map((payment) => `${titleOf(payment)}\n  until ${payment.deadlineAt.toISOString()}\n${scoreInWords(payment.score, payment.reasons)}`)
+    .join('\n\n')
+}
+
+async function decide(database: Database, decision: 'approve' | 'refuse', paymentId: string, why: string): Promise<string> {
+  if (why.trim() === '' || why.length > whyAtMost) throw new Complaint(usage)
+  const act = decision === 'approve' ? approvePayment : refusePayment
+  await transact(database, (tx) => act(tx, { paymentId, actor: operator(), why, now: systemClock.now() }))
+  return decision === 'approve' ? `${paymentId} goes on.` : `${paymentId} is rejected, and its funds are free again.`
+}
+
+const titleOf = ({ id, amount, creditor, debtorAccountId }: Payment) =>
+  `${id}  ${amount.currency} ${formatMoney(amount)} from ${debtorAccountId} to ${creditor.name} (${creditor.identification})`
+
+function scoreInWords(score: number, reasons: readonly Reason[]): string {
+  const rows = reasons.map(({ points, words, fact }) => [`  ${points > 0 ? '+' : ''}${points}`, words, `(${fact})`])
+  return [`  score ${score}`, ...(rows.length > 0 ? [inColumns(rows)] : [])].join('\n')
+}
+
+function inWords({ payment, deadlineAt, score, reasons, done, told }: PaymentLife): string {
+  const state = [payment.status, payment.step, payment.rejectionReason, payment.limitId].filter((word) => word !== undefined).join(', ')
+  const ends = payment.status === 'held' ? `, until ${deadlineAt.toISOString()}` : ''
+  return [
+    titleOf(payment),
+    `  ${state}${ends}`,
+    ...(score === undefined ? [] : [scoreInWords(score, reasons)]),
+    inColumns(done.map(({ at, action, actor, details }) => [`  ${at.toISOString()}`, action, `by ${actor}`, JSON.stringify(details)])),
+    inColumns(
+      told.map(({ type, occurredAt, deliveredAt }) => [
+        `  ${occurredAt.toISOString()}`,
+        `told of ${type}`,
+        deliveredAt?.toISOString() ?? 'not yet',
+      ]),
+    ),
+  ].join('\n')
+}
