@@ -7,7 +7,7 @@ import { authorisedTokens, pushed, refusal } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
 import { BreakableLink } from './testing/breakable-link.ts'
 import { Browser, CustomerAtBrowser, formOf } from './testing/browser.ts'
-import { exchange } from './testing/exchange.ts'
+import { type Answer, exchange } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
 import { intentClaim, ThirdParty } from './testing/third-party.ts'
 
@@ -71,12 +71,14 @@ test('BCP-12 ATK-03 a form may lead to this third party’s origin, on its own p
 test('BCP-12 cookies are for this host, over TLS, out of reach of scripts and of other sites’ forms', async () => {
   const { customer, page } = await openSignIn()
   const seen: string[] = []
-  const get = customer.browser.get.bind(customer.browser)
-  customer.browser.get = async (...args) => {
-    const answer = await get(...args)
+  const { browser } = customer
+  const [get, post] = [browser.get.bind(browser), browser.post.bind(browser)]
+  const saw = (answer: Answer) => {
     seen.push(...answer.cookies)
     return answer
   }
+  browser.get = async (...args) => saw(await get(...args))
+  browser.post = async (...args) => saw(await post(...args))
   const choose = await customer.signIn(page)
   await customer.agree(choose, ada.accounts.slice(0, 1))
   const dashboard = await new Browser(server).get('/connected-accounts/sign-in')

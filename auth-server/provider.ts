@@ -33,6 +33,7 @@ import { authorizationDetailTypes } from './intents/authorization-details.ts'
 import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './intents/granted-details.ts'
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
+import { grantReadBy, readOnce } from './interactions/read-once.ts'
 import { isElsewhere } from './keys/key-material.ts'
 import type { AuthServerMetrics } from './metrics.ts'
 import { protocolErrors } from './protocol-errors.ts'
@@ -84,6 +85,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   namePairwise(provider)
   followKeySets(provider, published.keySets, log)
   rememberManagement(provider)
+  readOnce(provider)
   return provider
 }
 
@@ -159,7 +161,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     // A grant is for one consent: it is found only in the journey that made it, never again through the session.
     loadExistingGrant: async (ctx) => {
       const grantId = ctx.oidc.result?.consent?.grantId
-      return grantId === undefined ? undefined : ctx.oidc.provider.Grant.find(grantId)
+      return grantId === undefined ? undefined : (grantReadBy(ctx, grantId) ?? ctx.oidc.provider.Grant.find(grantId))
     },
     interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
     renderError,

@@ -47,16 +47,19 @@ const readingConnections = 2
 /** Whoever would wait behind so many is better served by another process. */
 const unansweredAtMost = 500
 
+/** Statements are planned once on a connection, perhaps while tables are small: rows are found by their keys all the same. */
+const planning = '-c enable_seqscan=off -c jit=off'
+
 /**
  * Opens connections as they are needed. Reads share some, whatever writes has the others: it waits for the disk and perhaps
  * for a lock, and nobody should wait behind it who need not.
  */
 export function openPrepared(connectionString: string, options: PreparedOptions = {}): Prepared {
   const { maxConnections = 10 } = options
-  const settings = connectionSettings(connectionString, options)
+  const settings = { ...connectionSettings(connectionString, options), options: planning }
   const lane = (laneSettings: pg.ClientConfig, atMost: number) => openLane(() => openPipelinedConnection(laneSettings, options), atMost)
   const readers = lane(settings, Math.min(readingConnections, maxConnections))
-  const careless = lane({ ...settings, options: '-c synchronous_commit=off' }, carelessConnections)
+  const careless = lane({ ...settings, options: `${planning} -c synchronous_commit=off` }, carelessConnections)
   const writers = maxConnections > readingConnections ? lane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
   return {

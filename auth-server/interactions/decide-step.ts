@@ -36,23 +36,42 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     now,
   }
   const grant = await saveGrant(provider, config, order)
+  const grantId = grant.jti
+  const finished: JourneyState = { ...state, step: 'finished', grantId }
   try {
     const next = await transact(database, async (tx) => {
-      await claimRequest(tx, visit)
-      const grantId = grant.jti
-      const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId, managed })
-      const reached: JourneyState = outcome === 'authorised' ? { ...state, step: 'finished', grantId } : endedBy(state, 'wrong_debtor')
-      // Whoever answered the page once more while this ran, with a no say, has the last word.
-      if (!(await keepJourney(tx, { ...visit.journeyKey, pageNumber: journey.pageNumber, state: reached })))
-        refuse('consent_already_used', 'the page was answered again meanwhile')
-      return reached
+      // Sent together, in this order. What any of them refuses, all of them have not done.
+      const [, , outcome] = await allOf([
+        claimRequest(tx, visit),
+        keep(tx, visit, finished),
+        consent === undefined ? 'authorised' : authorise(tx, visit, { customerId, accountIds, grantId, managed }),
+      ])
+      if (outcome === 'authorised') return finished
+      const ended = endedBy(state, 'wrong_debtor')
+      await keep(tx, visit, ended)
+      return ended
     })
     if (next.grantId === undefined) await grant.destroy()
+    else visit.granted.grant = grant
     return next
   } catch (error) {
     await grant.destroy()
     throw error
   }
+}
+
+/** Waits for all of them, whatever becomes of each: nothing may go on in a transaction that is over. */
+async function allOf<const Results extends readonly unknown[]>(
+  work: Results,
+): Promise<{ -readonly [Index in keyof Results]: Awaited<Results[Index]> }> {
+  await Promise.allSettled(work)
+  return Promise.all(work)
+}
+
+/** Whoever answered the page once more while this ran, with a no say, has the last word. */
+async function keep(tx: Transaction, { journeyKey, journey: { pageNumber } }: Visit, state: JourneyState): Promise<void> {
+  if (!(await keepJourney(tx, { ...journeyKey, pageNumber, state })))
+    refuse('consent_already_used', 'the page was answered again meanwhile')
 }
 
 /** The managed grant that this decision makes, or gives other terms. */

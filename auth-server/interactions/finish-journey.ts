@@ -1,17 +1,26 @@
 import type { InteractionResults } from 'oidc-provider'
-import type { Context } from '../http/request-context.ts'
+import { cookieNames } from '../http/cookie-names.ts'
+import { keyedSignatures } from '../http/keyed-signatures.ts'
+import type { Context, Next } from '../http/request-context.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
 import { endReplacedSession } from '../logout/end-browser-session.ts'
 import type { JourneyDependencies } from './interaction-pages.ts'
 import type { JourneyState } from './journey.ts'
+import { goesOnWith } from './read-once.ts'
 import type { Visit } from './visit.ts'
 
-/** Back to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again. */
+/**
+ * On to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again, for as
+ * long as the library has not begun with it: what the journey came to is kept with the journey.
+ *
+ * @param next Leads to the library.
+ */
 export async function finishJourney(
   ctx: Context,
-  { interaction, session, kind, now }: Visit,
+  { interaction, client, session, kind, granted, now }: Visit,
   state: JourneyState,
-  { metrics, provider, database }: JourneyDependencies,
+  { metrics, provider, database, config }: JourneyDependencies,
+  next: Next,
 ): Promise<void> {
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
   // When the journey began, and now: somebody may have signed in in another tab meanwhile.
@@ -22,9 +31,32 @@ export async function finishJourney(
     interaction.session = undefined
   }
   interaction.result = resultOf(state)
-  await interaction.persist()
-  ctx.status = 303
-  ctx.redirect(interaction.returnTo)
+  goesOnWith(ctx, { interaction, client, session, grant: granted.grant })
+  await resume(ctx, new URL(interaction.returnTo).pathname, { uid: interaction.uid, cookieKeys: config.SECRETS.cookie_keys }, next)
+}
+
+/**
+ * As if the browser had been sent to where the library waits for it, one redirect earlier. The library knows it there by a cookie
+ * that is sent to no other path: whoever holds the cookie of the journey was given both at once.
+ */
+async function resume(
+  ctx: Context,
+  path: string,
+  { uid, cookieKeys }: { readonly uid: string; readonly cookieKeys: readonly string[] },
+  next: Next,
+): Promise<void> {
+  const { method, path: here } = ctx
+  const cookie = `${cookieNames.resume}=${uid}`
+  const signature = `${cookieNames.resume}.sig=${keyedSignatures(cookieKeys).sign(cookie)}`
+  ctx.req.headers.cookie = [cookie, signature, ctx.get('cookie')].join('; ')
+  ctx.method = 'GET'
+  ctx.path = path
+  try {
+    await next()
+  } finally {
+    ctx.method = method
+    ctx.path = here
+  }
 }
 
 function resultOf({ ended, customerId, authenticatedAt, grantId }: JourneyState): InteractionResults {

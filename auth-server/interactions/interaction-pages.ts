@@ -27,7 +27,7 @@ export function interactionPages(provider: Provider, dependencies: AuthServerDep
     const act = actOf(ctx)
     if (act === undefined) return next()
     try {
-      await act(ctx, all)
+      await act(ctx, all, next)
     } catch (error) {
       if (!(error instanceof errors.SessionNotFound) || !(await showAnswered(ctx, all))) throw error
     }
@@ -40,19 +40,19 @@ function actOf({ state, method }: Context) {
   return method === 'POST' ? answer : show
 }
 
-async function show(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
+async function show(ctx: Context, dependencies: JourneyDependencies, next: Next): Promise<void> {
   const { database, config, provider } = dependencies
   const visit = await openVisit(database, await findArrival(ctx, provider, dependencies))
   const { state } = visit.journey
   const gone = goneBecause(visit)
   if (gone !== undefined) await outsideTransaction(database, (tx) => keep(tx, visit, endedBy(state, gone)))
   if (state.step === 'ended' || gone !== undefined) return showEnd(ctx, visit, state.ended?.reason ?? gone ?? 'consent_not_found')
-  if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies)
+  if (state.step === 'finished') return finishJourney(ctx, visit, await decided(dependencies, visit), dependencies, next)
   allowFormsTo(ctx as never, new URL(String(visit.interaction.params['redirect_uri'])).origin)
   answerPage(ctx, await outsideTransaction(database, (tx) => renderStep(tx, visit, config)))
 }
 
-async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
+async function answer(ctx: Context, dependencies: JourneyDependencies, next: Next): Promise<void> {
   const { database, config, provider } = dependencies
   const form = await readForm(ctx, config.ISSUER)
   if (form === undefined) return
@@ -64,19 +64,19 @@ async function answer(ctx: Context, dependencies: JourneyDependencies): Promise<
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
   const visit = await visitOn(database, arrival, journey)
-  const next = await reached(dependencies, visit, form)
+  const state = await reached(dependencies, visit, form)
   // A decision is kept with the consent, in one transaction.
-  if (next.grantId === undefined) await outsideTransaction(database, (tx) => keep(tx, visit, next))
-  if (next.step === 'finished') return finishJourney(ctx, visit, next, dependencies)
+  if (state.grantId === undefined) await outsideTransaction(database, (tx) => keep(tx, visit, state))
+  if (state.step === 'finished') return finishJourney(ctx, visit, state, dependencies, next)
   ctx.status = 303
   ctx.redirect(ctx.path)
 }
 
-async function leave(ctx: Context, dependencies: JourneyDependencies): Promise<void> {
+async function leave(ctx: Context, dependencies: JourneyDependencies, next: Next): Promise<void> {
   const visit = await openVisit(dependencies.database, await findArrival(ctx, dependencies.provider, dependencies))
   const { state } = visit.journey
   if (state.ended === undefined) return answerProblem(ctx, problems.oldPage, { backHref: ctx.path.replace(/\/leave$/, '') })
-  return finishJourney(ctx, visit, state, dependencies)
+  return finishJourney(ctx, visit, state, dependencies, next)
 }
 
 /** What the answer leads to. A no of the bank's becomes a message on the page or the end of the journey; nothing is half done. */

@@ -5,7 +5,7 @@ import type { ConsentId, CustomerId } from '@bankside/bank/ids'
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
-import { type Client, errors, type Interaction, type Provider, type Session } from 'oidc-provider'
+import { type Client, errors, type Grant, type Interaction, type Provider, type Session } from 'oidc-provider'
 
 import type { Config } from '../config.ts'
 
@@ -39,6 +39,8 @@ export type Arrival = {
   readonly client: Client
   /** What the browser has of its own, whoever it is of. A new one without a customer where it has none. */
   readonly session: Session
+  /** What the library is to answer from, once the decision has made it. */
+  readonly granted: { grant?: Grant }
   readonly requestId: string
   readonly userAgent: string
   readonly now: Date
@@ -69,7 +71,8 @@ export async function findArrival(ctx: Context, provider: Provider, { clock, con
   if (!client.redirectUriAllowed(String(interaction.params['redirect_uri'])))
     throw new errors.SessionNotFound('the redirect URI is not one of the client any more')
   const journeyKey = { interactionUid: interaction.uid, seals: storedSeals(config.SECRETS.seal_keys) }
-  return { interaction, journeyKey, client, session, requestId: ctx.state.requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
+  const { requestId } = ctx.state
+  return { interaction, journeyKey, client, session, granted: {}, requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }
 
 /** As the library's `interactionDetails`, which would read the session a second time, by its other name. */

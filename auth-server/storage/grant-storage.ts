@@ -21,6 +21,8 @@ export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedP
           ...[id, payload.clientId, payload.accountId, payloads.seal(id, payload)],
           ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload)],
         ],
+        // Nothing refers to it yet: the decision that does comes after it, waits for the disk, and takes it with it.
+        { mayBeLost: true },
       )
     },
     async find(id) {

@@ -52,13 +52,22 @@ function tryFewKeys(client: Client): void {
   keys.selectForVerify = (options) => select(options).slice(0, keysTriedAtMost)
 }
 
+const version = `xmin::text || ' ' || updated_at::text as version`
+
 async function readVersions(prepared: Prepared, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
+  const distinct = [...new Set(ids)]
+  const [only, another] = distinct
+  if (another === undefined) {
+    const text = `select ${version} from clients.client where client_id = $1 and status = 'active'`
+    const [row] = await prepared.query<{ version: string }>('oidc_client_version', text, [only])
+    return ids.map(() => row?.version)
+  }
   const rows = await prepared.query<{ client_id: string; version: string }>(
     'oidc_client_versions',
     `select found.client_id, found.version from unnest((select $1::text[])) as asked (id) cross join lateral (
-       select client_id, xmin::text || ' ' || updated_at::text as version from clients.client
+       select client_id, ${version} from clients.client
        where client_id = asked.id and status = 'active' offset 0) as found`,
-    [[...new Set(ids)]],
+    [distinct],
   )
   const versions = new Map(rows.map(({ client_id, version }) => [client_id, version]))
   return ids.map((id) => versions.get(id))

@@ -26,28 +26,12 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
     return payload && { ...payload, ...(id !== undefined && { jti: id }), ...consumedAt(row?.consumed_at) }
   }
   const select = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
-  const read = gather(
-    async (hashes: readonly Buffer[]) => {
-      // Put like this, it is planned once, and goes through the key however small the table is.
-      const text = `select found.* from unnest((select $1::bytea[])) as asked (hash)
-        cross join lateral (select ${select} from oidc.${table} where id_hash = asked.hash and expires_at > $2 offset 0) as found`
-      const rows = await prepared.query<Row>(`oidc_${table}_find`, text, [hashes, clock.now()])
-      const byHash = new Map(rows.map((row) => [row.id_hash.toString('hex'), row]))
-      return hashes.map((hash) => byHash.get(hash.toString('hex')))
-    },
-    { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce },
-  )
-  const write = gather(
-    async (rows: readonly Written[]) => {
-      // Of two for the same row the later one counts; sorted, so that two statements never wait for each other.
-      const latest = [...new Map(rows.map((row) => [keyOf(row, extra), row])).entries()].sort(([one], [other]) => (one < other ? -1 : 1))
-      const values = latest.map(([, row]) => row.values)
-      const lists = (values[0] ?? []).map((_, index) => values.map((ofRow) => ofRow[index] ?? null))
-      await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra), lists, { mayBeLost })
-      return rows.map(() => undefined)
-    },
-    { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce },
-  )
+  const together = { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce }
+  const read = gather((hashes: readonly Buffer[]) => readRows(prepared, { table, select, hashes, now: clock.now() }), together)
+  const write = gather(async (rows: readonly Written[]) => {
+    await writeRows(prepared, { table, extra, rows, mayBeLost })
+    return rows.map(() => undefined)
+  }, together)
 
   return {
     async upsert(id, payload, expiresIn) {
@@ -80,6 +64,38 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
   }
 }
 
+type Reading = { readonly table: string; readonly select: string; readonly hashes: readonly Buffer[]; readonly now: Date }
+
+async function readRows(prepared: Prepared, { table, select, hashes, now }: Reading): Promise<readonly (Row | undefined)[]> {
+  const [only, another] = hashes
+  if (another === undefined) {
+    const text = `select ${select} from oidc.${table} where id_hash = $1 and expires_at > $2`
+    return [(await prepared.query<Row>(`oidc_${table}_find_one`, text, [only, now]))[0]]
+  }
+  // Put like this, it is planned once, and goes through the key however small the table is.
+  const text = `select found.* from unnest((select $1::bytea[])) as asked (hash)
+    cross join lateral (select ${select} from oidc.${table} where id_hash = asked.hash and expires_at > $2 offset 0) as found`
+  const rows = await prepared.query<Row>(`oidc_${table}_find`, text, [hashes, now])
+  const byHash = new Map(rows.map((row) => [row.id_hash.toString('hex'), row]))
+  return hashes.map((hash) => byHash.get(hash.toString('hex')))
+}
+
+type Writing = { readonly table: string; readonly extra: readonly string[]; readonly rows: readonly Written[]; readonly mayBeLost: boolean }
+
+async function writeRows(prepared: Prepared, { table, extra, rows, mayBeLost }: Writing): Promise<void> {
+  // Of two for the same row the later one counts; sorted, so that two statements never wait for each other.
+  const latest = [...new Map(rows.map((row) => [keyOf(row, extra), row])).entries()].sort(([one], [other]) => (one < other ? -1 : 1))
+  const values = latest.map(([, row]) => row.values)
+  const [only = [], another] = values
+  if (another === undefined) {
+    const one = only.map((value) => value ?? null)
+    await prepared.query(`oidc_${table}_upsert_one`, upsertText(table, extra, 'one'), one, { mayBeLost })
+    return
+  }
+  const lists = only.map((_, index) => values.map((ofRow) => ofRow[index] ?? null))
+  await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra, 'many'), lists, { mayBeLost })
+}
+
 const consumedAt = (time: Date | null | undefined) => time && { consumed: Math.floor(time.getTime() / 1000) }
 
 /** The uid is sealed with the rest: a row that somebody gave another one is not found by it. */
@@ -97,12 +113,14 @@ const keyOf = ({ hash, values }: Written, extra: readonly string[]): string =>
   conflictOf(extra) === 'uid' ? String(values[fixedColumns.length + extra.indexOf('uid')]) : hash.toString('hex')
 
 /** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
-function upsertText(table: string, extra: readonly string[]): string {
+function upsertText(table: string, extra: readonly string[], rows: 'one' | 'many'): string {
   const columns = [...fixedColumns, ...extra]
   const types = ['bytea', 'text', 'timestamptz', ...extra.map(() => 'text')]
   const conflict = conflictOf(extra)
   const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
-  return `insert into oidc.${table} (${columns.join(', ')}) select * from unnest(${types.map((type, index) => `$${index + 1}::${type}[]`).join(', ')})
+  const places = types.map((type, index) => (rows === 'one' ? `$${index + 1}` : `$${index + 1}::${type}[]`)).join(', ')
+  const source = rows === 'one' ? `values (${places})` : `select * from unnest(${places})`
+  return `insert into oidc.${table} (${columns.join(', ')}) ${source}
     on conflict (${conflict}) do update set ${assignments.join(', ')}`
 }
 

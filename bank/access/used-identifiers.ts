@@ -33,6 +33,13 @@ async function insertAll(prepared: Prepared, uses: readonly Use[]): Promise<read
   const firsts = new Map<string, Use>()
   for (const use of uses) if (!firsts.has(use.hash)) firsts.set(use.hash, use)
   const distinct = [...firsts.values()].sort((one, other) => (one.hash < other.hash ? -1 : 1))
+  const [only, another] = distinct
+  if (only !== undefined && another === undefined) {
+    const text = `insert into oidc.used_identifier (id_hash, expires_at) values (decode($1, 'hex'), $2)
+      on conflict on constraint identifier_is_used_once do nothing returning true as used`
+    const used = await prepared.query('use_identifier', text, [only.hash, only.until])
+    return uses.map((use) => use === only && used.length > 0)
+  }
   const inserted = await prepared.query<{ hash: string }>(
     'use_identifiers',
     `insert into oidc.used_identifier (id_hash, expires_at) select decode(hash, 'hex'), until from unnest($1::text[], $2::timestamptz[]) as use (hash, until)

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { listCustomerAccounts } from '../accounts/list-customer-accounts.ts'
 import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import { isBeneficiaryId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
@@ -9,7 +10,7 @@ import type { AccountAccessConsent, Consent, PaymentConsent } from './consent.ts
 import { endGrant } from './end-grant.ts'
 import { mayBeAuthorised } from './find-intent.ts'
 import { type ConsentSought, lockConsent } from './get-consent.ts'
-import { listEligibleAccounts } from './list-eligible-accounts.ts'
+import { eligibleAmong } from './list-eligible-accounts.ts'
 import { rejectAwaiting } from './reject-consent.ts'
 import { supersedeConsent } from './supersede-consent.ts'
 import { payeeOfTransfer } from './transfer-detail.ts'
@@ -55,13 +56,14 @@ export const chosenAccountsLimit = 100
  *   grant is of another consent by now, or over).
  */
 export async function authoriseConsent(tx: Transaction, order: AuthorisationOrder): Promise<Authorisation> {
-  const consent = await lockConsent(tx, order)
+  // Sent together: the one does not need the other, and both answer from under the lock.
+  const [consent, accounts] = await Promise.all([lockConsent(tx, order), listCustomerAccounts(tx, order.customerId)])
   if (!mayBeAuthorised(consent, order.now)) refuse('consent_not_authorised', `a consent that is ${consent.status} cannot be authorised now`)
   checkMove(consent, 'AUTH')
   if (consent.customerId !== undefined && consent.customerId !== order.customerId)
     refuse('consent_not_yours', 'the consent is of another customer')
 
-  const choices = await listEligibleAccounts(tx, { consent, customerId: order.customerId })
+  const choices = await eligibleAmong(tx, accounts, { consent, customerId: order.customerId })
   const eligible = choices.filter(({ ineligible }) => ineligible === undefined)
   if (consent.kind !== 'account_access' && (await cannotBeMade(tx, consent, order.customerId, eligible.length)))
     return { outcome: 'rejected', consent: await rejectAwaiting(tx, consent, { ...wrongDebtor, ...order }) }
@@ -126,15 +128,16 @@ async function takePlace(tx: Transaction, consent: Consent, { managed, ...order 
 async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]): Promise<Consent> {
   const { customerId, grantId, now } = order
   const [debtorAccountId] = consent.kind === 'account_access' ? [] : accountIds
-  await tx.query(sql.unsafe`
+  const update = sql.fragment`
     update consents.consent set
       status = 'AUTH', status_updated_at = ${sql.timestamp(now)}, status_reason_code = null, status_reason_description = null,
       customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
       managed_grant_id = ${consent.managedGrantId ?? null},
       managed_since = ${consent.managedSince === undefined ? null : sql.timestamp(consent.managedSince)},
       debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(order)}
-    where consent_id = ${consent.id}`)
-  if (consent.kind === 'account_access') await replaceAccounts(tx, consent, accountIds)
+    where consent_id = ${consent.id}`
+  if (consent.kind === 'account_access' && consent.accountIds.length > 0)
+    await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${consent.id}`)
   if (consent.grantId !== undefined && consent.grantId !== grantId) await endGrant(tx, { grantId: consent.grantId, now })
 
   const decided = { status: 'AUTH', statusUpdatedAt: now, statusReason: undefined, customerId, authorisedAt: now, grantId } as const
@@ -146,7 +149,8 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
     renewed: consent.customerId !== undefined,
     evidence: order.evidence,
   }
-  await tellOfChange(tx, authorised, { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now })
+  const telling = { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now }
+  await tellOfChange(tx, authorised, telling, consent.kind === 'account_access' ? [update, chooseAccounts(consent, accountIds)] : [update])
   return authorised
 }
 
@@ -156,12 +160,5 @@ function deviceOf({ evidence }: AuthorisationOrder): string | null {
   return typeof device === 'string' ? hash('sha256', device).slice(0, 32) : null
 }
 
-async function replaceAccounts(
-  tx: Transaction,
-  { id, accountIds: before }: AccountAccessConsent,
-  chosen: readonly AccountId[],
-): Promise<void> {
-  if (before.length > 0) await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${id}`)
-  await tx.query(sql.unsafe`
-    insert into consents.consent_account (consent_id, account_id) select ${id}, unnest(${sql.array([...chosen], 'text')})`)
-}
+const chooseAccounts = ({ id }: AccountAccessConsent, chosen: readonly AccountId[]) => sql.fragment`
+  insert into consents.consent_account (consent_id, account_id) select ${id}, unnest(${sql.array([...chosen], 'text')})`

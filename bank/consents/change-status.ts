@@ -46,9 +46,14 @@ export function checkMove(consent: Consent, to: ConsentStatus): void {
 
 type Telling = Omit<ConsentChange, 'to' | 'reason'>
 
-/** Event and audit record. */
-export async function tellOfChange(tx: Transaction, consent: Consent, change: Telling): Promise<void> {
-  await carryOut(tx, toldChange(consent, change, []))
+/** Event and audit record, together with the statements that make the change. */
+export async function tellOfChange(
+  tx: Transaction,
+  consent: Consent,
+  change: Telling,
+  statements: readonly SqlFragment[] = [],
+): Promise<void> {
+  await carryOut(tx, toldChange(consent, change, statements))
 }
 
 /** The event carries no personal data: whoever may know more asks for it (EV-06). */

@@ -20,7 +20,15 @@ export async function listEligibleAccounts(
   tx: Transaction,
   { consent, customerId }: { readonly consent: Consent; readonly customerId: CustomerId },
 ): Promise<readonly AccountToChoose[]> {
-  const accounts = await listCustomerAccounts(tx, customerId)
+  return eligibleAmong(tx, await listCustomerAccounts(tx, customerId), { consent, customerId })
+}
+
+/** The same, where the customer's accounts have been read in this transaction. */
+export async function eligibleAmong(
+  tx: Transaction,
+  accounts: readonly AccountToShow[],
+  { consent, customerId }: { readonly consent: Consent; readonly customerId: CustomerId },
+): Promise<readonly AccountToChoose[]> {
   if (consent.kind === 'account_access')
     return accounts.map((account) => ({
       ...account,

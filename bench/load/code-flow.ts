@@ -20,7 +20,7 @@ export const codeFlow: Path = {
   name: 'code flow, DPoP',
   leastRatio: 2.4,
   consistsOf:
-    'PAR for a new account-access consent, /auth with a browser that is signed in, the page that asks for accounts, its answer, back to /auth, /token for access, refresh and ID token',
+    'PAR for a new account-access consent, /auth with a browser that is signed in, the page that asks for accounts, its answer, the code, /token for access, refresh and ID token',
   connects: ({ issuer, ca }) => ({ origin: issuer, credentials: { ca } }),
   prepare: async (target, count) => {
     const browsers = await signedInBrowsers(target)

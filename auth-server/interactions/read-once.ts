@@ -1,0 +1,69 @@
+import type { Client, Grant, Interaction, KoaContextWithOIDC, Provider, Session } from 'oidc-provider'
+import type { Context } from '../http/request-context.ts'
+
+/** What a request has read of its journey, and the library would read again when the request goes on to it. */
+export type Read = {
+  readonly interaction: Interaction
+  readonly client: Client
+  readonly session: Session
+  readonly grant?: Grant | undefined
+}
+
+/** By the request's context: nothing is found by another request, and nothing is left when this one is answered. */
+const readBy = new WeakMap<object, Read>()
+
+export const goesOnWith = (ctx: Context, read: Read): void => void readBy.set(ctx, read)
+
+export const grantReadBy = (ctx: object, grantId: string): Grant | undefined => {
+  const grant = readBy.get(ctx)?.grant
+  return grant?.jti === grantId ? grant : undefined
+}
+
+type Finds<Found> = { find(id: string, options?: { readonly ignoreExpiration?: boolean }): Promise<Found | undefined> }
+type FindsSession = { get(ctx: KoaContextWithOIDC): Promise<Session> }
+type Instantiates = { instantiate(payload: object): object }
+
+/** Has the library take what its request has read already. */
+export function readOnce(provider: Provider): void {
+  const { current } = contextOf(provider)
+  const read = () => readBy.get(current() ?? {})
+  const interactions = provider.Interaction as unknown as Finds<Interaction>
+  const { find: findInteraction } = interactions
+  interactions.find = async function (id, options) {
+    const interaction = read()?.interaction
+    return interaction?.uid === id ? interaction : findInteraction.call(this, id, options)
+  }
+  const { find: findClient } = provider.Client
+  provider.Client.find = async (id) => {
+    const client = read()?.client
+    return client?.clientId === id ? client : findClient.call(provider.Client, id)
+  }
+  const sessions = provider.Session as unknown as FindsSession
+  const { get } = sessions
+  sessions.get = async function (ctx) {
+    const session = readBy.get(ctx)?.session
+    if (session === undefined || (session as { readonly destroyed?: boolean }).destroyed) return get.call(this, ctx)
+    ctx.oidc.entity('Session', session)
+    return session
+  }
+  useUpUnread(provider)
+}
+
+/**
+ * When a journey ends, the library looks at the pushed request that began it, and then uses it up. Using up is one statement,
+ * which succeeds once: what it does not find was used up before, too, and to look first would add nothing.
+ */
+function useUpUnread(provider: Provider): void {
+  const { current } = contextOf(provider)
+  const requests = provider.PushedAuthorizationRequest as unknown as Finds<object> & Instantiates
+  const { find } = requests
+  requests.find = async function (jti, options) {
+    return current()?.oidc.route === 'resume' ? requests.instantiate({ jti }) : find.call(this, jti, options)
+  }
+}
+
+/** The library's own way to tell which request it is at. */
+const contextOf = (provider: Provider) => {
+  const library = provider.constructor as unknown as { readonly ctx: KoaContextWithOIDC | undefined }
+  return { current: () => library.ctx }
+}
