@@ -1,7 +1,9 @@
 import 'reflect-metadata' // First: what issues certificates does not load without it.
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { sql } from '@bankside/service-kit/postgres'
 import { Applicant, ownToken } from './testing/applicant.ts'
@@ -93,3 +95,65 @@ test('CERT-04 where no list was ever got, nobody registers, and nobody gets a to
     ;[server, directory] = [firstServer, firstDirectory]
   }
 })
+
+/** With a responder and no list: what it does not say, nobody says. */
+async function withResponder(work: () => Promise<void>): Promise<void> {
+  const [firstServer, firstDirectory] = [server, directory]
+  await start({ CLIENT_CRL_URLS: '', CLIENT_OCSP: 'on', CLIENT_CRL_STALE_HOURS: '1' })
+  try {
+    await work()
+  } finally {
+    await server.stop()
+    directory.stop()
+    ;[server, directory] = [firstServer, firstDirectory]
+  }
+}
+const down = (response: ServerResponse) => void response.writeHead(500).end()
+const asked = () => directory.asked.filter((path) => path === '/ocsp').length
+const own = { grant_type: 'client_credentials' }
+
+test('CERT-04 the authority is asked about a certificate, once; who was revoked registers nothing and gets nothing', () =>
+  withResponder(async () => {
+    const ocspResponder = `${directory.origin}/ocsp`
+    const [acorn, bad] = [
+      await Applicant.enrol(server, directory, 'Asked', { ocspResponder }),
+      await Applicant.enrol(server, directory, 'Bad', { ocspResponder }),
+    ]
+    directory.revoked.push(new X509Certificate(bad.credential.cert).serialNumber)
+    assert.equal(refusal(await bad.register()), '401 invalid_client')
+    const { json } = await acorn.register()
+    const client = await acorn.asClient(json['client_id'])
+    for (let times = 0; times < 3; times++) assert.equal((await client.token(own)).status, 200)
+    assert.equal(asked(), 2)
+
+    const { fingerprint256 } = new X509Certificate(acorn.credential.cert)
+    const kept = await server.owner.anyFirst(sql.unsafe`select url from clients.remote_document where url = ${`ocsp:${fingerprint256}`}`)
+    assert.equal(kept.length, 1, 'for the resource API')
+  }))
+
+test('CERT-04 while the responder is down nobody new registers; who was good goes on by what was answered last, for as long as the bank lets it', () =>
+  withResponder(async () => {
+    const ocspResponder = `${directory.origin}/ocsp`
+    directory.responsesLastMs = 1_000
+    const acorn = await Applicant.enrol(server, directory, 'Running', { ocspResponder })
+    const { json } = await acorn.register()
+    const client = await acorn.asClient(json['client_id'])
+    directory.answers = down
+    const { known } = server.published.revocations
+    const certificate = new X509Certificate(acorn.credential.cert)
+    for (const deadline = performance.now() + 5_000; known(certificate) === 'good' && performance.now() < deadline; ) await sleep(20)
+    assert.equal(known(certificate), 'stale')
+    assert.equal((await client.token(own)).status, 200)
+    directory.answers = undefined
+    const fresh = await Applicant.enrol(server, directory, 'Fresh', { ocspResponder: 'https://localhost:1/nobody' })
+    assert.equal(refusal(await fresh.register()), '503 temporarily_unavailable')
+    assert.equal(refusal(await (await fresh.asClient('nobody-yet')).token(own)), '503 temporarily_unavailable')
+  }))
+
+test('CERT-04 ATK-SSRF a responder inside the bank’s network is not asked, though a certificate names it', () =>
+  withResponder(async () => {
+    for (const ocspResponder of ['http://127.0.0.1:1/ocsp', 'http://169.254.169.254/latest', 'file:///etc/passwd']) {
+      const acorn = await Applicant.enrol(server, directory, 'Inside', { ocspResponder })
+      assert.equal(refusal(await acorn.register()), '503 temporarily_unavailable', ocspResponder)
+    }
+  }))

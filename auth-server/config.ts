@@ -56,6 +56,8 @@ const schema = z.object({
     .optional(),
   /** Where the authorities of CLIENT_CA publish what they took back. Without one, revocation is not checked. */
   CLIENT_CRL_URLS: addressList.refine((urls) => urls.every((url) => /^https?:\/\//.test(url)), 'must be http or https URLs'),
+  /** Whether the authorities of client certificates are asked about each, where a certificate says where (RFC 6960), before their lists are read. */
+  CLIENT_OCSP: z.enum(['on', 'off']).default('off'),
   CLIENT_CRL_STALE_HOURS: z
     .string()
     .regex(/^[0-9]{1,3}$/, 'must be a number of hours')

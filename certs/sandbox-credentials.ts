@@ -1,5 +1,5 @@
 import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
-import { ExtendedKeyUsage, type JsonName } from '@peculiar/x509'
+import { AuthorityInfoAccessExtension, ExtendedKeyUsage, type JsonName } from '@peculiar/x509'
 import { type Credential, issue, type KeyKind } from './authority.ts'
 import { type PspRole, qualifiedStatements } from './qualified-statements.ts'
 
@@ -28,10 +28,19 @@ export type Organisation = {
   readonly roles: readonly PspRole[]
 }
 
+type TransportOrder = {
+  readonly organisation: Organisation
+  readonly keyKind: KeyKind
+  readonly now: Date
+  readonly validDays?: number
+  /** Where its authority answers whether it was revoked. */
+  readonly ocspResponder?: string | undefined
+}
+
 /** A third party's transport certificate in the layout of an OBWAC: it proves who connects, as client and as server. */
 export function issueTransportCertificate(
   authority: Credential,
-  { organisation, keyKind, now, validDays }: { organisation: Organisation; keyKind: KeyKind; now: Date; validDays?: number },
+  { organisation, keyKind, now, validDays, ocspResponder }: TransportOrder,
 ): Promise<Credential> {
   const { name, identifier, directoryId, roles } = organisation
   if (!identifierPattern.test(identifier)) throw new Error(`not an organisation identifier: ${identifier}`)
@@ -39,10 +48,11 @@ export function issueTransportCertificate(
   const [, country, register = ''] = /^PSD([A-Z]{2})-([A-Z]{2,8})-/.exec(identifier) ?? []
   const authorityName = authorityNames[register] ?? 'An authority of the sandbox'
   const licence = qualifiedStatements({ roles, authorityName, authorityId: `${country}-${register}` })
+  const access = ocspResponder === undefined ? [] : [new AuthorityInfoAccessExtension({ ocsp: ocspResponder })]
   const usages = [ExtendedKeyUsage.clientAuth, ExtendedKeyUsage.serverAuth]
   return issue(
     authority,
-    { subject, keyKind, names: [...localNames], usages, extensions: [licence], ...(validDays !== undefined && { validDays }) },
+    { subject, keyKind, names: [...localNames], usages, extensions: [licence, ...access], ...(validDays !== undefined && { validDays }) },
     now,
   )
 }

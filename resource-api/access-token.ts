@@ -4,7 +4,7 @@ import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
 import type { UseIdentifier } from '@bankside/bank/access/used-identifiers'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
-import { Refusal } from '@bankside/service-kit/refusal'
+import { Refusal, Unavailable } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
 import type { HolderCertificate } from './holder-certificate.ts'
@@ -26,7 +26,7 @@ export type Trust = {
   readonly origin: string
   readonly useProofOnce: UseIdentifier
   /** The client certificate of a connection, if one was presented that could hold a token. */
-  readonly holderCertificate: (request: IncomingMessage) => HolderCertificate | undefined
+  readonly holderCertificate: (request: IncomingMessage) => HolderCertificate | undefined | Promise<HolderCertificate | undefined>
 }
 
 export type Presented = {
@@ -52,8 +52,7 @@ export function accessTokenVerifier(audience: string, trust: Trust): (presented:
     const { scheme, jwt } = presentedToken(request, query)
     const tokenHash = hash('sha256', jwt, 'base64url')
     const { token, confirmation } = await checkSignature(jwt, tokenHash, now)
-    if (confirmation.certificate !== undefined && confirmation.certificate !== certificate?.thumbprint)
-      refuseToken('the token is bound to another certificate')
+    if (confirmation.certificate !== undefined) checkCertificate(certificate, confirmation.certificate)
     if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
     if (confirmation.thumbprint !== undefined) {
       const url = `${trust.origin}${path}`
@@ -141,6 +140,12 @@ function readNarrowing(details: unknown): Narrowing | undefined {
 function readConfirmation(cnf: unknown): Confirmed {
   const { jkt, 'x5t#S256': x5t } = (typeof cnf === 'object' ? (cnf ?? {}) : {}) as Record<string, unknown>
   return { ...(typeof jkt === 'string' && { thumbprint: jkt }), ...(typeof x5t === 'string' && { certificate: x5t }) }
+}
+
+function checkCertificate(certificate: HolderCertificate | undefined, thumbprint: string): void {
+  if (certificate?.thumbprint !== thumbprint) refuseToken('the token is bound to another certificate')
+  if (certificate.revocation === 'unknown')
+    throw new Unavailable('it is not known now whether the certificate was revoked', { retryAfterSeconds: 60 })
 }
 
 function singleProof(request: IncomingMessage): string {

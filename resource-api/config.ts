@@ -42,6 +42,7 @@ const settings = z.object({
   RATE_LIMIT_WRITES: requestsPerSecond(50),
   /** As the authorization server has them, which gets the lists for both. */
   CLIENT_CRL_URLS: addressList,
+  CLIENT_OCSP: z.enum(['on', 'off']).default('off'),
   CLIENT_CRL_STALE_HOURS: z
     .string()
     .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
@@ -71,7 +72,7 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
     /** By the names of their settings: what ends by itself. */
     ownCertificates: { TLS_RSA_CERT: rsa.cert, TLS_EC_CERT: ec.cert, CLIENT_CA: clientCa, ISSUER_CA: issuerCa },
     trustedProxyAddresses: given.TRUSTED_PROXY_ADDRESSES,
-    revocation: { urls: given.CLIENT_CRL_URLS, staleAtMostMs: given.CLIENT_CRL_STALE_HOURS * 3_600_000 },
+    revocation: { urls: given.CLIENT_CRL_URLS, ocsp: given.CLIENT_OCSP === 'on', staleAtMostMs: given.CLIENT_CRL_STALE_HOURS * 3_600_000 },
     issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: issuerCa },
     origin: given.RESOURCE_API,
     audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },

@@ -50,7 +50,8 @@ export function serve(api: Api, { database, history, payments, trust, clock, obs
       const idempotencyKey = checkHeaders(ctx, api, route)
       const now = clock.now()
       const query = new URLSearchParams(ctx.querystring)
-      const certificate = trust.holderCertificate(ctx.req)
+      const holder = trust.holderCertificate(ctx.req)
+      const certificate = holder instanceof Promise ? await holder : holder
       const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, certificate, now })
       seen.clientId = token.claims.clientId
       limits.checkHolder(api, route, token.claims)

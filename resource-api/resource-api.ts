@@ -1,5 +1,5 @@
 import { identifierUse } from '@bankside/bank/access/used-identifiers'
-import { findRemoteDocument } from '@bankside/bank/clients/remote-document'
+import { findRemoteDocument, ocspDocument } from '@bankside/bank/clients/remote-document'
 import { openPaymentSubmitter } from '@bankside/bank/payments/payment-submitter'
 import type { Clock } from '@bankside/service-kit/clock'
 import { openHistory } from '@bankside/service-kit/history'
@@ -7,7 +7,8 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Registry } from '@bankside/service-kit/metrics'
 import { openDatabase, outsideTransaction, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
-import { firstLists, openRevocationLists } from '@bankside/service-kit/revocation-lists'
+import { openRevocation } from '@bankside/service-kit/revocation'
+import { firstLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
 import { type Audiences, createApp } from './app.ts'
 import { holderCertificate } from './holder-certificate.ts'
@@ -26,7 +27,7 @@ export type ResourceApiOptions = {
   readonly clientCa: string
   readonly trustedProxyAddresses: readonly string[]
   /** Where the authorities publish what they took back. The authorization server asks there; here is what it got last. */
-  readonly revocation?: { readonly urls: readonly string[]; readonly staleAtMostMs: number }
+  readonly revocation?: { readonly urls: readonly string[]; readonly ocsp?: boolean; readonly staleAtMostMs: number }
   readonly issuer: { readonly url: string; readonly jwksUri: string; readonly ca: string }
   /** Public origin, as proofs and links name it: never taken from a request. */
   readonly origin: string
@@ -62,9 +63,12 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const prepared = openPrepared(options.databaseUrl, { maxConnections: maxProofConnections })
   const onRefreshFailed = (err: unknown) => log.warn({ err }, 'the keys of the authorization server could not be fetched again')
   const keys = openIssuerKeys({ url: issuer.jwksUri, ca: issuer.ca, clock, onRefreshFailed })
-  const { urls, staleAtMostMs } = options.revocation ?? { urls: [], staleAtMostMs: 0 }
-  const readList = async (url: string) => (await outsideTransaction(database, (tx) => findRemoteDocument(tx, url)))?.body
-  const revocations = openRevocationLists({ urls, authorities: clientCa, staleAtMostMs, clock, log, read: readList })
+  const { urls, ocsp = false, staleAtMostMs } = options.revocation ?? { urls: [], staleAtMostMs: 0 }
+  const read = async (url: string) => (await outsideTransaction(database, (tx) => findRemoteDocument(tx, url)))?.body
+  const revocations = openRevocation({
+    lists: { urls, authorities: clientCa, staleAtMostMs, clock, log, read },
+    ...(ocsp && { ocsp: { recall: (fingerprint: string) => read(ocspDocument(fingerprint)) } }),
+  })
   await firstLists(revocations)
   const holder = holderCertificate({ trustedProxyAddresses, clientCa, clock, revocations })
   const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), holderCertificate: holder }

@@ -59,6 +59,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       DATABASE_URL: urlAs(ownerUrl, 'bankside_resource_api'),
       JWKS_URI: `${origins.issuer}/jwks`,
       CLIENT_CRL_URLS: revocationListOf(origins.directory),
+      CLIENT_OCSP: 'on',
       ISSUER_CA_FILE: files.caFile,
     }),
     service('worker', {
@@ -114,6 +115,7 @@ const trustInDirectory = (directory: string) => ({
   ]),
   ORGANISATION_ID: bankOrganisationId,
   CLIENT_CRL_URLS: revocationListOf(directory),
+  CLIENT_OCSP: 'on',
 })
 
 function service(name: string, environment: Record<string, string>): Service {

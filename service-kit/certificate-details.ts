@@ -1,6 +1,7 @@
 import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
 import type { X509Certificate } from 'node:crypto'
 import {
+  AuthorityInfoAccessExtension,
   CertificatePolicyExtension,
   X509Certificate as DecodedCertificate,
   KeyUsageFlags,
@@ -21,6 +22,8 @@ export type CertificateDetails = {
   readonly extensions: ReadonlyMap<string, Uint8Array>
   /** `SHA-256`; undefined for what is not known, and for keys that need no other hash. */
   readonly signatureHash: string | undefined
+  /** Where its authority answers whether it was revoked. */
+  readonly ocspResponders: readonly string[]
 }
 
 const subjectAttributes = { commonName: '2.5.4.3', organisation: '2.5.4.10', unit: '2.5.4.11', organisationIdentifier: '2.5.4.97' } as const
@@ -56,6 +59,9 @@ function decode({ raw }: X509Certificate): CertificateDetails {
     ),
     extensions: new Map(decoded.extensions.map(({ type, value }) => [type, Uint8Array.from(new Uint8Array(value))])),
     signatureHash: hash?.name,
+    ocspResponders: (decoded.getExtension(AuthorityInfoAccessExtension)?.ocsp ?? []).flatMap(({ type, value }) =>
+      type === 'url' ? [value] : [],
+    ),
   }
 }
 

@@ -34,6 +34,7 @@ export type GuardedFetch = (url: string | URL, init?: GuardedInit) => Promise<Re
 export type GuardedInit = {
   readonly method?: string | undefined
   readonly headers?: ConstructorParameters<typeof Headers>[0] | undefined
+  /** Bytes as they are, anything else as text. */
   readonly body?: unknown
   readonly signal?: AbortSignal | null | undefined
 }
@@ -104,9 +105,10 @@ function send(url: URL, addresses: readonly string[], { method = 'GET', headers,
   const given = new Headers(headers)
   given.delete('host')
   given.set('accept-encoding', 'identity')
+  const sent = body === undefined || body instanceof Uint8Array ? body : String(body)
   const request = (url.protocol === 'https:' ? https : http).request(url, {
     method,
-    headers: { ...Object.fromEntries(given), ...(body !== undefined && { 'content-length': Buffer.byteLength(String(body)) }) },
+    headers: { ...Object.fromEntries(given), ...(sent !== undefined && { 'content-length': Buffer.byteLength(sent) }) },
     lookup: (_hostname, { all }, done) => (all ? done(null, found) : done(null, found[0]?.address ?? '', found[0]?.family)),
     ...(ca !== undefined && { ca }),
     minVersion: 'TLSv1.2',
@@ -114,7 +116,7 @@ function send(url: URL, addresses: readonly string[], { method = 'GET', headers,
     maxHeaderSize: headersAtMostBytes,
     signal,
   })
-  request.end(body === undefined ? undefined : String(body))
+  request.end(sent)
   return request
 }
 

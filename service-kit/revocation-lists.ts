@@ -1,7 +1,8 @@
 import 'reflect-metadata' // First: @peculiar/x509 does not load without it.
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { X509Certificate as DecodedCertificate, X509Crl } from '@peculiar/x509'
+import { issuerAmong } from './certificate-issuer.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
@@ -68,17 +69,9 @@ const partial = ['2.5.29.27', '2.5.29.28']
 /** What the authorities of client certificates have taken back (RFC 5280 section 5), as they last said. */
 export function openRevocationLists(options: RevocationListsOptions): RevocationLists {
   const { urls, read, staleAtMostMs, clock, log } = options
-  const authorities = (options.authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
-    (pem) => new X509Certificate(pem),
-  )
+  const { authorities, issuerOf } = issuerAmong(options.authorities)
   const lists = new Map<string, List>()
   const keptAtMs = new Map<string, number>()
-  const issuers = new WeakMap<X509Certificate, X509Certificate | 'none'>()
-  const issuerOf = (certificate: X509Certificate) => {
-    const known = issuers.get(certificate) ?? authorities.find((issuer) => isIssuedBy(certificate, issuer)) ?? 'none'
-    issuers.set(certificate, known)
-    return known
-  }
   const refreshOne = async (url: string) => {
     try {
       const der = await read(url)
@@ -107,14 +100,11 @@ export function openRevocationLists(options: RevocationListsOptions): Revocation
     status(certificate) {
       if (urls.length === 0) return 'good'
       const issuer = issuerOf(certificate)
-      const list = [...lists.values()].find((candidate) => candidate.issuer === issuer)
+      const list = issuer && [...lists.values()].find((candidate) => candidate.issuer === issuer)
       return list === undefined ? 'unknown' : statusIn(list, certificate, clock.now(), staleAtMostMs)
     },
   }
 }
-
-const isIssuedBy = (certificate: X509Certificate, issuer: X509Certificate): boolean =>
-  certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 
 function statusIn({ serials, nextUpdate }: List, certificate: X509Certificate, now: Date, staleAtMostMs: number): RevocationStatus {
   if (serials.has(BigInt(`0x${certificate.serialNumber}`))) return 'revoked'

@@ -20,7 +20,8 @@ export function refuseRevoked({ config, published, clock }: RevocationTrust) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const found = clientCertificate(ctx.req, { trustedProxyAddresses, clientCa, clock })
     if (found?.trusted !== true) return next()
-    const status = published.revocations.status(found.certificate)
+    const asked = published.revocations.status(found.certificate)
+    const status = asked instanceof Promise ? await asked : asked
     if (status === 'good' || status === 'stale') return next()
     ctx.state.log.info({ serial_number: found.certificate.serialNumber, status }, 'a certificate was refused')
     const { answer, ...body } = answers[status]

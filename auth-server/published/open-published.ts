@@ -1,9 +1,9 @@
-import { findRemoteDocument, keepRemoteDocument, type RemoteDocument } from '@bankside/bank/clients/remote-document'
+import { findRemoteDocument, keepRemoteDocument, ocspDocument, type RemoteDocument } from '@bankside/bank/clients/remote-document'
 import type { Clock } from '@bankside/service-kit/clock'
 import { createGuardedFetch, type GuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import type { Log } from '@bankside/service-kit/log'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
-import { openRevocationLists, type RevocationLists } from '@bankside/service-kit/revocation-lists'
+import { openRevocation, type Revocation } from '@bankside/service-kit/revocation'
 import { type KeySets, openKeySets } from '../client-keys/key-sets.ts'
 import type { Config } from '../config.ts'
 
@@ -11,13 +11,15 @@ import type { Config } from '../config.ts'
 export type Published = {
   readonly fetch: GuardedFetch
   readonly keySets: KeySets
-  readonly revocations: RevocationLists
+  readonly revocations: Revocation
 }
 
 export type PublishedDependencies = { readonly config: Config; readonly database: Database; readonly clock: Clock; readonly log: Log }
 
 const listAtMostBytes = 8 * 1024 * 1024
 const listTakesAtMostMs = 10_000
+/** Somebody is waiting. */
+const responderTakesAtMostMs = 2_500
 const hourMs = 3_600_000
 
 export function openPublished({ config, database, clock, log }: PublishedDependencies): Published {
@@ -25,21 +27,35 @@ export function openPublished({ config, database, clock, log }: PublishedDepende
   const fetch = createGuardedFetch(guarded)
   // An authority publishes its lists without TLS, often: they are signed.
   const fetchList = createGuardedFetch({ ...guarded, maxBytes: listAtMostBytes, timeoutMs: listTakesAtMostMs, allowHttp: true })
-  const revocations = openRevocationLists({
+  const lists = {
     urls: config.CLIENT_CRL_URLS,
     authorities: config.CLIENT_CA,
     staleAtMostMs: config.CLIENT_CRL_STALE_HOURS * hourMs,
     clock,
     log,
-    read: (url) => downloadList(fetchList, database, url),
-    keep: (url, der) => keep(database, url, { body: Buffer.from(der), fetchedAt: clock.now() }),
-  })
+    read: (url: string) => downloadList(fetchList, database, url),
+    keep: (url: string, der: Uint8Array) => keep(database, url, { body: Buffer.from(der), fetchedAt: clock.now() }),
+  }
+  const ocsp = {
+    ask: (url: string, request: Buffer) => askResponder(fetchList, url, request),
+    recall: async (fingerprint: string) =>
+      (await outsideTransaction(database, (tx) => findRemoteDocument(tx, ocspDocument(fingerprint))))?.body,
+    keep: (fingerprint: string, der: Uint8Array) => lists.keep(ocspDocument(fingerprint), der),
+  }
+  const revocations = openRevocation({ lists, ...(config.CLIENT_OCSP === 'on' && { ocsp }) })
   return { fetch, keySets: openKeySets({ fetch, database, clock, log }), revocations }
 }
 
 /** For the resource API, and for a start while the authority is down. */
 const keep = (database: Database, url: string, document: RemoteDocument): Promise<void> =>
   outsideTransaction(database, (tx) => keepRemoteDocument(tx, url, document))
+
+async function askResponder(fetch: GuardedFetch, url: string, body: Buffer): Promise<Uint8Array> {
+  const headers = { 'content-type': 'application/ocsp-request', accept: 'application/ocsp-response' }
+  const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(responderTakesAtMostMs) })
+  if (response.status !== 200) throw new Error(`the responder answered ${response.status}`)
+  return Buffer.from(await response.arrayBuffer())
+}
 
 async function downloadList(fetch: GuardedFetch, database: Database, url: string): Promise<Uint8Array | undefined> {
   try {

@@ -19,6 +19,8 @@ export type PresentedCertificate = {
 export type CertificateTrust = { readonly config: Config; readonly published: Published; readonly clock: Clock }
 
 /**
+ * Whether it was revoked was found out before (`refuseRevoked`).
+ *
  * @param forNew Whether somebody is let in who was not known: then it must be certain that the certificate was not taken back
  *   (CERT-04, hard-fail). Who is known is served a while by the last list that there was.
  * @throws {Refusal} `invalid_client`, `temporarily_unavailable`.
@@ -28,7 +30,7 @@ export function requireCertificate(ctx: Context, trust: CertificateTrust, { forN
   const { TRUSTED_PROXY_ADDRESSES: trustedProxyAddresses, CLIENT_CA: clientCa } = config
   const found = clientCertificate(ctx.req, { trustedProxyAddresses, clientCa, clock })
   if (found?.trusted !== true) return refuseRegistration('invalid_client', 'a certificate of a trusted authority is needed')
-  const status = published.revocations.status(found.certificate)
+  const status = published.revocations.known(found.certificate)
   if (status === 'revoked') refuseRegistration('invalid_client', 'the certificate was revoked')
   if (status === 'unknown' || (forNew && status === 'stale'))
     refuseRegistration('temporarily_unavailable', 'it is not known now whether the certificate was revoked')

@@ -14,6 +14,8 @@ export type Enrolment = {
   readonly redirectUris?: readonly string[]
   /** Of the certificate, where they are others than those of the software. */
   readonly licensed?: readonly SoftwareRole[]
+  /** Where the authority of its certificate answers whether it was revoked. */
+  readonly ocspResponder?: string
 }
 type Claims = Readonly<Record<string, unknown>>
 type Sending = Signed & { readonly statement?: string; readonly contentType?: string; readonly credential?: Credential | undefined }
@@ -38,7 +40,7 @@ export class Applicant {
   }
 
   static async enrol(server: TestServerInside, directory: TestDirectory, name: string, enrolment: Enrolment = {}): Promise<Applicant> {
-    const { roles = ['AISP', 'PISP'], licensed = roles, redirectUris = [redirectUri] } = enrolment
+    const { roles = ['AISP', 'PISP'], licensed = roles, redirectUris = [redirectUri], ocspResponder } = enrolment
     const organisation = {
       name: `${name} Ltd`,
       identifier: `PSDGB-TEST-${randomInt(100_000, 999_999)}`,
@@ -48,7 +50,7 @@ export class Applicant {
     const software: Software = { softwareId: base62(22), name, roles, redirectUris, organisation, status: 'Active' }
     const [keys, credential] = await Promise.all([
       generateKeyPair('PS256', { extractable: true }),
-      issueTransportCertificate(server.authority, { organisation, keyKind: 'ec', now: new Date() }),
+      issueTransportCertificate(server.authority, { organisation, keyKind: 'ec', now: new Date(), ocspResponder }),
     ])
     const applicant = new Applicant({ server, directory, software, credential, keys })
     directory.publishKeys(software, [await applicant.publicKey()])

@@ -1,8 +1,10 @@
 import 'reflect-metadata' // First: what issues certificates does not load without it.
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import { buffer } from 'node:stream/consumers'
 import type { Credential } from '@bankside/certs/authority'
+import { answerOcsp } from '@bankside/certs/ocsp-responder'
 import { issueRevocationList } from '@bankside/certs/revocation-list'
 import { issueServerCertificate } from '@bankside/certs/sandbox-credentials'
 import { bankOrganisationId, directoryIssuer, type Software, testAuthority } from '@bankside/sandbox/directory/software'
@@ -22,6 +24,8 @@ export class TestDirectory {
   readonly published = new Map<string, unknown>()
   readonly asked: string[] = []
   readonly revoked: string[] = []
+  /** Of what it answers about a certificate. */
+  responsesLastMs = 3_600_000
   answers: ((response: ServerResponse) => void) | undefined
   private readonly server: Server
 
@@ -36,7 +40,7 @@ export class TestDirectory {
     const keys = await generateKeyPair('PS256', { extractable: true })
     const made: { directory?: TestDirectory } = {}
     const server = createServer(await issueServerCertificate(authority, { keyKind: 'ec', now: new Date() }), (request, response) => {
-      void made.directory?.answer(request.url ?? '', response)
+      void made.directory?.answer(request, response)
     })
     const port = await listen(server, { port: 0, address: '127.0.0.1' })
     made.directory = new TestDirectory({ authority, origin: `https://localhost:${port}`, keys, server })
@@ -79,13 +83,21 @@ export class TestDirectory {
     return new SignJWT(all).setProtectedHeader({ alg: 'PS256', typ: 'JWT', kid: 'directory', ...header }).sign(key)
   }
 
-  private async answer(path: string, response: ServerResponse): Promise<void> {
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { url: path = '' } = request
     this.asked.push(path)
     if (this.answers !== undefined) return this.answers(response)
     if (path === '/revoked.crl') {
       const now = new Date()
       const revoked = this.revoked.map((serialNumber) => ({ serialNumber, revokedAt: now }))
       response.end(await issueRevocationList(this.authority, { revoked, now, nextUpdate: new Date(now.getTime() + 3_600_000) }))
+      return
+    }
+    if (path === '/ocsp') {
+      const now = new Date()
+      const statusOf = (serial: string) => (this.revoked.includes(serial) ? { revokedAt: now } : 'good')
+      const order = { signer: this.authority, statusOf, now, nextUpdate: new Date(now.getTime() + this.responsesLastMs) }
+      response.end(answerOcsp(await buffer(request), order))
       return
     }
     const found = this.published.get(path)

@@ -3,6 +3,9 @@ import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 /** What somebody else's address answered when it was last asked with success: a key set, a revocation list. */
 export type RemoteDocument = { readonly body: Buffer; readonly fetchedAt: Date }
 
+/** What a responder said of a certificate is kept under this name. */
+export const ocspDocument = (fingerprint: string): string => `ocsp:${fingerprint}`
+
 const remoteDocumentRow = z.object({ body: z.instanceof(Buffer), fetched_at: z.date() })
 
 export async function findRemoteDocument(tx: Transaction, url: string): Promise<RemoteDocument | undefined> {

@@ -1,3 +1,4 @@
+import { childrenOf, type DerElement, expected, only, derTags as tags } from '@bankside/service-kit/der'
 import { type PspRole, pspRoles } from './psp-roles.ts'
 
 /** What the statements of a qualified certificate say about its holder and its use. */
@@ -38,61 +39,19 @@ export function readQualifiedStatements(der: Uint8Array): QualifiedStatements | 
   }
 }
 
-function readStatement(statement: Element): [oid: string, info: Element | undefined] {
+function readStatement(statement: DerElement): [oid: string, info: DerElement | undefined] {
   const [oid, info] = childrenOf(expected(statement, tags.sequence))
   return [readOid(oid), info]
 }
 
-function readLicence(statement: Element): Licence {
+function readLicence(statement: DerElement): Licence {
   const [roles, name, id] = childrenOf(expected(statement, tags.sequence))
   const oids = childrenOf(expected(roles, tags.sequence)).map((role) => readOid(childrenOf(expected(role, tags.sequence))[0]))
   const known = oids.flatMap((oid) => roleNames.get(oid) ?? [])
   return { roles: new Set(known), authorityName: readText(name), authorityId: readText(id) }
 }
 
-// This much DER is all that the statements need. Whatever is not as it must be is a RangeError.
-type Element = { readonly tag: number; readonly content: Uint8Array }
-const tags = { oid: 0x06, utf8: 0x0c, sequence: 0x30 } as const
-
-function childrenOf({ content }: Element): Element[] {
-  const found: Element[] = []
-  for (let at = 0; at < content.length; ) {
-    const { element, end } = elementAt(content, at)
-    found.push(element)
-    at = end
-  }
-  return found
-}
-
-function elementAt(bytes: Uint8Array, start: number): { element: Element; end: number } {
-  const [tag, first] = [byteAt(bytes, start), byteAt(bytes, start + 1)]
-  const lengthBytes = first < 0x80 ? 0 : first & 0x7f
-  if (lengthBytes > 2) throw new RangeError('too long')
-  let length = first < 0x80 ? first : 0
-  for (let index = 0; index < lengthBytes; index++) length = length * 256 + byteAt(bytes, start + 2 + index)
-  const from = start + 2 + lengthBytes
-  if (from + length > bytes.length) throw new RangeError('cut short')
-  return { element: { tag, content: bytes.subarray(from, from + length) }, end: from + length }
-}
-
-function only(bytes: Uint8Array, tag: number): Element {
-  const { element, end } = elementAt(bytes, 0)
-  if (end !== bytes.length) throw new RangeError('something follows')
-  return expected(element, tag)
-}
-
-function expected(element: Element | undefined, tag: number): Element {
-  if (element?.tag !== tag) throw new RangeError('of another type')
-  return element
-}
-
-function byteAt(bytes: Uint8Array, at: number): number {
-  const byte = bytes[at]
-  if (byte === undefined) throw new RangeError('cut short')
-  return byte
-}
-
-function readOid(element: Element | undefined): string {
+function readOid(element: DerElement | undefined): string {
   const { content } = expected(element, tags.oid)
   const numbers: number[] = []
   let number = 0
@@ -109,4 +68,4 @@ function readOid(element: Element | undefined): string {
   return [root, first - root * 40, ...rest].join('.')
 }
 
-const readText = (element: Element | undefined): string => Buffer.from(expected(element, tags.utf8).content).toString('utf8')
+const readText = (element: DerElement | undefined): string => Buffer.from(expected(element, tags.utf8).content).toString('utf8')

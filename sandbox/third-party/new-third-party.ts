@@ -63,7 +63,12 @@ export async function newThirdParty(settings: Settings, { name, roles, redirectU
   const software: Software = { softwareId: base62(22), name, roles, redirectUris, organisation, status: 'Active' }
   const [keys, credential] = await Promise.all([
     createSigningKeys(['PS256', 'ES256']),
-    issueTransportCertificate(authorityOf(settings), { organisation, keyKind: 'rsa', now }),
+    issueTransportCertificate(authorityOf(settings), {
+      organisation,
+      keyKind: 'rsa',
+      now,
+      ocspResponder: `${originsOf(settings.ports).directory}/ocsp`,
+    }),
   ])
   directoryFiles(placesIn(settings.home).directory).save(software, publicKeys(keys))
   mkdirSync(folder, { recursive: true, mode: 0o700 })
