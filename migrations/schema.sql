@@ -315,8 +315,6 @@ create table events.notification (
   occurred_at timestamp with time zone not null,
   type text not null,
   payload jsonb not null,
-  constraint notification_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
-  constraint notification_event_id_fkey FOREIGN KEY (event_id) REFERENCES events.event(event_id),
   constraint notification_pkey PRIMARY KEY (event_id)
 );
 
@@ -413,7 +411,6 @@ create table ledger.hold (
   constraint hold_captured_has_an_entry CHECK (((status = 'captured'::text) = (entry_id IS NOT NULL))),
   constraint hold_captures_at_most_its_amount CHECK (((captured_minor >= (0)::numeric) AND (captured_minor <= amount_minor))),
   constraint hold_currency_matches_account FOREIGN KEY (account_id, currency) REFERENCES ledger.account(account_id, currency),
-  constraint hold_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
   constraint hold_id_is_prefixed CHECK ((starts_with(hold_id, 'hld_'::text) AND (length(hold_id) = 36))),
   constraint hold_is_placed_for_something_known CHECK ((placed_for = ANY (ARRAY['payment'::text, 'movement'::text]))),
   constraint hold_pkey PRIMARY KEY (hold_id),
@@ -652,9 +649,8 @@ create table payments.payment (
   constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
   constraint payment_debtor_is_not_creditor CHECK ((debtor_account_id <> creditor_account_id)),
-  constraint payment_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
   constraint payment_held_has_a_hold CHECK (((status = 'rejected'::text) OR (hold_id IS NOT NULL))),
-  constraint payment_id_is_prefixed CHECK ((payment_id ~ '^pay_[0-9a-f]{32}$'::text)),
+  constraint payment_id_is_prefixed CHECK ((starts_with(payment_id, 'pay_'::text) AND (length(payment_id) = 36))),
   constraint payment_limit_id_fkey FOREIGN KEY (limit_id) REFERENCES payments.spending_limit(limit_id),
   constraint payment_one_per_consent UNIQUE (consent_id),
   constraint payment_pkey PRIMARY KEY (payment_id),
@@ -2225,14 +2221,8 @@ CREATE OR REPLACE FUNCTION payments.payment_gives_back()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if exists (select from new_payment where status = 'rejected') then
-    update payments.spent s set spent_minor = s.spent_minor - back.amount_minor, payment_count = s.payment_count - back.payments
-    from (
-      select o.debtor_account_id, date_trunc('hour', o.created_at, 'UTC') as hour, o.channel, sum(o.amount_minor) as amount_minor, count(*) as payments
-      from new_payment n join old_payment o using (payment_id)
-      where n.status = 'rejected' and o.status <> 'rejected' group by 1, 2, 3) back
-    where s.account_id = back.debtor_account_id and s.hour = back.hour and s.channel = back.channel;
-  end if;
+  update payments.spent set spent_minor = spent_minor - old.amount_minor, payment_count = payment_count - 1
+  where account_id = old.debtor_account_id and hour = date_trunc('hour', old.created_at, 'UTC') and channel = old.channel;
   return null;
 end $function$
 ;
@@ -2697,13 +2687,15 @@ CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.pushed_authorization_reques
 
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.refresh_token FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
 
+CREATE TRIGGER payment_begins BEFORE INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
+
 CREATE TRIGGER payment_counts AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_counts();
 
-CREATE TRIGGER payment_gives_back AFTER UPDATE ON payments.payment REFERENCING OLD TABLE AS old_payment NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_gives_back();
+CREATE TRIGGER payment_gives_back AFTER UPDATE ON payments.payment FOR EACH ROW WHEN (old.status <> 'rejected'::text AND new.status = 'rejected'::text) EXECUTE FUNCTION payments.payment_gives_back();
 
 CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_is_as_consented();
 
-CREATE TRIGGER payment_moves_forward BEFORE INSERT OR UPDATE ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
+CREATE TRIGGER payment_moves_forward BEFORE UPDATE ON payments.payment FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.step IS DISTINCT FROM new.step OR new.lease <= old.lease) EXECUTE FUNCTION payments.payment_moves_forward();
 
 CREATE TRIGGER limit_is_fixed BEFORE DELETE OR UPDATE ON payments.spending_limit FOR EACH ROW EXECUTE FUNCTION payments.limit_is_fixed();
 

@@ -15,8 +15,8 @@ import type { Loop } from './run-loop.ts'
 import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
 
 /** What one round does at most, so that a stop never waits long. */
-const paymentsPerRound = 50
-const eventsPerRound = 100
+const paymentsPerRound = 100
+const eventsPerRound = 300
 const notificationsPerRound = 20
 const holdsPerRound = 100
 const consentsPerRound = 100

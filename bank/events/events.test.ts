@@ -70,6 +70,36 @@ test('within a subject events are delivered in order, by however many workers', 
     )
 })
 
+test('events of a subject that go in one round keep their order, and none overtakes one that another worker holds or that waits', async () => {
+  const [first, second, third] = [await record('pay_h', 'one'), await record('pay_h', 'two'), await record('pay_h', 'three')]
+  const seen: string[] = []
+  const deliver = async (_tx: unknown, events: readonly Event[]) =>
+    void seen.push(...events.filter(({ subject }) => subject === 'pay_h').map(({ type }) => type))
+  await transact(bank.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from events.event where event_id = ${second} for update`)
+    await deliverEvents(bank.worker, { now: noon, limit: 10, deliver })
+    assert.deepEqual(seen, ['one'])
+  })
+  await bank.owner.query(sql.unsafe`update events.event set next_attempt_at = ${sql.timestamp(later(1))} where event_id = ${second}`)
+  await deliverEvents(bank.worker, { now: noon, limit: 10, deliver })
+  assert.deepEqual(seen, ['one'])
+  await deliverEvents(bank.worker, { now: later(1), limit: 10, deliver })
+  assert.deepEqual(seen, ['one', 'two', 'three'])
+  assert.ok((await state(first)).delivered && (await state(third)).delivered)
+})
+
+test('many events behind one that fails do not keep others waiting', async () => {
+  for (let index = 0; index < 12; index++) await record('pay_i', index === 0 ? 'bad' : 'later')
+  const deliver = async (_tx: unknown, events: readonly Event[]) => {
+    if (events.some(({ type }) => type === 'bad')) throw new Error('nobody answers')
+  }
+  await deliverEvents(bank.worker, { now: noon, limit: 1, deliver })
+  const other = await record('pay_j')
+  await deliverEvents(bank.worker, { now: noon, limit: 5, deliver })
+  assert.equal((await state(other)).delivered, true)
+  for (let hour = 1; hour <= maxAttempts; hour++) await deliverEvents(bank.worker, { now: later(hour * 3_600_000), limit: 100, deliver })
+})
+
 test('what fails is tried again later and later, holds up its own subject only, and is given up in the end', async () => {
   const [first, second, other] = [await record('pay_f', 'bad'), await record('pay_f', 'good'), await record('pay_g', 'good')]
   const deliver = async (_tx: unknown, events: readonly Event[]) => {
