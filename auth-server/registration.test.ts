@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { sql } from '@bankside/service-kit/postgres'
-import { exportJWK, generateKeyPair } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair } from 'jose'
 import { Applicant, ownToken } from './testing/applicant.ts'
-import { authorisedTokens, refusal } from './testing/authorise.ts'
-import { enterCustomer } from './testing/bank-fixtures.ts'
+import { authoriseAccounts, authorisedTokens, refusal } from './testing/authorise.ts'
+import { enterCustomer, lodgeAccounts } from './testing/bank-fixtures.ts'
 import { exchange } from './testing/exchange.ts'
 import { assertOfficialRegistration, registrationDefinitionMissing } from './testing/official-registration.ts'
 import { TestDirectory } from './testing/test-directory.ts'
 import { startTestServer, type TestServerInside } from './testing/test-server.ts'
+import { intentClaim } from './testing/third-party.ts'
 
 let server: TestServerInside
 let directory: TestDirectory
@@ -321,4 +322,53 @@ test('CERT-13 who registered is on record, with the certificate and the roles', 
   assert.equal(certificate['organisation'], applicant.software.organisation.identifier)
   assert.deepEqual([...(certificate['roles'] as string[])].sort(), ['PSP_AI', 'PSP_PI'])
   assert.ok(certificate['serialNumber'])
+})
+
+test('OIDC-08 DCR-02 UKDCR-04 a software is redirected to several hosts: a customer is the same to it at each, and another to another software', async () => {
+  const hosts = ['https://acorn.example/callback', 'https://app.acorn.example/callback', 'https://acorn-payments.example/done']
+  const subjects: unknown[] = []
+  const customer = await enterCustomer(server, 'several')
+  for (const name of ['Several', 'Other']) {
+    const applicant = await enrol(name, { redirectUris: hosts })
+    const answer = await applicant.register()
+    assert.equal(answer.status, 201, answer.text)
+    assert.deepEqual([answer.json['redirect_uris'], answer.json['sector_identifier_uri']], [hosts, undefined])
+    const client = await applicant.asClient(answer.json['client_id'])
+    for (const redirect_uri of hosts.slice(name === 'Several' ? 0 : 2)) {
+      const { code } = await authoriseAccounts(client, customer, { redirect_uri })
+      const tokens = await client.redeem(code, { redirect_uri })
+      assert.equal(tokens.status, 200, tokens.text)
+      subjects.push(decodeJwt(String(tokens.json['id_token'])).sub)
+    }
+  }
+  const [one, , , other] = subjects
+  assert.deepEqual(subjects, [one, one, one, other])
+  assert.notEqual(one, other)
+})
+
+test('UKDCR-04 SSA-04 of several hosts each is exactly one that the statement has; one that is given up, or never was, leads nowhere; nor does a code go from one to the other', async () => {
+  const hosts = ['https://birch.example/callback', 'https://app.birch.example/callback']
+  const applicant = await enrol('Birch', { redirectUris: hosts })
+  const extra = ['https://evil.example/callback', 'https://birch.example.evil.example/callback', 'https://birch.example/callback/more']
+  for (const uri of extra)
+    assert.equal(refusal(await applicant.register({ claims: { redirect_uris: [...hosts, uri] } })), '400 invalid_redirect_uri', uri)
+  const { json } = await applicant.register()
+  const client = await applicant.asClient(json['client_id'])
+  const push = async (redirect_uri = '') => client.push({ redirect_uri, claims: intentClaim(await lodgeAccounts(server, client.clientId)) })
+  for (const uri of extra) assert.equal(refusal(await push(uri)), '400 invalid_request', uri)
+  const customer = await enterCustomer(server, 'birch')
+  const { code } = await authoriseAccounts(client, customer, { redirect_uri: hosts[0] })
+  assert.equal(refusal(await client.redeem(code, { redirect_uri: hosts[1] })), '400 invalid_grant')
+  const replaced = await applicant.manage('PUT', json['client_id'], {
+    body: await applicant.request({ claims: { redirect_uris: [hosts[1]] } }),
+  })
+  assert.equal(replaced.status, 200, replaced.text)
+  assert.equal(refusal(await push(hosts[0])), '400 invalid_request')
+  assert.equal((await push(hosts[1])).status, 201)
+})
+
+test('OIDC-08 DCR-06 a sector that somebody names is refused: it would be an address to fetch, and nothing follows from it here', async () => {
+  const applicant = await enrol('Sector', { redirectUris: ['https://a.example/', 'https://b.example/'] })
+  const claims = { sector_identifier_uri: 'https://a.example/sector' }
+  assert.equal(refusal(await applicant.register({ claims })), '400 invalid_client_metadata')
 })

@@ -157,7 +157,6 @@ const bad: readonly (readonly [string, Json, string])[] = [
   ['DCR-06 a sector that would have to be fetched', { sector_identifier_uri: 'https://10.0.0.1/' }, invalid],
   ['FAPI2-CR-01 a symmetric key', { jwks: { keys: [{ kty: 'oct', k: 'x' }] } }, invalid],
   ['FAPI2-CR-01 a private key', { jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', d: 'z' }] } }, invalid],
-  ['DCR-02 two hosts without a sector', { redirect_uris: [redirectUri, 'https://other.example/'] }, invalid],
   [
     'MTLS-01 two names for one certificate',
     { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=a', tls_client_auth_san_dns: 'a' },

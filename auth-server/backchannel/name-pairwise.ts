@@ -2,8 +2,9 @@ import type { Client, Provider } from 'oidc-provider'
 import { isFirstParty } from '../storage/client-storage.ts'
 
 /**
- * For CIBA clients with pairwise subjects the library asks for a URL to take a sector from, and refuses `tls_client_auth`.
- * Ours are by client, whatever its URLs are: so they are registered as public with the library, and named pairwise all the same.
+ * For clients with pairwise subjects the library wants a sector (OpenID Connect Core section 8.1): a URL to fetch where their redirects are
+ * on several hosts, a key set's address for CIBA, and no `tls_client_auth` there. Ours are by client, whatever its URLs are: nobody else's
+ * URL can make two clients one. So they are registered as public with the library, and named pairwise all the same.
  */
 export function namePairwise({ Client }: Provider): void {
   Object.defineProperty(Client.prototype, 'subjectType', {

@@ -77,7 +77,8 @@ const ofOurs = (row: Omit<Row, 'metadata'>, metadata: ClientMetadata, profile: C
   profile: row.profile,
   first_party: row.first_party,
   ...(row.licensed_roles && { licensed_roles: row.licensed_roles }),
-  subject_type: row.first_party || row.profile === 'fapi_ciba' ? 'public' : 'pairwise',
+  // What counts is said where subjects are named: the library would want a sector for each (`namePairwise`).
+  subject_type: 'public',
   authorization_details_types: detailTypesOf({ firstParty: row.first_party, metadata }),
 })
 
