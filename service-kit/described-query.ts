@@ -18,7 +18,8 @@ type Field = { readonly name: string; readonly dataTypeID: number }
 type Wire = { describe(message: object): void }
 /** What `pg` asks of a query, and its types do not tell. */
 type Internals = {
-  readonly name: string | undefined
+  name: string | undefined
+  values: unknown[] | undefined
   readonly _result: { readonly rows: object[] }
   binary: boolean
   _canceledDueToError: unknown
@@ -28,7 +29,7 @@ type Internals = {
   hasBeenParsed(wire: Wire): boolean
   prepare(wire: Wire): void
 }
-const Query = pg.Query as unknown as new (config: pg.QueryConfig) => pg.Submittable & Internals
+const Query = pg.Query as unknown as new (text: string) => pg.Submittable & Internals
 
 /**
  * A statement that is asked once what its rows are like, not with each execution as `pg` does: to describe a row of many
@@ -43,7 +44,10 @@ export class DescribedQuery<Row extends object> extends Query {
   #readers: readonly FromBytes[] = []
 
   constructor(config: pg.QueryConfig, known: KnownShapes, types: pg.CustomTypesConfig) {
-    super(config)
+    // Given a whole configuration, `pg` copies it, which costs more than sending it.
+    super(config.text)
+    this.name = config.name
+    this.values = config.values
     this.#known = known
     this.#types = types
     const { promise, resolve, reject } = Promise.withResolvers<pg.QueryResult<Row>>()

@@ -4,9 +4,9 @@ import type { Endpoint } from './endpoints.ts'
 
 export type State = {
   /** x-fapi-interaction-id of the caller, or one of ours: in every log line and on every page with bad news. */
-  requestId: string
-  log: Log
-  endpoint: Endpoint | undefined
+  readonly requestId: string
+  readonly log: Log
+  readonly endpoint: Endpoint | undefined
 }
 
 export type Context = Koa.ParameterizedContext<State>

@@ -1,17 +1,37 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Log } from '@bankside/service-kit/log'
 import type { AuthServerMetrics } from '../metrics.ts'
-import { findEndpoint, type Listener } from './endpoints.ts'
+import { type Endpoint, findEndpoint, type Listener } from './endpoints.ts'
 import { interactionIdOf } from './interaction-id.ts'
-import type { Context, Next } from './request-context.ts'
+import type { Context, Next, State } from './request-context.ts'
+
+/** Few requests have more to say than their one line: a log of its own is made for one that does. */
+class RequestState implements State {
+  readonly requestId: string
+  readonly endpoint: Endpoint | undefined
+  readonly #log: Log
+  readonly #listener: Listener
+  #child: Log | undefined
+
+  constructor({ requestId, endpoint, log, listener }: Pick<State, 'requestId' | 'endpoint' | 'log'> & { readonly listener: Listener }) {
+    this.requestId = requestId
+    this.endpoint = endpoint
+    this.#log = log
+    this.#listener = listener
+  }
+
+  get log(): Log {
+    this.#child ??= this.#log.child({ request_id: this.requestId, listener: this.#listener })
+    return this.#child
+  }
+}
 
 /** One line and one observation per request. Addresses, queries and bodies are never written: they hold codes and request URIs. */
 export function requestLog({ log, clock, metrics, listener }: { log: Log; clock: Clock; metrics: AuthServerMetrics; listener: Listener }) {
   return async (ctx: Context, next: Next): Promise<void> => {
-    ctx.state.requestId = interactionIdOf(ctx.req)
-    ctx.state.endpoint = findEndpoint(ctx.path, listener)
-    ctx.state.log = log.child({ request_id: ctx.state.requestId, listener })
-    ctx.set('x-fapi-interaction-id', ctx.state.requestId)
+    const requestId = interactionIdOf(ctx.req)
+    ctx.state = new RequestState({ requestId, endpoint: findEndpoint(ctx.path, listener), log, listener })
+    ctx.set('x-fapi-interaction-id', requestId)
     const begun = clock.now()
     try {
       await next()
@@ -19,7 +39,7 @@ export function requestLog({ log, clock, metrics, listener }: { log: Log; clock:
       const seconds = (clock.now().getTime() - begun.getTime()) / 1000
       const route = ctx.state.endpoint?.name ?? 'unknown'
       metrics.requests.observe({ listener, route, method: ctx.method, status: String(ctx.status) }, seconds)
-      ctx.state.log.info({ route, method: ctx.method, status: ctx.status, seconds }, 'request')
+      log.info({ request_id: requestId, listener, route, method: ctx.method, status: ctx.status, seconds }, 'request')
     }
   }
 }

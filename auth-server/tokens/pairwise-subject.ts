@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { CustomerId } from '@bankside/bank/ids'
+import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 
 const prefix = 'psu:'
 const customerPrefix = 'cus_'
@@ -26,7 +27,14 @@ export function customerOfSubject(salt: string, subject: string, clientId: strin
   return `${customerPrefix}${Buffer.concat([decipher.update(block), decipher.final()]).toString('hex')}` as CustomerId
 }
 
-const keyOf = (salt: string, clientId: string): Buffer =>
-  createHmac('sha256', salt)
-    .update(JSON.stringify(['pairwise subject 2', clientId]))
-    .digest()
+function keyOf(salt: string, clientId: string): KeyObject {
+  const name = JSON.stringify([salt, clientId])
+  const known = keys.get(name)
+  if (known !== undefined) return known
+  const hmac = createHmac('sha256', salt).update(JSON.stringify(['pairwise subject 2', clientId]))
+  const key = createSecretKey(hmac.digest())
+  keys.set(name, key)
+  return key
+}
+
+const keys = leastRecentlyUsed<string, KeyObject>(1_000)
