@@ -410,7 +410,6 @@ create table ledger.hold (
   constraint hold_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint hold_captured_has_an_entry CHECK (((status = 'captured'::text) = (entry_id IS NOT NULL))),
   constraint hold_captures_at_most_its_amount CHECK (((captured_minor >= (0)::numeric) AND (captured_minor <= amount_minor))),
-  constraint hold_currency_matches_account FOREIGN KEY (account_id, currency) REFERENCES ledger.account(account_id, currency),
   constraint hold_id_is_prefixed CHECK ((starts_with(hold_id, 'hld_'::text) AND (length(hold_id) = 36))),
   constraint hold_is_placed_for_something_known CHECK ((placed_for = ANY (ARRAY['payment'::text, 'movement'::text]))),
   constraint hold_pkey PRIMARY KEY (hold_id),
@@ -1184,6 +1183,23 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.hold_currency_matches_account()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (
+    select from new_hold n
+    where not exists (select from ledger.account a where a.account_id = n.account_id and a.currency = n.currency offset 0)) then
+    raise exception 'a hold is not in the currency of its account'
+      using errcode = '23503', constraint = 'hold_currency_matches_account', table = 'hold', schema = 'ledger';
+  end if;
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.hold_moves_forward()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1376,7 +1392,10 @@ declare
   available numeric;
   step record;
 begin
-  perform ledger.check_amount(amount_minor) from unnest(p_amount_minor) amount_minor;
+  if exists (select from unnest(p_amount_minor) amount_minor where (amount_minor >= 1 and amount_minor < 1e37 and amount_minor = trunc(amount_minor)) is not true) then
+    raise exception 'an amount is a positive whole number of minor units'
+      using errcode = '23514', constraint = 'amount_is_a_positive_whole_number', schema = 'ledger', table = 'posting';
+  end if;
   if p_expires_at > least(p_now, clock_timestamp()) + interval '7 days' then
     raise exception 'funds cannot be held until %', p_expires_at
       using errcode = '23514', constraint = 'hold_ends_within_seven_days', table = 'hold', schema = 'ledger';
@@ -1395,7 +1414,8 @@ begin
         else 'held'
       end as outcome
     from unnest(p_account_id, p_amount_minor, p_currency) with ordinality asked (account_id, amount_minor, currency, position)
-      left join ledger.account a on a.account_id = asked.account_id and a.currency = asked.currency) judged;
+      left join lateral (
+        select * from ledger.account known where known.account_id = asked.account_id and known.currency = asked.currency offset 0) a on true) judged;
   if all_known is not true then
     raise exception 'no such account in this currency'
       using errcode = '23503', constraint = 'hold_currency_matches_account', table = 'hold', schema = 'ledger';
@@ -1425,7 +1445,7 @@ begin
   from (
     select asked.account_id, sum(asked.amount_minor) as amount_minor
     from unnest(p_account_id, p_amount_minor, outcomes) asked (account_id, amount_minor, outcome) where asked.outcome = 'held' group by asked.account_id) held
-  where a.account_id = held.account_id;
+  where a.account_id = held.account_id and a.account_id = any (p_account_id);
   return outcomes;
 end $function$
 ;
@@ -2238,9 +2258,9 @@ declare
 begin
   select n.payment_id into wrong
   from new_payment n
-    left join consents.consent c on c.consent_id = n.consent_id
-    left join ledger.account creditor on creditor.account_id = n.creditor_account_id
-    left join ledger.hold h on h.hold_id = n.hold_id
+    left join lateral (select * from consents.consent given where given.consent_id = n.consent_id offset 0) c on true
+    left join lateral (select * from ledger.account paid where paid.account_id = n.creditor_account_id offset 0) creditor on true
+    left join lateral (select * from ledger.hold placed where placed.hold_id = n.hold_id offset 0) h on true
   where (
     c.status = 'COND' and c.kind = case n.channel when 'bank_api' then 'transfer' else 'domestic_payment' end
     and (c.client_id, c.customer_id, c.debtor_account_id, c.amount_minor, c.currency, c.creditor_name, c.creditor_scheme_name, c.creditor_identification)
@@ -2507,13 +2527,16 @@ begin
       position integer, payment_id text, hold_id text, client_id text, consent_id text, token_hash text, channel text, initiation jsonb,
       own_identification text, interaction_id text, method text, endpoint text, key text, request_hash text,
       consumed_event_id text, payment_event_id text, consumed_record_id text, payment_record_id text)
-    left join clients.client cl on cl.client_id = asked.client_id
-    left join consents.consent c on c.consent_id = asked.consent_id
-    left join oidc.grant g on g.grant_id = c.grant_id and g.client_id = c.client_id
-    left join payments.idempotent_request used on (used.client_id, used.method, used.endpoint, used.key)
-      = (asked.client_id, asked.method, asked.endpoint, asked.key) and used.created_at > p_forget_before
-    left join ledger.currency money on money.currency = c.currency
-    left join ledger.account creditor on creditor.account_id = coalesce(
+    left join lateral (select client.status from clients.client where client.client_id = asked.client_id offset 0) cl on true
+    left join lateral (select * from consents.consent given where given.consent_id = asked.consent_id offset 0) c on true
+    left join lateral (
+      select behind.client_id, behind.revoked_at, behind.expires_at from oidc.grant behind where behind.grant_id = c.grant_id offset 0) g on true
+    left join lateral (
+      select claimed.created_at > p_forget_before as remembered, claimed.request_hash, claimed.resource_id from payments.idempotent_request claimed
+      where (claimed.client_id, claimed.method, claimed.endpoint, claimed.key) = (asked.client_id, asked.method, asked.endpoint, asked.key)
+      offset 0) used on true
+    left join lateral (select known.minor_digits from ledger.currency known where known.currency = c.currency offset 0) money on true
+    left join lateral (select * from ledger.account payee where payee.account_id = coalesce(
       c.creditor_account_id,
       case c.creditor_scheme_name
         when 'UK.OBIE.SortCodeAccountNumber' then (
@@ -2524,14 +2547,13 @@ begin
       end,
       (select settlement.account_id from ledger.account settlement
         where settlement.kind = 'settlement' and settlement.account_number is null and settlement.iban is null and settlement.currency = c.currency
-        order by settlement.account_id limit 1))
+        order by settlement.account_id limit 1)) offset 0) creditor on true
     cross join lateral (select case
       when cl.status is distinct from 'active' then 'client_blocked'
       when asked.token_hash is not null and exists (select from oidc.revoked_token r where r.token_hash = decode(asked.token_hash, 'hex')) then 'grant_revoked'
-      when c.client_id = asked.client_id and c.grant_id is not null and (g.grant_id is not null and g.revoked_at is null and g.expires_at > p_now) is not true
+      when c.client_id = asked.client_id and c.grant_id is not null and (g.client_id = c.client_id and g.revoked_at is null and g.expires_at > p_now) is not true
         then 'grant_revoked'
-      when used.request_hash = decode(asked.request_hash, 'hex') then 'replayed'
-      when used.key is not null then 'idempotency_key_reused'
+      when used.remembered then case when used.request_hash = decode(asked.request_hash, 'hex') then 'replayed' else 'idempotency_key_reused' end
       when c.consent_id is null then 'consent_not_found'
       when c.client_id <> asked.client_id then 'consent_not_yours'
       when c.deleted_at is not null then 'consent_not_found'
@@ -2668,6 +2690,8 @@ CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.
 CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::name) EXECUTE FUNCTION ledger.entry_is_sound();
 
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
+
+CREATE TRIGGER hold_currency_matches_account AFTER INSERT ON ledger.hold REFERENCING NEW TABLE AS new_hold FOR EACH STATEMENT EXECUTE FUNCTION ledger.hold_currency_matches_account();
 
 CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXECUTE FUNCTION ledger.hold_moves_forward();
 

@@ -10,6 +10,7 @@ export type Queued = {
 
 export type OrderedQueue<Item extends Queued> = {
   readonly waiting: () => number
+  readonly underWay: () => number
   readonly add: (item: Item) => void
   /** The next call: may be empty while others are under way. Whoever takes it says when it is done. */
   readonly take: () => readonly Item[]
@@ -23,17 +24,17 @@ export type OrderedQueue<Item extends Queued> = {
  * touches the same waits behind it. So whatever has to do with each other is done in the order in which it came, and the order of
  * the rest makes no difference.
  */
-export function openOrderedQueue<Item extends Queued>({ lanes, perCall }: { lanes: number; perCall: number }): OrderedQueue<Item> {
+export function openOrderedQueue<Item extends Queued>({ perCall }: { perCall: number }): OrderedQueue<Item> {
   let queue: Item[] = []
   let underWay = 0
   const busy = new Map<string, number>()
 
   return {
     waiting: () => queue.length,
+    underWay: () => underWay,
     add: (item) => void queue.push(item),
     take() {
-      const limit = Math.min(perCall, Math.max(1, Math.ceil((queue.length + underWay) / lanes)))
-      const { taken, kept, seen } = select(queue, limit, busy)
+      const { taken, kept, seen } = select(queue, perCall, busy)
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
       for (const item of taken) for (const name of namesOf(item)) busy.set(name, (busy.get(name) ?? 0) + 1)

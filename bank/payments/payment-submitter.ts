@@ -43,27 +43,32 @@ type Waiting = Queued & {
 }
 
 const expiryEveryMs = 500
+const longCallMs = 50
 
 /**
  * Gathers the payments of a process into few calls, each done as if one after another in the order in which they came: those that name
- * the same consent, key or account are. One that comes while a lane is free is sent at once, with whatever came in the same turn of the
- * event loop; while both are busy, the next call grows. Nothing ever waits for a timer.
+ * the same consent, key or account are. One that comes while nothing is under way is sent at once, with whatever came in the same turn
+ * of the event loop; meanwhile, the next call grows. Nothing ever waits for a timer.
  */
 export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmitterOptions): PaymentSubmitter {
   const { clock, lanes: laneCount = 2, paymentsPerCall = 100, waitingAtMost = 2_000, waitAtMostMs = 5_000 } = options
   const lanes = openLanes(databaseUrl, laneCount)
-  const queue = openOrderedQueue<Waiting>({ lanes: laneCount, perCall: paymentsPerCall })
+  const queue = openOrderedQueue<Waiting>({ perCall: paymentsPerCall })
   let scheduled = false
   let closing = false
+  let calledAtMs = 0
 
+  /** Beside a call under way, another is worth while when as many wait as it holds, or it takes long: it may wait for a lock. */
+  const isDue = () => queue.waiting() > 0 && (queue.waiting() >= queue.underWay() || performance.now() - calledAtMs > longCallMs)
   const schedule = () => {
-    if (scheduled || queue.waiting() === 0) return
+    if (scheduled || !isDue()) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
       for (let lane = lanes.take(); lane !== undefined; lane = lanes.take()) {
-        const batch = queue.take()
+        const batch = isDue() ? queue.take() : []
         if (batch.length === 0) return lanes.give(lane)
+        calledAtMs = performance.now()
         void work(lane, batch)
       }
     })
@@ -76,6 +81,7 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
   }
   const expiry = setInterval(() => {
     for (const { reject } of queue.expired(performance.now() - waitAtMostMs)) reject(new Unavailable('too many payments wait'))
+    schedule()
   }, expiryEveryMs)
   expiry.unref()
 
