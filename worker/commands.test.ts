@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
 import { gbp, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
 import { sql } from '@bankside/service-kit/postgres'
+import { accountsCommand } from './commands/accounts.ts'
 import { limitsCommand } from './commands/limits.ts'
 import { paymentsCommand } from './commands/payments.ts'
 
@@ -94,4 +95,33 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
   assert.match(shown, /payment\.rejected +by operator \S+ +\{"why":"Nobody knows of it"/)
   assert.match(shown, /told of payment\.in_review +not yet$/m)
   assert.equal(await payments('review'), 'None waits.')
+})
+
+test('npm run accounts opens and closes accounts, and says why not', async () => {
+  const accounts = (...args: string[]) => accountsCommand(bank.owner, args)
+  const from = await bank.newAccount({ funds: 500n })
+  const customer = String(await bank.owner.oneFirst(sql.unsafe`select customer_id from ledger.account where account_id = ${from}`))
+  const open = (...more: string[]) => accounts('open', '--for', customer, '--called', 'Holidays', ...more)
+  for (const wrong of [
+    accounts(),
+    accounts('open'),
+    accounts('close', from),
+    accounts('close', 'acc_1', '--why', 'x'),
+    open('--from', 'acc_1'),
+  ])
+    await assert.rejects(wrong, /^Complaint: npm run accounts -- open/)
+  await assert.rejects(open('--first', '1.001 GBP', '--from', from), /not an amount of GBP/)
+  await assert.rejects(open('--first', '1.00 GBP'), /\(field_missing\)/)
+  await assert.rejects(open('--first', '5.01 GBP', '--from', from), /\(insufficient_funds\)/)
+  await assert.rejects(
+    open('--first', '5.00 GBP', '--from', from, '--sort-code', '1', '--number', '12345678'),
+    /account_sort_code_is_six_digits/,
+  )
+  const opened = (await open('--first', '5.00 GBP', '--from', from)).slice(0, 36)
+  await assert.rejects(accounts('close', opened, '--why', 'They asked'), /something is left on it/)
+  assert.match(
+    await accounts('close', opened, '--why', 'They asked', '--rest-to', from),
+    /is closed, its rest moved by ent_[0-9a-f]{32}\.$/,
+  )
+  await assert.rejects(accounts('close', opened, '--why', 'They asked'), /it is closed already/)
 })

@@ -1,0 +1,4 @@
+import { accountsCommand } from './commands/accounts.ts'
+import { runCommand } from './commands/run-command.ts'
+
+await runCommand(accountsCommand)
