@@ -5,6 +5,7 @@ create schema clients;
 create schema consents;
 create schema customers;
 create schema events;
+create schema housekeeping;
 create schema ledger;
 create schema oidc;
 create schema payments;
@@ -291,7 +292,7 @@ create table customers.totp_step_used (
 
 create table events.event (
   event_id text not null,
-  event_number bigint generated always as identity not null,
+  event_number bigint default nextval('events.event_number'::regclass) not null,
   type text not null,
   subject text not null,
   client_id text,
@@ -307,7 +308,7 @@ create table events.event (
   constraint event_is_not_both_delivered_and_dead CHECK (((delivered_at IS NULL) OR (dead_at IS NULL))),
   constraint event_is_waiting_delivered_or_dead CHECK (((next_attempt_at IS NULL) = ((delivered_at IS NOT NULL) OR (dead_at IS NOT NULL)))),
   constraint event_pkey PRIMARY KEY (event_id)
-);
+) partition by RANGE (event_id);
 
 create table events.notification (
   event_id text not null,
@@ -316,6 +317,30 @@ create table events.notification (
   type text not null,
   payload jsonb not null,
   constraint notification_pkey PRIMARY KEY (event_id)
+) partition by RANGE (event_id);
+
+create table housekeeping.partition (
+  schema_name text not null,
+  table_name text not null,
+  partition_name text not null,
+  from_time timestamp with time zone not null,
+  before_time timestamp with time zone not null,
+  constraint partition_has_a_length CHECK ((from_time < before_time)),
+  constraint partition_is_named_once PRIMARY KEY (schema_name, partition_name),
+  constraint partition_is_of_a_partitioned_table FOREIGN KEY (schema_name, table_name) REFERENCES housekeeping.partitioned_table(schema_name, table_name)
+);
+
+create table housekeeping.partitioned_table (
+  schema_name text not null,
+  table_name text not null,
+  id_prefix text,
+  width text not null,
+  made_ahead interval not null,
+  kept interval not null,
+  stays text,
+  dropped_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  constraint partitioned_table_is_named_once PRIMARY KEY (schema_name, table_name),
+  constraint partitioned_table_width_is_known CHECK ((width = ANY (ARRAY['hour'::text, 'month'::text])))
 );
 
 create table ledger.account (
@@ -595,6 +620,12 @@ create table oidc.used_identifier (
   constraint identifier_is_used_once PRIMARY KEY (id_hash)
 );
 
+create table oidc.used_proof (
+  hour timestamp with time zone not null,
+  id_hash bytea not null,
+  constraint proof_is_used_once PRIMARY KEY (hour, id_hash)
+) partition by RANGE (hour);
+
 create table payments.idempotent_request (
   client_id text not null,
   method text not null,
@@ -762,13 +793,13 @@ CREATE INDEX sign_in_attempt_age ON customers.sign_in_attempt USING btree (updat
 
 CREATE INDEX totp_step_used_age ON customers.totp_step_used USING btree (used_at);
 
-CREATE INDEX event_dead ON events.event USING btree (dead_at) WHERE (dead_at IS NOT NULL);
+CREATE INDEX event_dead ON ONLY events.event USING btree (dead_at) WHERE (dead_at IS NOT NULL);
 
-CREATE INDEX event_waiting ON events.event USING btree (next_attempt_at, event_number) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX event_waiting ON ONLY events.event USING btree (next_attempt_at, event_number) WHERE (next_attempt_at IS NOT NULL);
 
-CREATE INDEX event_waiting_of_subject ON events.event USING btree (subject, event_number) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX event_waiting_of_subject ON ONLY events.event USING btree (subject, event_number) WHERE (next_attempt_at IS NOT NULL);
 
-CREATE INDEX notification_of_customer ON events.notification USING btree (customer_id, occurred_at DESC);
+CREATE INDEX notification_of_customer ON ONLY events.notification USING btree (customer_id, occurred_at DESC);
 
 CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, account_id) WHERE (customer_id IS NOT NULL);
 
@@ -1098,6 +1129,152 @@ AS $function$
   from ledger.account a, ledger.party_of(a) party
   where a.account_id = p_account_id and a.kind = 'customer' and a.status <> 'closed'
 $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.bound(id_prefix text, at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select case when id_prefix is null then at::text
+    else id_prefix || lpad(to_hex(greatest((extract(epoch from at) * 1000)::bigint, 0)), 12, '0') end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.bound_after(width text, at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case width when 'hour' then date_trunc('hour', at, 'UTC') + interval '1 hour'
+    else date_trunc('month', date_trunc('month', at, 'UTC') + interval '32 days', 'UTC') end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.drop_partition(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  old record;
+begin
+  select p.*, t.stays into old
+  from housekeeping.partition p join housekeeping.partitioned_table t using (schema_name, table_name)
+  where p.before_time + t.kept <= least(p_now, statement_timestamp())
+  order by p.before_time limit 1 for update of p skip locked;
+  if not found then
+    return null;
+  end if;
+  execute format('alter table %1$I.%2$I detach partition %1$I.%3$I', old.schema_name, old.table_name, old.partition_name);
+  if old.stays is not null then
+    execute format('insert into %1$I.%2$I select * from %1$I.%3$I where %4$s', old.schema_name, old.table_name, old.partition_name, old.stays);
+  end if;
+  execute format('drop table %I.%I', old.schema_name, old.partition_name);
+  delete from housekeeping.partition where schema_name = old.schema_name and partition_name = old.partition_name;
+  update housekeeping.partitioned_table set dropped_to = greatest(dropped_to, old.before_time)
+    where schema_name = old.schema_name and table_name = old.table_name;
+  return format('%s.%s', old.schema_name, old.partition_name);
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.key_of(p_schema text, p_table text)
+ RETURNS name
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select attname from pg_partitioned_table p join pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where p.partrelid = format('%I.%I', p_schema, p_table)::regclass
+$function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.make_next_partition(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wanted record;
+  at timestamptz;
+  covered_to timestamptz;
+begin
+  -- Others who come meanwhile find it done.
+  perform from housekeeping.partitioned_table for update;
+  for wanted in select * from housekeeping.partitioned_table order by width, schema_name, table_name loop
+    at := date_trunc(wanted.width, p_now, 'UTC');
+    while at < least(p_now, statement_timestamp() + interval '1 year') + wanted.made_ahead loop
+      covered_to := (
+        select before_time from housekeeping.partition p
+        where (p.schema_name, p.table_name) = (wanted.schema_name, wanted.table_name) and p.from_time <= at and p.before_time > at);
+      if covered_to is null then
+        perform housekeeping.make_partition(wanted.schema_name, wanted.table_name, at, housekeeping.bound_after(wanted.width, at));
+        return format('%s.%s from %s', wanted.schema_name, wanted.table_name, at);
+      end if;
+      at := covered_to;
+    end loop;
+  end loop;
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.make_partition(p_schema text, p_table text, p_from timestamp with time zone, p_before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  wanted housekeeping.partitioned_table := (
+    select t from housekeeping.partitioned_table t where schema_name = p_schema and table_name = p_table);
+  name text := p_table || '_' || to_char(p_from at time zone 'UTC', case wanted.width when 'hour' then 'YYYYMMDDHH24' else 'YYYYMM' end);
+  first_key text := housekeeping.bound(wanted.id_prefix, p_from);
+  next_key text := housekeeping.bound(wanted.id_prefix, p_before);
+  is_late boolean;
+begin
+  execute format('select exists (select from %I.%I where %3$I >= %4$L and %3$I < %5$L)',
+    p_schema, p_table || '_other', housekeeping.key_of(p_schema, p_table), first_key, next_key) into is_late;
+  if is_late or p_from <= statement_timestamp() + interval '10 minutes' then
+    execute format('lock table %I.%I in share row exclusive mode', p_schema, p_table);
+  end if;
+  execute format('create table %1$I.%2$I (like %1$I.%3$I including defaults including constraints including storage)', p_schema, name, p_table);
+  execute format('lock table %I.%I in access exclusive mode', p_schema, p_table || '_other');
+  execute format('with moved as (delete from %1$I.%2$I where %4$I >= %5$L and %4$I < %6$L returning *) insert into %1$I.%3$I select * from moved',
+    p_schema, p_table || '_other', name, housekeeping.key_of(p_schema, p_table), first_key, next_key);
+  execute format('alter table %1$I.%2$I attach partition %1$I.%3$I for values from (%4$L) to (%5$L)', p_schema, p_table, name, first_key, next_key);
+  insert into housekeeping.partition values (p_schema, p_table, name, p_from, p_before);
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.partition_state(p_now timestamp with time zone)
+ RETURNS TABLE(name text, made_to timestamp with time zone, misplaced integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wanted record;
+begin
+  for wanted in
+    select t.*, max(p.before_time) as made_to
+    from housekeeping.partitioned_table t left join housekeeping.partition p using (schema_name, table_name)
+    group by t.schema_name, t.table_name order by t.schema_name, t.table_name
+  loop
+    name := format('%s.%s', wanted.schema_name, wanted.table_name);
+    made_to := wanted.made_to;
+    execute format('select count(*) from (select from %I.%I where %3$I >= %4$L and %3$I < %5$L limit 1000) recent',
+      wanted.schema_name, wanted.table_name || '_other', housekeeping.key_of(wanted.schema_name, wanted.table_name),
+      housekeeping.bound(wanted.id_prefix, p_now - wanted.made_ahead), housekeeping.bound(wanted.id_prefix, p_now + wanted.made_ahead))
+      into misplaced;
+    return next;
+  end loop;
+end $function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.account_is_well_formed()
@@ -2826,6 +3003,9 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
+grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.account_is_well_formed() to public;
 grant execute on function ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[]) to bankside_books;
 grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[]) to bankside_books;
@@ -2901,6 +3081,7 @@ grant insert, select on oidc.backchannel_logout to bankside_auth_server;
 grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
+grant insert, select on oidc.used_proof to bankside_resource_api;
 grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
 grant insert, select on payments.spending_limit to bankside_auth_server;
@@ -2959,6 +3140,7 @@ grant select on customers.sign_in_attempt (column locked_until) to bankside_work
 grant select on customers.sign_in_attempt (column updated_at) to bankside_worker;
 grant select on customers.sign_in_attempt (column username_hash) to bankside_worker;
 grant select on events.notification to bankside_auth_server;
+grant select on housekeeping.partitioned_table to bankside_worker;
 grant select on ledger.account to bankside_books;
 grant select on ledger.account to bankside_ledger;
 grant select on ledger.account to bankside_resource_api;
@@ -3089,6 +3271,7 @@ grant update on payments.idempotent_request (column resource_id) to bankside_res
 grant update on payments.payment (column lease) to bankside_worker;
 grant update on payments.payment (column lease_until) to bankside_worker;
 grant update on payments.spending_limit (column ended_at) to bankside_auth_server;
+grant usage on events.event_number to public;
 grant usage on schema audit to bankside_auth_server;
 grant usage on schema audit to bankside_books;
 grant usage on schema audit to bankside_resource_api;
@@ -3107,6 +3290,7 @@ grant usage on schema events to bankside_auth_server;
 grant usage on schema events to bankside_books;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
+grant usage on schema housekeeping to bankside_worker;
 grant usage on schema ledger to bankside_books;
 grant usage on schema ledger to bankside_ledger;
 grant usage on schema ledger to bankside_resource_api;

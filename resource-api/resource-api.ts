@@ -1,4 +1,4 @@
-import { identifierUse } from '@bankside/bank/access/used-identifiers'
+import { proofUse } from '@bankside/bank/access/used-identifiers'
 import { findRemoteDocument, ocspDocument } from '@bankside/bank/clients/remote-document'
 import { openPaymentSubmitter } from '@bankside/bank/payments/payment-submitter'
 import type { Clock } from '@bankside/service-kit/clock'
@@ -71,7 +71,7 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   })
   await firstLists(revocations)
   const holder = holderCertificate({ trustedProxyAddresses, clientCa, clock, revocations })
-  const trust = { issuer: issuer.url, keys, origin, useProofOnce: identifierUse(prepared), holderCertificate: holder }
+  const trust = { issuer: issuer.url, keys, origin, useProofOnce: proofUse(prepared), holderCertificate: holder }
   const limits = requestLimits(options.rates, trustedProxyAddresses)
   const observe = createObserver(log, options.registry)
   const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences)

@@ -57,3 +57,46 @@ test('processes that start together all succeed, and each file is applied once',
   assert.deepEqual(applied.flat().toSorted(), ['0001_first.sql', '0002_second.sql'])
   assert.deepEqual(await query('select count(*)::int as n from public.one'), [{ n: 1 }])
 })
+
+test('a lock that is not to be had soon is given up for a while: nobody waits behind the migration, and it is made in the end', async () => {
+  await migrate(database.ownerUrl, folder)
+  const [slow, other] = [new pg.Client(database.ownerUrl), new pg.Client(database.ownerUrl)]
+  await Promise.all([slow.connect(), other.connect()])
+  await slow.query('begin')
+  await slow.query('insert into public.one values (1)')
+  write('0002_second.sql', 'alter table public.one add column m int;')
+  const migrating = migrate(database.ownerUrl, folder, { lockTimeoutMs: 50 })
+  // Each fails should it wait ten times as long as the migration may.
+  await other.query('set lock_timeout = 500')
+  for (let n = 0; n < 20; n++) await other.query('insert into public.one values ($1)', [n])
+  await slow.query('commit')
+  assert.deepEqual(await migrating, ['0002_second.sql'])
+  await Promise.all([slow.end(), other.end()])
+  assert.deepEqual(await query('select count(*)::int as n, count(m)::int as m from public.one'), [{ n: 21, m: 0 }])
+})
+
+test('outside a transaction: an index that is made concurrently, also when several processes start together', async () => {
+  write(
+    '0002_second.sql',
+    '-- outside a transaction\ndrop index concurrently if exists public.one_n;\n-- then\ncreate index concurrently one_n on public.one (n);\n',
+  )
+  const applied = await Promise.all([1, 2, 3].map(() => migrate(database.ownerUrl, folder)))
+  assert.deepEqual(applied.flat().toSorted(), ['0001_first.sql', '0002_second.sql'])
+  assert.deepEqual(await query(`select indisvalid as valid from pg_index where indexrelid = 'public.one_n'::regclass`), [{ valid: true }])
+})
+
+test('outside a transaction: what failed half way is repeated from its beginning', async () => {
+  const parts = [
+    'create table if not exists public.half (n int)',
+    'insert into public.half values (1)',
+    'alter table public.half add check (n < 1) not valid',
+    'select no_such_column',
+  ]
+  write('0002_second.sql', `-- outside a transaction\n${parts.join(';\n-- then\n')}`)
+  await assert.rejects(migrate(database.ownerUrl, folder), /migration 0002_second\.sql: .*no_such_column/)
+  assert.deepEqual(await query('select n from public.half'), [{ n: 1 }])
+  assert.deepEqual(await query(`select name from public.schema_migration`), [{ name: '0001_first.sql' }])
+  write('0002_second.sql', `-- outside a transaction\n${parts[0]};\n-- then\ndelete from public.half`)
+  assert.deepEqual(await migrate(database.ownerUrl, folder), ['0002_second.sql'])
+  assert.deepEqual(await query('select n from public.half'), [])
+})

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { sqlState } from './postgres-errors.ts'
 
 /** Any number; it must be the same in every version of the product, or two of them would migrate at once. */
 const migrationLock = 7_246_100
@@ -9,17 +11,38 @@ const migrationLock = 7_246_100
 export type Migration = { readonly name: string; readonly text: string; readonly sha256: string }
 
 /**
- * Applies what is new in a folder of `NNNN_name.sql` files, in order, each in its own transaction. Processes that start
- * together wait for one another. Forward only: there is no way down.
+ * A lock on a table that somebody holds for long must not be waited for: whoever comes next, with a payment, would wait behind the
+ * one who waits. So a migration gives up soon, lets others pass, and tries again.
+ */
+const defaultLockTimeoutMs = 1_000
+const lockAttempts = 300
+/** PostgreSQL: the lock was not to be had in time. */
+const lockNotAvailable = '55P03'
+const sleepBetweenMs = 200
+
+/** Its first line. Then each part is one statement, on its own, and such that it can be repeated: after a failure all are. */
+const outsideTransaction = /^-- outside a transaction\n/
+const nextPart = /^-- then$/m
+
+export type MigrateOptions = { readonly lockTimeoutMs?: number }
+
+/**
+ * Applies what is new in a folder of `NNNN_name.sql` files, in order, each in its own transaction, or outside one if it says so:
+ * for indexes that are made concurrently, and for constraints of full tables, which are first said and then validated. Processes
+ * that start together wait for one another. Forward only: there is no way down.
  *
  * @returns the names of the files applied now.
  * @throws when a file that was applied has changed since, or is missing here: this version is older than the database.
  */
-export async function migrate(url: string, directory: string): Promise<string[]> {
+export async function migrate(
+  url: string,
+  directory: string,
+  { lockTimeoutMs = defaultLockTimeoutMs }: MigrateOptions = {},
+): Promise<string[]> {
   const client = new pg.Client({ connectionString: url, application_name: 'bankside migrate' })
   await client.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [migrationLock])
+    await waitForOthers(client)
     await client.query(journal)
     const applied = new Map(
       (await client.query<{ name: string; sha256: string }>('select name, sha256 from public.schema_migration')).rows.map(
@@ -29,6 +52,7 @@ export async function migrate(url: string, directory: string): Promise<string[]>
     const migrations = readMigrations(directory)
     refuseOtherHistory(applied, migrations)
     const missing = migrations.filter(({ name }) => !applied.has(name))
+    await client.query(`set lock_timeout = ${Math.round(lockTimeoutMs)}`)
     for (const migration of missing) await apply(client, migration)
     return missing.map(({ name }) => name)
   } finally {
@@ -57,17 +81,49 @@ function refuseOtherHistory(applied: ReadonlyMap<string, string>, migrations: re
   }
 }
 
-async function apply(client: pg.Client, { name, text, sha256 }: Migration): Promise<void> {
+/** Asks again and again: an index that is made concurrently would wait for whoever waits in a statement, and so for each other. */
+async function waitForOthers(client: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [migrationLock])
+    if (rows[0]?.locked === true) return
+    await sleep(sleepBetweenMs)
+  }
+}
+
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  const { name, text } = migration
+  try {
+    if (!outsideTransaction.test(text)) return await givingWay(() => applyWhole(client, migration))
+    for (const part of text.replace(outsideTransaction, '').split(nextPart)) await givingWay(() => client.query(part))
+    await note(client, migration)
+  } catch (error) {
+    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, { cause: error })
+  }
+}
+
+async function applyWhole(client: pg.Client, migration: Migration): Promise<void> {
   await client.query('begin')
   try {
-    await client.query(text)
-    await client.query('insert into public.schema_migration (name, sha256, applied_at) values ($1, $2, statement_timestamp())', [
-      name,
-      sha256,
-    ])
+    await client.query(migration.text)
+    await note(client, migration)
     await client.query('commit')
   } catch (error) {
     await client.query('rollback')
-    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, { cause: error })
+    throw error
+  }
+}
+
+const note = (client: pg.Client, { name, sha256 }: Migration) =>
+  client.query('insert into public.schema_migration (name, sha256, applied_at) values ($1, $2, statement_timestamp())', [name, sha256])
+
+async function givingWay(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      if (sqlState(error) !== lockNotAvailable || attempt === lockAttempts) throw error
+      await sleep(sleepBetweenMs * (0.5 + Math.random()))
+    }
   }
 }

@@ -20,11 +20,14 @@ export async function dumpSchema(url: string): Promise<string> {
 
 const ours = `nspname !~ '^pg_' and nspname not in ('information_schema', 'public')`
 
+/** Partitions come and go by the clock: what they are stands with their table. */
+const noPartition = 'not c.relispartition'
+
 const schemas = `select string_agg(format('create schema %I;', nspname), e'\\n' order by nspname) as text from pg_namespace where ${ours}`
 
 const tables = `
-select format(e'create table %I.%I (\\n%s\\n)%s;', nspname, relname, string_agg('  ' || line, e',\\n' order by place, name),
-  ' with (' || array_to_string(reloptions, ', ') || ')') as text
+select format(e'create table %I.%I (\\n%s\\n)%s%s;', nspname, relname, string_agg('  ' || line, e',\\n' order by place, name),
+  ' with (' || array_to_string(reloptions, ', ') || ')', ' partition by ' || pg_get_partkeydef(oid)) as text
 from (
   select c.oid, n.nspname, c.relname, c.reloptions, 1 as place, lpad(a.attnum::text, 4, '0') as name,
     format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
@@ -34,17 +37,17 @@ from (
       || case when a.attnotnull then ' not null' else '' end as line
   from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-  where c.relkind in ('r', 'p') and ${ours}
+  where c.relkind in ('r', 'p') and ${noPartition} and ${ours}
   union all
   select c.oid, n.nspname, c.relname, c.reloptions, 2, k.conname, format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid))
   from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_constraint k on k.conrelid = c.oid
-  where c.relkind in ('r', 'p') and k.contype not in ('n', 't') and ${ours}
+  where c.relkind in ('r', 'p') and ${noPartition} and k.contype not in ('n', 't') and ${ours}
 ) lines group by oid, nspname, relname, reloptions order by nspname, relname`
 
 const indexes = `
 select pg_get_indexdef(i.indexrelid) || ';' as text
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
-where ${ours} and not exists (select from pg_constraint where conindid = i.indexrelid) order by nspname, relname`
+where ${ours} and ${noPartition} and not exists (select from pg_constraint where conindid = i.indexrelid) order by nspname, relname`
 
 const views = `
 select format(e'create view %I.%I%s as\\n%s', nspname, relname, ' with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(c.oid, true)) as text
@@ -58,7 +61,7 @@ where ${ours} and prokind in ('f', 'p') order by nspname, proname, pg_get_functi
 const triggers = `
 select pg_get_triggerdef(t.oid, true) || ';' as text
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-where ${ours} and not tgisinternal order by nspname, relname, tgname`
+where ${ours} and ${noPartition} and not tgisinternal order by nspname, relname, tgname`
 
 const policies = `
 select format(e'alter table %I.%I enable row level security;', nspname, relname) as text
@@ -76,7 +79,7 @@ select string_agg(line, e'\\n' order by line) as text from (
     select format('schema %I', nspname) as object, nspowner as owner, coalesce(nspacl, acldefault('n', nspowner)) as acl from pg_namespace where ${ours}
     union all
     select format('%I.%I', nspname, relname), relowner, coalesce(relacl, acldefault('r', relowner))
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where relkind in ('r', 'p', 'v', 'S') and ${ours}
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where relkind in ('r', 'p', 'v', 'S') and ${noPartition} and ${ours}
     union all
     select format('%I.%I (column %I)', nspname, relname, attname), relowner, attacl
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace where attacl is not null and ${ours}

@@ -10,6 +10,7 @@ import { type AuditLoopNeeds, auditLoops } from './audit-loops.ts'
 import { certificateLoop } from './certificate-loop.ts'
 import { deliverNotifications, type NotificationNeeds } from './deliver-notifications.ts'
 import { dropExpiredRows } from './drop-expired-rows.ts'
+import { keepPartitions } from './keep-partitions.ts'
 import { type LicenceLoopNeeds, licenceLoops } from './licence-loops.ts'
 import type { Loop } from './run-loop.ts'
 import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
@@ -86,6 +87,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
     { name: 'end unclaimed consents', idleMs: 30_000, work: (now) => endUnclaimedConsents(database, { now, limit: consentsPerRound }) },
     ...licenceLoops({ database, log, metrics, licences }),
     certificateLoop({ database, log, metrics }),
+    { name: 'keep partitions', idleMs: 5 * 60_000, work: (now) => keepPartitions(database, { now, metrics }) },
     { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
     {
       name: 'measure backlog',

@@ -54,6 +54,7 @@ export function createWorkerMetrics(registry: Registry) {
       labelNames: ['client_id'],
       registers,
     }),
+    ...partitionGauges(registers),
     discrepancies: new Gauge({
       name: 'bankside_reconciliation_discrepancies',
       help: 'What the last reconciliation found',
@@ -63,6 +64,21 @@ export function createWorkerMetrics(registry: Registry) {
     reconciledAt: new Gauge({ name: 'bankside_reconciliation_timestamp_seconds', help: 'When the books were last proven', registers }),
   }
 }
+
+const partitionGauges = (registers: Registry[]) => ({
+  partitionsMadeAhead: new Gauge({
+    name: 'bankside_partitions_made_ahead_seconds',
+    help: 'For how long from now there are partitions. Below an hour somebody has to look',
+    labelNames: ['table'],
+    registers,
+  }),
+  rowsWithoutPartition: new Gauge({
+    name: 'bankside_rows_without_partition',
+    help: 'Rows of lately that found no partition of theirs, up to a thousand',
+    labelNames: ['table'],
+    registers,
+  }),
+})
 
 const backlogRow = z.object({
   payments: z.bigint(),

@@ -137,5 +137,7 @@ export const paymentChecks = {
   'payment that nobody was told of': sql.fragment`
     select p.payment_id, format('no event payment.%s', p.status)
     from payments.payment p
-    where not exists (select from events.event e where e.subject = p.payment_id and e.type = 'payment.' || p.status)`,
+    where not exists (select from events.event e where e.subject = p.payment_id and e.type = 'payment.' || p.status)
+      -- Events that were delivered are kept for some months.
+      and p.status_updated_at >= (select dropped_to from housekeeping.partitioned_table where (schema_name, table_name) = ('events', 'event'))`,
 } as const

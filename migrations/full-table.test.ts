@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { newAccountId } from '@bankside/bank/ids'
+import { movementKey } from '@bankside/bank/ledger/movement-key'
+import { openMovementWriter } from '@bankside/bank/ledger/movement-writer'
+import { systemClock } from '@bankside/service-kit/clock'
+import { migrate } from '@bankside/service-kit/migrate'
+import { setRolePasswords, urlAs } from '@bankside/service-kit/role-passwords'
+import { testPostgresUrl } from '@bankside/service-kit/test-postgres'
+import pg from 'pg'
+
+/** From here on, tables may be full. */
+const first = '0190'
+const events = 100_000
+let server: pg.Client
+let owner: pg.Client
+let ownerUrl: string
+let name: string
+let earlier: string
+
+before(async () => {
+  const serverUrl = await testPostgresUrl()
+  server = new pg.Client(serverUrl)
+  await server.connect()
+  name = `bankside_full_${randomUUID().slice(0, 8)}`
+  await server.query(`create database ${name}`)
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  ownerUrl = url.href
+  earlier = mkdtempSync(join(tmpdir(), 'bankside-earlier-'))
+  for (const file of readdirSync(import.meta.dirname).filter((one) => one.endsWith('.sql') && one < first))
+    copyFileSync(join(import.meta.dirname, file), join(earlier, file))
+  await migrate(ownerUrl, earlier)
+  await setRolePasswords(ownerUrl)
+  owner = new pg.Client(ownerUrl)
+  await owner.connect()
+  await owner.query(
+    `insert into events.event (event_id, type, subject, payload, occurred_at, attempts, delivered_at)
+     select 'evt_' || lpad(to_hex((extract(epoch from now()) * 1000)::bigint - n), 12, '0') || substr(md5(n::text), 1, 20), 'filler', 'sub_' || n, '{}', now(), 1, now()
+     from generate_series(1, $1::int) n`,
+    [events],
+  )
+})
+after(async () => {
+  await owner.end()
+  await server.query(`drop database if exists ${name} with (force)`)
+  await server.end()
+  rmSync(earlier, { recursive: true, force: true })
+})
+
+test('a full table is migrated while payments run: none fails, none waits long, none is lost, and nothing is copied', async () => {
+  const accounts = [newAccountId(), newAccountId()] as const
+  for (const account of accounts)
+    await owner.query(`select ledger.open_account($1, null, 'settlement', 'GBP', 'Load', 'Load', 'OTHR', null, null, null, 0, now())`, [
+      account,
+    ])
+  // A payment that waits for a lock for two seconds fails, and so does this test.
+  await owner.query(`alter role bankside_ledger in database ${name} set lock_timeout = '2s'`)
+  const ledger = openMovementWriter(urlAs(ownerUrl, 'bankside_ledger'), { clock: systemClock })
+  const fileOf = async (table: string) => (await owner.query(`select pg_relation_filenode('${table}') as file`)).rows[0].file as string
+  const before = await fileOf('events.event')
+
+  let migrated = false
+  let paid = 0
+  const pay = async (from: (typeof accounts)[number], to: (typeof accounts)[number]) => {
+    while (!migrated || paid < 20) {
+      const key = movementKey({ clientId: 'test', method: 'COMMAND', endpoint: 'test', key: randomUUID(), request: null })
+      const amount = { minor: 1n, currency: 'GBP' } as const
+      const outcome = await ledger.write({
+        key,
+        actor: 'test',
+        operations: [{ kind: 'transfer', from, to, amount, description: 'd', reference: 'r' }],
+      })
+      assert.ok('made' in outcome, JSON.stringify(outcome))
+      paid++
+    }
+  }
+  const paying = Promise.all([pay(...accounts), pay(accounts[1], accounts[0]), pay(...accounts)])
+  // Somebody reads, slowly: what would lock them out must neither wait for them nor make payments wait behind it.
+  const reader = new pg.Client(ownerUrl)
+  await reader.connect()
+  const reading = reader.query('select count(*), pg_sleep(1.5) from events.event')
+  const applied = await Promise.race([migrate(ownerUrl, import.meta.dirname, { lockTimeoutMs: 300 }), paying.then(() => [])])
+  migrated = true
+  await paying
+  await reading
+  await reader.end()
+  await ledger.close()
+
+  assert.ok(applied.includes('0192_events_in_partitions.sql'), applied.join(' '))
+  assert.equal(await fileOf('events.event_first'), before)
+  const { rows } = await owner.query(
+    `select count(*) filter (where type = 'filler')::int as old, count(*) = count(distinct event_number) as numbered, count(*) > $1 as told from events.event`,
+    [events],
+  )
+  assert.deepEqual(rows, [{ old: events, numbered: true, told: true }])
+  assert.equal((await owner.query(`select count(*)::int as n from ledger.entry`)).rows[0].n, paid)
+})

@@ -1,0 +1,54 @@
+import { type Database, sql, sqlState, transact, z } from '@bankside/service-kit/postgres'
+import type { WorkerMetrics } from './worker-metrics.ts'
+
+const madePerRound = 100
+const droppedPerRound = 20
+/** PostgreSQL: somebody else has the table for longer than we would have others wait. */
+const lockNotAvailable = '55P03'
+
+type Needs = { readonly now: Date; readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition'> }
+
+/**
+ * Makes partitions ahead, and drops those whose rows have all had their time: how long that is stands in
+ * `housekeeping.partitioned_table`. What cannot be done now, because the table is in use, is done another time.
+ *
+ * @returns how many were dropped.
+ */
+export async function keepPartitions(database: Database, { now, metrics }: Needs): Promise<number> {
+  const time = sql.timestamp(now)
+  await asOften(madePerRound, () => one(database, sql.fragment`housekeeping.make_next_partition(${time})`))
+  const dropped = await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_partition(${time})`))
+  await measure(database, { now, metrics })
+  return dropped
+}
+
+async function asOften(atMost: number, work: () => Promise<boolean>): Promise<number> {
+  let times = 0
+  while (times < atMost && (await work())) times++
+  return times
+}
+
+const nameRow = z.object({ name: z.string().nullable() })
+
+/** One of them, in a transaction of its own: its locks last no longer. */
+async function one(database: Database, call: ReturnType<typeof sql.fragment>): Promise<boolean> {
+  try {
+    const { name } = await transact(database, (tx) => tx.one(sql.type(nameRow)`select ${call} as name`))
+    return name !== null
+  } catch (error) {
+    if (sqlState(error) !== lockNotAvailable) throw error
+    return false
+  }
+}
+
+const stateRow = z.object({ name: z.string(), made_to: z.date().nullable(), misplaced: z.number() })
+
+async function measure(database: Database, { now, metrics }: Needs): Promise<void> {
+  const rows = await transact(database, (tx) =>
+    tx.any(sql.type(stateRow)`select name, made_to, misplaced from housekeeping.partition_state(${sql.timestamp(now)})`),
+  )
+  for (const { name, made_to, misplaced } of rows) {
+    metrics.partitionsMadeAhead.set({ table: name }, ((made_to ?? now).getTime() - now.getTime()) / 1000)
+    metrics.rowsWithoutPartition.set({ table: name }, misplaced)
+  }
+}
