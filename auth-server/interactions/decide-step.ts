@@ -1,26 +1,34 @@
 import { hash } from 'node:crypto'
 import { type AuthorisationOrder, authoriseConsent } from '@bankside/bank/consents/authorise-consent'
+import type { Consent } from '@bankside/bank/consents/consent'
 import { type CustomerId, newManagedGrantId } from '@bankside/bank/ids'
 import { refuse } from '@bankside/bank/refusal'
 import { pageVersion } from '@bankside/consent-ui/page-version'
-import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import type { Log } from '@bankside/service-kit/log'
+import { type Database, type SqlFragment, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import { profileOf } from '../client-policy/profiles.ts'
 import type { Config } from '../config.ts'
 import { grantActionOf } from '../grants/requested-action.ts'
 import type { Form } from '../http/form.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
+import { insertGrant } from '../storage/grant-storage.ts'
+import { sealedPayloads } from '../storage/sealed-payloads.ts'
+import { storedSeals } from '../storage/stored-seals.ts'
 import { longestJourneySeconds } from '../tokens/lifetimes.ts'
 import { endedBy } from './end-journey.ts'
-import { saveGrant } from './grant.ts'
+import { makeGrant, newGrantId } from './grant.ts'
 import { type JourneyState, keepJourney } from './journey.ts'
 import type { Visit } from './visit.ts'
 
-type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config }
+type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config; readonly log: Log }
 
-/** The customer says yes: the consent, the journey and the request that led to it move together or not at all. */
-export async function submitDecision({ provider, database, config }: Deciding, visit: Visit, form: Form): Promise<JourneyState> {
-  const { interaction, client, consent, journey, now } = visit
+/**
+ * The customer says yes: the consent, the grant, the journey and the request that led to it move together or not at all. What is
+ * decided on, and what the grant is made from, is the consent as it is once it is locked.
+ */
+export async function submitDecision({ provider, database, config, log }: Deciding, visit: Visit, form: Form): Promise<JourneyState> {
+  const { interaction, client, journey, now } = visit
   const { errors: _shown, ...state } = journey.state
   const customerId = signedIn(state)
   const accountIds = form.all('account')
@@ -29,35 +37,39 @@ export async function submitDecision({ provider, database, config }: Deciding, v
     params: interaction.params,
     clientId: client.clientId,
     customerId,
-    consent,
     accountIds,
     firstParty: isFirstParty(client),
     managed,
     now,
   }
-  const grant = await saveGrant(provider, config, order)
-  const grantId = grant.jti
+  const grantId = newGrantId()
   const finished: JourneyState = { ...state, step: 'finished', grantId }
-  try {
-    const next = await transact(database, async (tx) => {
-      // Sent together, in this order. What any of them refuses, all of them have not done.
-      const [, , outcome] = await allOf([
-        claimRequest(tx, visit),
-        keep(tx, visit, finished),
-        consent === undefined ? 'authorised' : authorise(tx, visit, { customerId, accountIds, grantId, managed }),
-      ])
-      if (outcome === 'authorised') return finished
-      const ended = endedBy(state, 'wrong_debtor')
-      await keep(tx, visit, ended)
-      return ended
-    })
-    if (next.grantId === undefined) await grant.destroy()
-    else visit.granted.grant = grant
-    return next
-  } catch (error) {
-    await grant.destroy()
-    throw error
+  const payloads = sealedPayloads('Grant', storedSeals(config.SECRETS.seal_keys), log)
+  const grantFor = (consent: Consent | undefined) => {
+    const grant = makeGrant(provider, config, { ...order, consent })
+    grant.jti = grantId
+    visit.granted.grant = grant
+    return insertGrant(payloads, grant, now)
   }
+  return transact(database, async (tx) => {
+    const authorisation = { customerId, accountIds, grantId, managed, alongside: grantFor }
+    // Sent together, in this order. What any of them refuses, all of them have not done.
+    const [, , outcome] = await allOf([
+      claimRequest(tx, visit),
+      keep(tx, visit, finished),
+      state.consentId === undefined ? grantOnly(tx, grantFor(undefined)) : authorise(tx, visit, authorisation),
+    ])
+    if (outcome === 'authorised') return finished
+    const ended = endedBy(state, 'wrong_debtor')
+    await keep(tx, visit, ended)
+    return ended
+  })
+}
+
+/** For an app that asks for no consent: who signs in has it. */
+async function grantOnly(tx: Transaction, statement: Promise<SqlFragment>): Promise<'authorised'> {
+  await tx.query(sql.unsafe`${await statement}`)
+  return 'authorised'
 }
 
 /** Waits for all of them, whatever becomes of each: nothing may go on in a transaction that is over. */
@@ -88,30 +100,33 @@ export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId'
 export async function authorise(
   tx: Transaction,
   { consent, superseded, client, journey, requestId, userAgent, now }: Decider,
-  choice: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'grantId' | 'managed'>,
+  choice: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'grantId' | 'managed' | 'alongside'>,
 ): Promise<'authorised' | 'rejected'> {
-  if (consent === undefined) return refuse('consent_not_found', 'the consent is not open any more')
+  const { step, challengeId, consentId } = journey.state
+  const id = consent?.id ?? consentId
+  if (id === undefined) return refuse('consent_not_found', 'the consent is not open any more')
+  const isAccess = consent === undefined ? step === 'choose_accounts' : consent.kind === 'account_access'
   const { outcome } = await authoriseConsent(tx, {
-    consentId: consent.id,
+    consentId: id,
     clientId: client.clientId,
     ...choice,
-    ...(consent.kind !== 'account_access' && { challengeId: journey.state.challengeId }),
+    ...(!isAccess && { challengeId }),
     interactionId: requestId,
-    evidence: {
-      page: journey.state.step,
+    evidence: (locked) => ({
+      page: step,
       pages: pageVersion,
       locale: 'en-GB',
       device: userAgent,
-      shown: termsOf(consent),
+      shown: termsOf(locked),
       changed: superseded?.id ?? null,
-    },
+    }),
     now,
   })
   return outcome
 }
 
 /** What the page was made from: with the version of the pages, an auditor can show it again (CX-19). */
-const termsOf = (consent: NonNullable<Visit['consent']>) =>
+const termsOf = (consent: Consent) =>
   consent.kind === 'account_access'
     ? { permissions: [...consent.permissions], expires_at: consent.expiresAt?.toISOString() ?? null }
     : { amount: consent.amount.minor.toString(), currency: consent.amount.currency, creditor: { ...consent.creditor } }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { accountInformationOf } from '@bankside/bank/consents/account-information-detail'
 import type { Consent } from '@bankside/bank/consents/consent'
 import type { ClaimsParameter, Grant, Provider } from 'oidc-provider'
@@ -20,8 +21,18 @@ export type GrantOrder = {
   readonly now: Date
 }
 
-/** What the customer agreed to, for the library: everything that was asked, which was checked to be no more than the consent. */
+/** What the customer agreed to, kept before anything refers to it. */
 export async function saveGrant(provider: Provider, config: Config, order: GrantOrder): Promise<Grant> {
+  const grant = makeGrant(provider, config, order)
+  await grant.save()
+  return grant
+}
+
+/** As many random bits as the library's own handles have. */
+export const newGrantId = (): string => randomBytes(32).toString('base64url')
+
+/** What the customer agreed to, for the library: everything that was asked, which was checked to be no more than the consent. */
+export function makeGrant(provider: Provider, config: Config, order: GrantOrder): Grant {
   const { params, clientId, customerId, consent, firstParty, now } = order
   const audiences = audiencesOf(config)
   const grant = new provider.Grant({ accountId: customerId, clientId })
@@ -34,7 +45,6 @@ export async function saveGrant(provider: Provider, config: Config, order: Grant
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
   const ours = { managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order), userinfoClaims }
   Object.assign(grant, { expiresIn: grantSeconds(consent, now, config.ACCOUNT_REAUTHENTICATION), ...ours })
-  await grant.save()
   return grant
 }
 

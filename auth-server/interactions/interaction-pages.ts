@@ -12,7 +12,7 @@ import { submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
 import { correctionOf, type EndReason, endings, isEndReason } from './endings.ts'
 import { finishJourney } from './finish-journey.ts'
-import { claimPage, type JourneyState, keepJourney, pageNumberOf } from './journey.ts'
+import { claimPage, type JourneyState, keepJourney, pageNumberOf, type Step } from './journey.ts'
 import { renderStep } from './journey-pages.ts'
 import { submitSecondFactor, submitSignIn } from './sign-in-step.ts'
 import { findArrival, journeys, openVisit, type Visit, visitOn } from './visit.ts'
@@ -63,7 +63,8 @@ async function answer(ctx: Context, dependencies: JourneyDependencies, next: Nex
     pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { ...arrival.journeyKey, pageNumber, now: arrival.now })))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
-  const visit = await visitOn(database, arrival, journey)
+  const decides = isDecision(journey.state, form)
+  const visit = await visitOn(database, arrival, journey, decides ? 'locked_later' : 'read_now')
   const state = await reached(dependencies, visit, form)
   // A decision is kept with the consent, in one transaction.
   if (state.grantId === undefined) await outsideTransaction(database, (tx) => keep(tx, visit, state))
@@ -83,7 +84,7 @@ async function leave(ctx: Context, dependencies: JourneyDependencies, next: Next
 async function reached(dependencies: JourneyDependencies, visit: Visit, form: Form): Promise<JourneyState> {
   const { state } = visit.journey
   try {
-    const gone = goneBecause(visit)
+    const gone = isDecision(state, form) ? grantGone(visit) : goneBecause(visit)
     if (gone !== undefined) return endedBy(state, gone)
     const next = await submit(dependencies, visit, form)
     const reason = next.ended?.reason
@@ -104,7 +105,8 @@ async function submit(dependencies: JourneyDependencies, visit: Visit, form: For
   if (action === 'cancel') return cancelJourney(database, visit)
   if (journey.state.step === 'sign_in') return submitSignIn(database, visit, form)
   // Anything but the button that says so is no yes.
-  if (journey.state.step !== 'second_factor') return action === 'confirm' ? submitDecision(dependencies, visit, form) : journey.state
+  if (isDecision(journey.state, form)) return submitDecision(dependencies, visit, form)
+  if (journey.state.step !== 'second_factor') return journey.state
   const next = journeys[kind][journeys[kind].indexOf('second_factor') + 1] ?? 'finished'
   const { customer_data_key: dataKey, pairwise_salt: salt } = config.SECRETS
   const { interaction, client } = visit
@@ -114,6 +116,9 @@ async function submit(dependencies: JourneyDependencies, visit: Visit, form: For
   })
   return state.step === 'finished' ? decided(dependencies, { ...visit, journey: { ...journey, state } }) : state
 }
+
+const decisionSteps: ReadonlySet<Step> = new Set(['choose_accounts', 'confirm_payment'])
+const isDecision = ({ step }: JourneyState, form: Form): boolean => decisionSteps.has(step) && form.one('action') === 'confirm'
 
 /** An app of ours has no page of its own to agree on: who signed in for it has what it asks for (but no payment). */
 async function decided(dependencies: JourneyDependencies, visit: Visit): Promise<JourneyState> {
@@ -127,11 +132,15 @@ const keep = (tx: Transaction, { journeyKey, journey }: Visit, state: JourneySta
   keepJourney(tx, { ...journeyKey, pageNumber: journey.pageNumber, state })
 
 /** What was there when the journey began is not open any more: withdrawn, run out, or answered elsewhere. */
-function goneBecause({ journey: { state }, consent, superseded }: Visit): EndReason | undefined {
+function goneBecause({ journey, consent, superseded }: Visit): EndReason | undefined {
+  const { state } = journey
   if (state.step === 'ended' || state.step === 'finished') return undefined
   if (state.consentId !== undefined && consent === undefined) return 'consent_not_found'
-  return state.supersedes !== undefined && superseded === undefined ? 'grant_revoked' : undefined
+  return grantGone({ journey, superseded })
 }
+
+const grantGone = ({ journey: { state }, superseded }: Pick<Visit, 'journey' | 'superseded'>): EndReason | undefined =>
+  state.supersedes !== undefined && superseded === undefined ? 'grant_revoked' : undefined
 
 function showEnd(ctx: Context, { interaction, client, kind }: Visit, reason: EndReason): void {
   answerProblem(

@@ -49,7 +49,7 @@ export type Arrival = {
 /** An arrival on its way through a journey, with all that is known about it now. */
 export type Visit = Arrival & {
   readonly kind: JourneyKind
-  /** Read anew with every request. Undefined where there is none: a first-party app that only signs in. */
+  /** Read anew with every request. Undefined where there is none (a first-party app that only signs in), or it is read when it is locked. */
   readonly consent: Consent | undefined
   /** The consent whose place it takes, as long as it is there to be taken. */
   readonly superseded: AccountAccessConsent | undefined
@@ -119,16 +119,26 @@ async function endAtOnce(database: Database, arrival: Arrival, error: unknown): 
   return { ...arrival, journey, consent: undefined, superseded: undefined, kind: kindOf(journey, undefined) }
 }
 
-/** What is known now of a journey that the arrival is on. */
-export async function visitOn(database: Database, arrival: Arrival, journey: Journey): Promise<Visit> {
+/**
+ * What is known now of a journey that the arrival is on.
+ *
+ * @param consentIs `'locked_later'` for a decision, which reads the consent when it has locked it, and not before.
+ */
+export async function visitOn(
+  database: Database,
+  arrival: Arrival,
+  journey: Journey,
+  consentIs: 'read_now' | 'locked_later' = 'read_now',
+): Promise<Visit> {
   const { consentId, supersedes } = journey.state
-  const consent = await outsideTransaction(database, (tx) => consentOn(tx, arrival, consentId))
+  const consent = consentIs === 'locked_later' ? undefined : await outsideTransaction(database, (tx) => consentOn(tx, arrival, consentId))
   const current = supersedes && (await outsideTransaction(database, (tx) => currentOn(tx, arrival)))
   return { ...arrival, journey, consent, superseded: current?.id === supersedes ? current : undefined, kind: kindOf(journey, consent) }
 }
 
-const kindOf = ({ state: { consentId } }: Journey, consent: Consent | undefined): JourneyKind => {
+const kindOf = ({ state: { consentId, step } }: Journey, consent: Consent | undefined): JourneyKind => {
   if (consentId === undefined) return 'first_party'
+  if (consent === undefined && step === 'choose_accounts') return 'account_access'
   return consent?.kind === 'account_access' ? 'account_access' : 'payment'
 }
 

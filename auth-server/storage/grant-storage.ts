@@ -1,6 +1,7 @@
 import type { Clock } from '@bankside/service-kit/clock'
+import { type SqlFragment, sql } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { Adapter, AdapterPayload, Grant } from 'oidc-provider'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
 /**
@@ -39,6 +40,19 @@ export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedP
       await prepared.query('oidc_grant_revoke', text, [id, clock.now()])
     },
   }
+}
+
+/** The statement that keeps a new grant, for the transaction that refers to it. Its id was chosen by who made it. */
+export async function insertGrant(payloads: SealedPayloads, grant: Grant, now: Date): Promise<SqlFragment> {
+  const { jti: id, expiresIn } = grant as Grant & { readonly expiresIn?: number }
+  const { payload } = await (grant as unknown as { getValueAndPayload(): Promise<{ payload: AdapterPayload }> }).getValueAndPayload()
+  const { clientId, accountId } = payload
+  if (!clientId || !accountId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')
+  const claimed = claimBefore(payload)
+  return sql.fragment`
+    insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before)
+    values (${id}, ${clientId}, ${accountId}, ${payloads.seal(id, payload)}, ${sql.timestamp(now)},
+      ${sql.timestamp(new Date(now.getTime() + expiresIn * 1000))}, ${claimed === null ? null : sql.timestamp(claimed)})`
 }
 
 function claimBefore(payload: AdapterPayload): Date | null {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { listCustomerAccounts } from '../accounts/list-customer-accounts.ts'
 import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import { isBeneficiaryId } from '../ids.ts'
@@ -25,11 +25,14 @@ export type AuthorisationOrder = ConsentSought & {
   /** The second factor that the customer answered for this consent. Payments need one. */
   readonly challengeId?: string | undefined
   readonly interactionId?: string | undefined
-  /** What the customer was shown and answered, for the audit log (CX-19). */
-  readonly evidence: Readonly<Record<string, unknown>>
+  /** What the customer was shown and answered, for the audit log (CX-19): of the terms that are locked. */
+  readonly evidence: (consent: Consent) => Evidence
+  /** What is written together with the decision, made from the terms that are locked. */
+  readonly alongside?: (consent: Consent) => Promise<SqlFragment>
   readonly now: Date
 }
 
+type Evidence = Readonly<Record<string, unknown>>
 type Management = Pick<Consent, 'managedGrantId' | 'managedSince'>
 
 type Managed = {
@@ -66,7 +69,10 @@ export async function authoriseConsent(tx: Transaction, order: AuthorisationOrde
   const choices = await eligibleAmong(tx, accounts, { consent, customerId: order.customerId })
   const eligible = choices.filter(({ ineligible }) => ineligible === undefined)
   if (consent.kind !== 'account_access' && (await cannotBeMade(tx, consent, order.customerId, eligible.length)))
-    return { outcome: 'rejected', consent: await rejectAwaiting(tx, consent, { ...wrongDebtor, ...order }) }
+    return {
+      outcome: 'rejected',
+      consent: await rejectAwaiting(tx, consent, { ...wrongDebtor, ...order, evidence: order.evidence(consent) }),
+    }
   const accountIds = chosenAmong(eligible, choices, order.accountIds)
   if (consent.kind !== 'account_access' && accountIds.length !== 1)
     refuse('field_invalid', 'a payment comes from one account', { path: 'account' })
@@ -127,6 +133,7 @@ async function takePlace(tx: Transaction, consent: Consent, { managed, ...order 
 
 async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]): Promise<Consent> {
   const { customerId, grantId, now } = order
+  const evidence = order.evidence(consent)
   const [debtorAccountId] = consent.kind === 'account_access' ? [] : accountIds
   const update = sql.fragment`
     update consents.consent set
@@ -134,7 +141,7 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
       customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
       managed_grant_id = ${consent.managedGrantId ?? null},
       managed_since = ${consent.managedSince === undefined ? null : sql.timestamp(consent.managedSince)},
-      debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(order)}
+      debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(evidence)}
     where consent_id = ${consent.id}`
   if (consent.kind === 'account_access' && consent.accountIds.length > 0)
     await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${consent.id}`)
@@ -147,16 +154,17 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
     accounts: accountIds,
     challenge: order.challengeId ?? null,
     renewed: consent.customerId !== undefined,
-    evidence: order.evidence,
+    evidence,
   }
   const telling = { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now }
-  await tellOfChange(tx, authorised, telling, consent.kind === 'account_access' ? [update, chooseAccounts(consent, accountIds)] : [update])
+  const chosen = consent.kind === 'account_access' ? [chooseAccounts(consent, accountIds)] : []
+  const alongside = order.alongside === undefined ? [] : [await order.alongside(consent)]
+  await tellOfChange(tx, authorised, telling, [update, ...chosen, ...alongside])
   return authorised
 }
 
 /** What the browser says of itself: to be recognised by, not to be read. */
-function deviceOf({ evidence }: AuthorisationOrder): string | null {
-  const { device } = evidence as { readonly device?: unknown }
+function deviceOf({ device }: Evidence): string | null {
   return typeof device === 'string' ? hash('sha256', device).slice(0, 32) : null
 }
 

@@ -63,7 +63,9 @@ export async function openWorld() {
     grant: (customerId: CustomerId, clientId = thirdParty) => newGrant(world, customerId, clientId),
     answered: (customer: TestCustomer, consent: Consent, now = noon) => answered(world, customer, consent, now),
     authorise: (consent: Consent, order: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'grantId'> & Partial<AuthorisationOrder>) =>
-      asAuthServer((tx) => authoriseConsent(tx, { consentId: consent.id, clientId: consent.clientId, evidence: {}, now: noon, ...order })),
+      asAuthServer((tx) =>
+        authoriseConsent(tx, { consentId: consent.id, clientId: consent.clientId, evidence: () => ({}), now: noon, ...order }),
+      ),
     access: (token: Partial<TokenClaims>, request: AccessRequest): Promise<AccessDecision> =>
       asResourceApi(async (tx) => {
         const claims = { ...bareToken, ...token }
