@@ -15,7 +15,8 @@ import { grantsApi } from './grants/grants-api.ts'
 import { nameGrants } from './grants/token-response.ts'
 import { answerErrors } from './http/answer-errors.ts'
 import { authorizationQuery } from './http/authorization-query.ts'
-import type { Listener } from './http/endpoints.ts'
+import { byEndpoint, named } from './http/by-endpoint.ts'
+import type { Endpoint, Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
 import type { KeyedSignatures } from './http/keyed-signatures.ts'
 import { preparedDocuments } from './http/prepared-documents.ts'
@@ -78,15 +79,20 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
     app.use(answerErrors(metrics))
     app.use(limitAddresses(dependencies))
     app.use(gate(listener, origin))
-    app.use(documents.remember)
-    app.use(exactDiscovery(config.ISSUER))
-    app.use(authorizationQuery)
-    app.use(refuseRevoked(dependencies))
-    if (listener === 'mtls') app.use(register)
-    app.use(nameGrants(dependencies.prepared))
-    app.use(grantsApi(provider, dependencies, origin))
-    if (listener === 'issuer') for (const middleware of [serveAssets, ...pages]) app.use(middleware)
-    app.use(slowDown(dependencies))
+    app.use(
+      byEndpoint([
+        [documents.isFor, documents.remember],
+        [documents.isFor, exactDiscovery(config.ISSUER)],
+        [named('authorization'), authorizationQuery],
+        [() => true, refuseRevoked(dependencies)],
+        [named('register', 'registered_client'), register],
+        [named('token'), nameGrants(dependencies.prepared)],
+        [named('grant'), grantsApi(provider, dependencies, origin)],
+        [({ answers }) => answers === 'asset', serveAssets],
+        ...pages.map((page) => [({ answers }: Endpoint) => answers === 'page', page] as const),
+        [named('token'), slowDown(dependencies)],
+      ]),
+    )
     app.use(mount(provider as unknown as Koa))
     return documents.before(app.callback()) as Handler
   }

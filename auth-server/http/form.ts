@@ -1,5 +1,5 @@
-import { maxBodyBytes } from './gate.ts'
 import { answerProblem, problems } from './problem-answer.ts'
+import { maxBodyBytes } from './read-whole-body.ts'
 import type { Context } from './request-context.ts'
 
 /** What a page's form can hold, with limits: of anything else, nothing is looked at. */

@@ -1,10 +1,8 @@
 import { hasTooManyHeaders } from '@bankside/service-kit/tls-server'
 import type { Listener } from './endpoints.ts'
 import { answerProblem, problems } from './problem-answer.ts'
+import { maxBodyBytes, readWhole } from './read-whole-body.ts'
 import type { Context, Next } from './request-context.ts'
-
-/** More than any form here needs; the library itself reads at most 56 KiB. */
-export const maxBodyBytes = 56 * 1024
 
 const form = { mediaTypes: ['application/x-www-form-urlencoded'], atMostBytes: maxBodyBytes }
 
@@ -30,6 +28,7 @@ export function gate(listener: Listener, origin: string) {
     const refused = refusalOf(ctx, host)
     if (refused === undefined) {
       if (endpoint?.answers === 'json') prepareForProgram(ctx)
+      if (endpoint?.body === undefined) readWhole(ctx.req)
       return next()
     }
     if (refused.status === 405) ctx.set('Allow', endpoint?.methods.join(', ') ?? '')
@@ -51,7 +50,8 @@ function refusalOf(ctx: Context, host: string): Refused | undefined {
   if (ctx.method !== 'POST' && ctx.method !== 'PUT') return undefined
   const { mediaTypes, atMostBytes } = endpoint.body ?? form
   if ((ctx.request.length ?? 0) > atMostBytes) return refusals.tooLarge
-  return ctx.is([...mediaTypes]) ? undefined : refusals.mediaType
+  const { 'content-type': type = '', 'content-length': length } = ctx.req.headers
+  return (length !== undefined && mediaTypes.includes(type)) || ctx.is([...mediaTypes]) ? undefined : refusals.mediaType
 }
 
 /** Whatever it says that it accepts, it reads JSON; and it keeps nothing (PAR-04, RFC 6749 section 5.1). */

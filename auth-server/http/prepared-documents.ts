@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AuthServerMetrics } from '../metrics.ts'
-import type { Listener } from './endpoints.ts'
+import type { Endpoint, Listener } from './endpoints.ts'
 import { interactionIdOf } from './interaction-id.ts'
 import type { Context, Next } from './request-context.ts'
 
@@ -47,7 +47,7 @@ export function preparedDocuments({ listener, origin, metrics }: { listener: Lis
       answer(request, response, document)
       document.count.observe((performance.now() - begun) / 1000)
     }
-  return { remember, before }
+  return { isFor: ({ name }: Endpoint) => names.has(name), remember, before }
 }
 
 /** A body that comes with a GET would stand before the next request. */

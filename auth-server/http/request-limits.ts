@@ -4,8 +4,8 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
 import type { Endpoint } from './endpoints.ts'
-import { maxBodyBytes } from './gate.ts'
 import { answerProblem, problems } from './problem-answer.ts'
+import { maxBodyBytes } from './read-whole-body.ts'
 import type { Context, Next } from './request-context.ts'
 
 /** How much may come at once after a rest: as much as in so many seconds. */

@@ -26,8 +26,18 @@ class RequestState implements State {
   }
 }
 
+type Observed = ReturnType<AuthServerMetrics['requests']['labels']>
+type Logging = { readonly log: Log; readonly clock: Clock; readonly metrics: AuthServerMetrics; readonly listener: Listener }
+
 /** One line and one observation per request. Addresses, queries and bodies are never written: they hold codes and request URIs. */
-export function requestLog({ log, clock, metrics, listener }: { log: Log; clock: Clock; metrics: AuthServerMetrics; listener: Listener }) {
+export function requestLog({ log, clock, metrics, listener }: Logging) {
+  const observed = new Map<string, Observed>()
+  const observe = (route: string, method: string, status: string, seconds: number) => {
+    const name = `${route} ${method} ${status}`
+    const found = observed.get(name) ?? metrics.requests.labels({ listener, route, method, status })
+    observed.set(name, found)
+    found.observe(seconds)
+  }
   return async (ctx: Context, next: Next): Promise<void> => {
     const requestId = interactionIdOf(ctx.req)
     ctx.state = new RequestState({ requestId, endpoint: findEndpoint(ctx.path, listener), log, listener })
@@ -38,7 +48,7 @@ export function requestLog({ log, clock, metrics, listener }: { log: Log; clock:
     } finally {
       const seconds = (clock.now().getTime() - begun.getTime()) / 1000
       const route = ctx.state.endpoint?.name ?? 'unknown'
-      metrics.requests.observe({ listener, route, method: ctx.method, status: String(ctx.status) }, seconds)
+      observe(route, ctx.method, String(ctx.status), seconds)
       log.info({ request_id: requestId, listener, route, method: ctx.method, status: ctx.status, seconds }, 'request')
     }
   }

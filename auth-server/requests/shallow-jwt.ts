@@ -16,16 +16,21 @@ export function assertShallowJwts(_oidc: unknown, { request, client_assertion }:
 
 function isTooDeep(jwt: unknown): boolean {
   const [header = '', payload = ''] = typeof jwt === 'string' ? jwt.split('.') : []
-  return [header, payload].some((part) => depthOf(Buffer.from(part, 'base64url').toString('latin1')) > deepest)
+  return [header, payload].some((part) => depthOf(Buffer.from(part, 'base64url')) > deepest)
 }
 
 /** Brackets inside of texts count too: that is more than there is, never less. */
-function depthOf(json: string): number {
+function depthOf(json: Buffer): number {
   let depth = 0
   let reached = 0
-  for (const character of json) {
-    if (character === '{' || character === '[') reached = Math.max(reached, ++depth)
-    else if (character === '}' || character === ']') depth -= 1
+  for (let at = 0; at < json.length; at++) {
+    // Brackets and braces differ in one bit: it is set in both.
+    const character = (json[at] as number) | 0x20
+    if (character === opens) reached = Math.max(reached, ++depth)
+    else if (character === closes) depth -= 1
   }
   return reached
 }
+
+const opens = '{'.charCodeAt(0)
+const closes = '}'.charCodeAt(0)

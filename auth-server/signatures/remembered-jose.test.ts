@@ -148,6 +148,72 @@ test('a header that was good for one key is nothing for another, and a key for s
     for (let time = 0; time < 2; time++) await assert.rejects(remembered.compactVerify(good, { ...one.jwk, ...hint }), TypeError)
 })
 
+test('what is only looked into is read as jose reads it, and refused in the same words', async () => {
+  const good = await signed(elliptic())
+  const [header = '', payload = '', signature = ''] = good.split('.')
+  const encoded = (text: string) => Buffer.from(text).toString('base64url')
+  const odd = [
+    '[]',
+    '"text"',
+    'null',
+    '1',
+    '{',
+    '',
+    ' {"a":1} ',
+    '{"__proto__":{"a":1}}',
+    '{"a":"Zoë"}',
+    '{"a":1,"a":2}',
+    '\ufeff{}',
+    '{"a":"\\u0000"}',
+  ]
+  const tokens = [
+    ...[
+      good,
+      header,
+      `${header}.${payload}`,
+      `${good}.x.y`,
+      `${good}.x`,
+      '',
+      '..',
+      '~~',
+      'a~b~c',
+      1,
+      undefined,
+      null,
+      { protected: header },
+      {},
+    ],
+    ...odd.flatMap((text) => [`${header}.${encoded(text)}.${signature}`, `${encoded(text)}.${payload}.${signature}`]),
+    ...spoilt(good),
+  ]
+  for (const token of tokens)
+    for (const name of ['decodeJwt', 'decodeProtectedHeader'] as const) {
+      const read = (library: Pick<typeof jose, typeof name>) => outcomeOf(() => library[name](token as string))
+      assert.deepEqual(read(remembered as unknown as typeof jose), read(jose), `${name} ${String(token)}`)
+    }
+})
+
+function outcomeOf(work: () => unknown): unknown {
+  try {
+    return { value: work() }
+  } catch (error) {
+    const { name, code, message } = error as Error & { code?: string }
+    return { name, code, message }
+  }
+}
+
+test('a pushed request is kept in the bytes that jose would write', () => {
+  const written = (Kind: typeof jose.UnsecuredJWT) =>
+    new Kind({ scope: 'openid', claims: { id_token: { acr: null } }, nonce: undefined, iss: 'another', name: 'Zoë', exp: 1 })
+      .setIssuedAt(1_000)
+      .setIssuer('client')
+      .setAudience('server')
+      .setExpirationTime(1_060)
+      .setNotBefore(1_000)
+      .encode()
+  assert.equal(written(remembered.UnsecuredJWT as unknown as typeof jose.UnsecuredJWT), written(jose.UnsecuredJWT))
+})
+
 test('what was remembered is verified without jose, and a bad signature is looked at once', async () => {
   const pair = elliptic()
   const key = { ...pair.jwk }
