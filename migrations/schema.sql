@@ -897,6 +897,35 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION audit.sum_up_written_in()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '20ms'
+AS $function$
+declare
+  found_index record;
+  pages_per_range constant integer := 32;
+begin
+  for found_index in
+    select i.indexrelid, pg_relation_size(i.indrelid) / current_setting('block_size')::bigint / pages_per_range as full_ranges
+    from pg_index i join pg_class c on c.oid = i.indexrelid and c.relkind = 'i' join pg_am m on m.oid = c.relam and m.amname = 'brin'
+      join pg_attribute a on a.attrelid = i.indexrelid and a.attname = 'written_in'
+    where i.indrelid in ('ledger.entry'::regclass, 'audit.record'::regclass)
+      or i.indrelid in (select relid from pg_partition_tree('ledger.entry') union all select relid from pg_partition_tree('audit.record'))
+  loop
+    begin
+      -- From the newest backwards, up to one that was summed up before.
+      for range in reverse found_index.full_ranges - 1 .. 0 loop
+        exit when brin_summarize_range(found_index.indexrelid, range * pages_per_range) = 0;
+      end loop;
+    exception when lock_not_available then null;
+    end;
+  end loop;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION audit.tree_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2990,6 +3019,7 @@ grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant delete, select on payments.spent to bankside_worker;
+grant execute on function audit.sum_up_written_in() to bankside_sealer;
 grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
@@ -3202,6 +3232,9 @@ grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
 grant select on payments.known_to_customer to bankside_worker;
+grant select on payments.payment (column consent_id) to bankside_sealer;
+grant select on payments.payment (column entry_id) to bankside_sealer;
+grant select on payments.payment (column payment_id) to bankside_sealer;
 grant select on payments.payment to bankside_worker;
 grant select on payments.risk_rule to bankside_worker;
 grant select on payments.risk_threshold to bankside_worker;
@@ -3301,4 +3334,5 @@ grant usage on schema oidc to bankside_resource_api;
 grant usage on schema oidc to bankside_worker;
 grant usage on schema payments to bankside_auth_server;
 grant usage on schema payments to bankside_resource_api;
+grant usage on schema payments to bankside_sealer;
 grant usage on schema payments to bankside_worker;

@@ -28,13 +28,21 @@ export type AuditSources = { readonly databaseUrl: string; readonly keys: AuditK
 
 /** What the settings name, or what the sandbox has. Public keys are enough. */
 export async function auditSources(): Promise<AuditSources> {
-  const { AUDIT_KEYS, AUDIT_CHECKPOINTS, BANKSIDE_HOME } = readConfig(
-    z.object({ AUDIT_KEYS: sealingSettings.AUDIT_KEYS, AUDIT_CHECKPOINTS: sealingSettings.AUDIT_CHECKPOINTS, BANKSIDE_HOME: sandboxHome }),
-  )
-  const files = auditFilesIn(BANKSIDE_HOME)
-  const databaseUrl = await databaseToReconcile()
-  return { databaseUrl, keys: AUDIT_KEYS ?? keysIn(files.keys), checkpointsPath: AUDIT_CHECKPOINTS ?? files.checkpoints }
+  const { AUDIT_CHECKPOINTS, BANKSIDE_HOME } = readConfig(settings)
+  return {
+    databaseUrl: await databaseToReconcile(),
+    keys: auditKeys(),
+    checkpointsPath: AUDIT_CHECKPOINTS ?? auditFilesIn(BANKSIDE_HOME).checkpoints,
+  }
 }
+
+export function auditKeys(): AuditKeySet {
+  const { AUDIT_KEYS, BANKSIDE_HOME } = readConfig(settings)
+  return AUDIT_KEYS ?? keysIn(auditFilesIn(BANKSIDE_HOME).keys)
+}
+
+const { AUDIT_KEYS, AUDIT_CHECKPOINTS } = sealingSettings
+const settings = z.object({ AUDIT_KEYS, AUDIT_CHECKPOINTS, BANKSIDE_HOME: sandboxHome })
 
 /** @throws {Problem} */
 export function keysIn(path: string): AuditKeySet {

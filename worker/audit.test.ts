@@ -5,11 +5,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { appendAudit } from '@bankside/bank/audit/append-audit'
 import { publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { type AuditedBank, newAuditKeys, openAuditedBank } from '@bankside/bank/audit/testing/audited-bank'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { freePort } from '@bankside/service-kit/embedded-postgres'
-import { sql } from '@bankside/service-kit/postgres'
+import { sql, transact } from '@bankside/service-kit/postgres'
 
 let bank: AuditedBank
 let worker: ChildProcess
@@ -92,6 +93,41 @@ test('npm run audit:verify finds by a checkpoint that somebody kept that the his
   await other.close()
   assert.equal(code, 1, text)
   assert.match(text, /changed {3}audit\.(seal|checkpoint)|the tree ends with \d+ leaves; .*kept has a checkpoint of \d+/)
+})
+
+test('what npm run audit:prove gives away is checked without server and database, and names what was changed in it', async () => {
+  for (const action of ['consent.lodged', 'consent.authorised'])
+    await transact(bank.worker, (tx) => appendAudit(tx, { actor: 'x', action, subject: payment.consentId, details: {}, now: new Date() }))
+  await bank.sealAndSign()
+  const proof = await run('audit-prove.ts', ['--payment', payment.id])
+  assert.equal(proof.code, 0, proof.text)
+  writeFileSync(inFolder('proof.json'), proof.text)
+  const key = await run('audit-prove.ts', ['--public-key'])
+  writeFileSync(inFolder('key.json'), key.text)
+  assert.doesNotMatch(key.text, /"d"/)
+  const check = (name: string) =>
+    run('audit-check-proof.ts', [inFolder(name), '--key', inFolder('key.json')], {
+      DATABASE_URL: '',
+      AUDIT_KEYS_FILE: '',
+      AUDIT_CHECKPOINTS: '',
+    })
+  const good = await check('proof.json')
+  assert.equal(good.code, 0, good.text)
+  assert.match(good.text, new RegExp(`So consent ${payment.consentId} was lodged, authorised and consumed for payment ${payment.id}`))
+  writeFileSync(inFolder('changed.json'), proof.text.replace('"-1000"', '"-1001"'))
+  const changed = await check('changed.json')
+  assert.deepEqual(
+    [changed.code, /leaf \d+ \(entry ent_\w+\): it does not lead to the checkpoint/.test(changed.text)],
+    [1, true],
+    changed.text,
+  )
+
+  const [line = ''] = readFileSync(bank.file, 'utf8').split('\n')
+  const consistency = await run('audit-prove.ts', ['--since', String(JSON.parse(line).split('\n')[1])])
+  writeFileSync(inFolder('consistency.json'), consistency.text)
+  assert.match((await check('consistency.json')).text, /Nothing that was sealed by then was changed/)
+  const none = await run('audit-prove.ts', ['--payment', 'pay_none'])
+  assert.deepEqual([none.code, none.text], [2, 'There is no proof: there is no payment pay_none.\n'])
 })
 
 test('npm run audit:verify says what it lacks, with exit status 2', async () => {

@@ -38,8 +38,10 @@ export function openCheckpoint(note: string, { origin, verifiers }: LogVerifiers
   const lines = note.slice(end + 1, -1).split('\n')
   const isSigned = lines.some((line) => {
     const [, name, encoded = ''] = /^— (\S+) ([A-Za-z0-9+/]+={0,2})$/.exec(line) ?? []
-    const [keyId, signature] = [Buffer.from(encoded, 'base64').subarray(0, keyIdBytes), Buffer.from(encoded, 'base64').subarray(keyIdBytes)]
-    return name === origin && verifiers.some((verifier) => verifier.keyId.equals(keyId) && verifier.verify(text, signature))
+    const bytes = Buffer.from(encoded, 'base64')
+    if (name !== origin || bytes.toString('base64') !== encoded) return false
+    const [keyId, signature] = [bytes.subarray(0, keyIdBytes), bytes.subarray(keyIdBytes)]
+    return verifiers.some((verifier) => verifier.keyId.equals(keyId) && verifier.verify(text, signature))
   })
   if (!isSigned) throw new BadCheckpoint('no signature on it is good under the given key')
   return checkpoint

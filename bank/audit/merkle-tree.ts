@@ -5,8 +5,10 @@ export const hashBytes = 32
 const leafPrefix = Buffer.of(0x00)
 const nodePrefix = Buffer.of(0x01)
 
-export const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer')
+export const sha256 = (data: Uint8Array | string): Buffer => hash('sha256', data, 'buffer')
 export const leafHash = (data: Uint8Array): Buffer => sha256(Buffer.concat([leafPrefix, data]))
+/** The same of the UTF-8 of a text. */
+export const leafHashOfText = (text: string): Buffer => sha256(`\0${text}`)
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Buffer.concat([nodePrefix, left, right]))
 
 /** A whole subtree: the one of 2^level leaves that begins at leaf position * 2^level. */

@@ -1,7 +1,10 @@
 import { type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { Columns, LeafRows, LeafTable } from './leaf.ts'
 
-/** The only place that knows the columns of what is sealed. Written as text, so that no number or time loses a digit on its way. */
+/**
+ * The only place that knows the columns of what is sealed. Written as text, so that no number or time loses a digit on its way;
+ * in the order of their names, as they are hashed.
+ */
 const time = (column: SqlFragment) => sql.fragment`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 const text = z.string()
@@ -9,20 +12,20 @@ const optionalText = z.string().nullable()
 const written = { written_in: z.bigint() }
 
 const entryRow = z.object({
-  entry_id: text,
-  kind: text,
+  actor: optionalText,
+  booked_at: text,
   currency: optionalText,
   description: text,
-  reference: text,
-  payment_id: optionalText,
-  reverses: optionalText,
-  hold_id: optionalText,
-  booked_at: text,
-  value_date: text,
+  entry_id: text,
   /** The row of ledger.exchange, where there is one. */
   exchange: optionalText,
-  actor: optionalText,
+  hold_id: optionalText,
   interaction_id: optionalText,
+  kind: text,
+  payment_id: optionalText,
+  reference: text,
+  reverses: optionalText,
+  value_date: text,
   ...written,
 })
 const entryColumns = sql.fragment`
@@ -31,29 +34,29 @@ const entryColumns = sql.fragment`
   case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end as exchange`
 
 const postingRow = z.object({
-  entry_id: text,
   account_id: text,
-  posting_number: text,
-  currency: text,
   amount_minor: text,
   balance_minor: text,
+  booked_at: text,
+  counterparty_identification: optionalText,
   counterparty_name: text,
   counterparty_scheme_name: optionalText,
-  counterparty_identification: optionalText,
-  booked_at: text,
+  currency: text,
+  entry_id: text,
+  posting_number: text,
 })
 const postingColumns = sql.fragment`
   p.entry_id, p.account_id, p.posting_number::text, p.currency, p.amount_minor::text, p.balance_minor::text, p.counterparty_name,
   p.counterparty_scheme_name, p.counterparty_identification, ${time(sql.fragment`p.booked_at`)} as booked_at`
 
 const recordRow = z.object({
-  record_id: text,
-  occurred_at: text,
-  actor: text,
   action: text,
-  subject: text,
-  interaction_id: optionalText,
+  actor: text,
   details: text,
+  interaction_id: optionalText,
+  occurred_at: text,
+  record_id: text,
+  subject: text,
   ...written,
 })
 const recordColumns = sql.fragment`
@@ -74,8 +77,9 @@ export type LeafRange = {
   readonly limit: number
 }
 
-/** The next leaves of a range, in their order. */
+/** The next leaves of a range, in their order. Planned for this range each time: of a large one rows are found by key, of a small one by transaction. */
 export async function readLeaves(tx: Transaction, range: LeafRange): Promise<WrittenLeaf[]> {
+  await tx.query(sql.unsafe`select set_config('plan_cache_mode', ${'force_custom_plan'}, true)`)
   const leaves: WrittenLeaf[] = []
   for (const table of leafTables.slice(range.after === undefined ? 0 : leafTables.indexOf(range.after.table))) {
     const limit = range.limit - leaves.length
@@ -125,9 +129,10 @@ async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryR
     select ${postingColumns} from ledger.posting p where p.entry_id = any (${sql.array(keys, 'text')})
     order by p.entry_id, p.account_id, p.posting_number`)
   const byEntry = Map.groupBy(postings, ({ entry_id }) => entry_id)
-  return rows.map(({ written_in, actor, interaction_id, ...entry }) => {
+  return rows.map(({ written_in, ...all }) => {
+    const { actor, interaction_id, ...without } = all
     // A payment's entry has neither, nor has one from before there were such columns: its leaf is what it always was.
-    const row = actor === null && interaction_id === null ? entry : { ...entry, actor, interaction_id }
+    const row = actor === null && interaction_id === null ? without : all
     const own = (byEntry.get(row.entry_id) ?? []).map(({ entry_id: _, ...posting }): Columns => posting)
     return { table: 'ledger.entry', key: row.entry_id, row, postings: own, writtenIn: written_in }
   })

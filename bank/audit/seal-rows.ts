@@ -9,6 +9,8 @@ import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSi
 /** Of one seal, and of one transaction that seals. */
 export const leavesPerSeal = 4_096
 const saltBytes = 32
+/** About as many rows as a range of the index by transaction holds. */
+const leavesPerSummary = 2_048
 
 /**
  * Seals the next rows that were booked or recorded: those of transactions of which none is running any more, so none of them can
@@ -17,27 +19,33 @@ const saltBytes = 32
  * @returns how many leaves were added; fewer than {@link leavesPerSeal} when nothing is left.
  */
 export async function sealRows(database: Database, { now }: { readonly now: Date }): Promise<number> {
-  return transact(database, async (tx) => {
-    if (!(await beOnlySealer(tx))) return 0
-    const last = await lastSeal(tx)
-    const round = await nextRound(tx, last)
-    if (round === undefined) return 0
-    const found = await readLeaves(tx, { ...round, limit: leavesPerSeal + 1 })
-    if (found.length === 0) return 0
-    const leaves = found.slice(0, leavesPerSeal)
-    const salt = randomBytes(saltBytes)
-    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt).content))
-    const tree = await treeOfSize(tx, last?.endLeaf ?? 0)
-    const firstLeaf = tree.size
-    const nodes: TreeNode[] = []
-    for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
-    await tx.query(sql.unsafe`
+  const { sealed, size } = await transact(database, (tx) => sealNext(tx, now))
+  const isMany = Math.floor(size / leavesPerSummary) !== Math.floor((size - sealed) / leavesPerSummary)
+  if (isMany) await transact(database, (tx) => tx.query(sql.unsafe`select audit.sum_up_written_in()`))
+  return sealed
+}
+
+async function sealNext(tx: Transaction, now: Date): Promise<{ sealed: number; size: number }> {
+  const nothing = { sealed: 0, size: 0 }
+  if (!(await beOnlySealer(tx))) return nothing
+  const last = await lastSeal(tx)
+  const round = await nextRound(tx, last)
+  if (round === undefined) return nothing
+  const found = await readLeaves(tx, { ...round, limit: leavesPerSeal + 1 })
+  if (found.length === 0) return nothing
+  const leaves = found.slice(0, leavesPerSeal)
+  const salt = randomBytes(saltBytes)
+  const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
+  const tree = await treeOfSize(tx, last?.endLeaf ?? 0)
+  const firstLeaf = tree.size
+  const nodes: TreeNode[] = []
+  for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
+  await tx.query(sql.unsafe`
       insert into audit.seal (first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
       values (${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
         ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
-    await insertNodes(tx, nodes)
-    return hashes.length
-  })
+  await insertNodes(tx, nodes)
+  return { sealed: hashes.length, size: tree.size }
 }
 
 /** Whether nobody else seals or signs. Ends with the transaction. */

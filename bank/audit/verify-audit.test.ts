@@ -148,7 +148,7 @@ async function rewriteTree(change: Query): Promise<Query[]> {
     update audit.seal set leaf_hashes = ${sql.binary(Buffer.concat(hashes))}, row_index = ${sql.binary(index)} where first_leaf = ${firstLeaf}`
   for (const { salt, firstLeaf, ...range } of seals) {
     const leaves = await transact(bank.owner, (tx) => readLeaves(tx, { ...range, limit: 10_000 }))
-    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt).content))
+    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
     await bank.tamper(write(firstLeaf, hashes, writeRowIndex(leaves)))
   }
   return seals.map(({ firstLeaf, leafHashes, rowIndex }) => write(firstLeaf, leafHashes, rowIndex))

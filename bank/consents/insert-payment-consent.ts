@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { canonicalJson } from '../idempotency/canonical-json.ts'
 import { tellOfChange } from './change-status.ts'
 import type { PaymentConsent } from './consent.ts'
 
@@ -15,5 +17,9 @@ export async function insertPaymentConsent(tx: Transaction, consent: PaymentCons
       ${consent.amount.minor}, ${consent.amount.currency}, ${consent.creditor.name}, ${consent.creditor.schemeName},
       ${consent.creditor.identification}, ${consent.creditorAccountId ?? null}, ${consent.debtor?.schemeName ?? null},
       ${consent.debtor?.identification ?? null}, ${consent.reference ?? null}, ${consent.customerId ?? null})`)
-  await tellOfChange(tx, consent, { action: 'consent.lodged', actor: consent.clientId, interactionId, now: consent.createdAt })
+  // What the customer will agree to is on record from the beginning: a proof leads from here to the entry.
+  const { minor, currency } = consent.amount
+  const requestHash = createHash('sha256').update(canonicalJson(consent.request)).digest('base64url')
+  const details = { amountMinor: String(minor), currency, requestHash }
+  await tellOfChange(tx, consent, { action: 'consent.lodged', actor: consent.clientId, interactionId, details, now: consent.createdAt })
 }

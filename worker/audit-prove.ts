@@ -1,0 +1,65 @@
+/**
+ * `npm run audit:prove -- --payment ID > proof.json`: what a third party (or `--for customer`, `--for auditor`) can check without
+ * us. `--since SIZE` proves instead that a checkpoint somebody kept is how the log of today began, `--public-key` prints what to
+ * check it all with.
+ */
+import { parseArgs } from 'node:util'
+import { logVerifiers, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { type Audience, audiences, CannotProve, proveConsistency, provePayment } from '@bankside/bank/audit/prove'
+import { openDatabase, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { auditCommand, auditKeys, auditSources, Problem, print } from './audit-command.ts'
+
+const usage =
+  'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor]\n       npm run -s audit:prove -- --since SIZE\n       npm run -s audit:prove -- --public-key'
+
+process.exitCode = await auditCommand(prove)
+
+async function prove(): Promise<number> {
+  const asked = readArguments()
+  if ('publicKey' in asked) {
+    print(JSON.stringify(publicAuditKeys(auditKeys()), undefined, 2))
+    return 0
+  }
+  const { databaseUrl, keys } = await auditSources()
+  const database = await openDatabase(databaseUrl, { maxConnections: 1 })
+  const verifiers = logVerifiers(keys)
+  const work = (tx: Transaction) =>
+    'since' in asked
+      ? proveConsistency(tx, asked.since, verifiers)
+      : provePayment(tx, { paymentId: asked.payment, audience: asked.audience, verifiers })
+  try {
+    const proof = await transact(database, async (tx) => {
+      await tx.query(sql.unsafe`set transaction isolation level repeatable read, read only`)
+      return work(tx)
+    })
+    print(JSON.stringify(proof, undefined, 2))
+    return 0
+  } catch (error) {
+    if (error instanceof CannotProve) throw new Problem(`There is no proof: ${error.message}.`)
+    throw error
+  } finally {
+    await database.end()
+  }
+}
+
+type Asked = { readonly payment: string; readonly audience: Audience } | { readonly since: number } | { readonly publicKey: true }
+
+function readArguments(): Asked {
+  const { payment, since, 'public-key': publicKey, for: audience } = parse()
+  if (publicKey) return { publicKey }
+  if (since !== undefined && /^[1-9][0-9]{0,15}$/.test(since)) return { since: Number(since) }
+  const known = audiences.find((name) => name === audience)
+  if (payment === undefined || known === undefined) throw new Problem(usage)
+  return { payment, audience: known }
+}
+
+function parse() {
+  try {
+    const text = { type: 'string' } as const
+    return parseArgs({
+      options: { payment: text, since: text, for: { ...text, default: 'third-party' }, 'public-key': { type: 'boolean' } },
+    }).values
+  } catch (error) {
+    throw new Problem(`${(error as Error).message}\n${usage}`)
+  }
+}
