@@ -115,15 +115,20 @@ test('a deadlock is repeated', async () => {
     if (waiting === 2) met.resolve()
     await met.promise
   }
-  const both = (first: number, second: number) => {
+  // Who is repeated waits for the other one: at once it could be first at its row again, and there would be a second deadlock.
+  const through = Promise.withResolvers<void>()
+  const both = async (first: number, second: number) => {
     let attempt = 0
-    return transact(database, async (tx) => {
+    const attempts = await transact(database, async (tx) => {
       attempt += 1
+      if (attempt > 1) await through.promise
       await tx.query(sql.unsafe`update counter set n = n + 1 where id = ${first}`)
       if (attempt === 1) await meet()
       await tx.query(sql.unsafe`update counter set n = n + 1 where id = ${second}`)
       return attempt
     })
+    through.resolve()
+    return attempts
   }
   const attempts = await Promise.all([both(1, 2), both(2, 1)])
   assert.deepEqual(attempts.toSorted(), [1, 2])
