@@ -31,7 +31,7 @@ test('FAPI2-NET-01 an issuer is an https origin, and keys and secrets are what t
       form_keys: ['f'],
       seal_keys: ['AAAA'],
       dpop_nonce_secrets: ['AAAA'],
-      customer_data_key: 'AAAA',
+      customer_data_keys: ['AAAA'],
     }),
     DATABASE_URL: 'mysql://secret@localhost',
   }).join('\n')

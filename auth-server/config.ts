@@ -10,7 +10,6 @@ import {
   readConfig,
   redisUrl,
   requestsPerSecond,
-  sealingKeys,
 } from '@bankside/service-kit/config'
 import { z } from 'zod'
 import { type ActiveKeys, keySettings, keysAt, parsedJson } from './keys/key-material.ts'
@@ -36,8 +35,6 @@ const schema = z.object({
   TLS_EC_CERT: z.string(),
   CLIENT_CA: z.string(),
   ...keySettings,
-  /** Seal what third parties are called with, until the worker calls them. */
-  NOTIFICATION_KEYS: sealingKeys,
   TRUSTED_PROXY_ADDRESSES: addressList,
   /** Whom to trust when third parties' addresses are asked, instead of the authorities that come with Node. */
   OUTBOUND_CA: z.string().optional(),

@@ -1,3 +1,4 @@
+import { type Resealed, resealTotpSecrets } from '@bankside/bank/customers/reseal-totp-secrets'
 import { systemClock } from '@bankside/service-kit/clock'
 import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
 import { createLog } from '@bankside/service-kit/log'
@@ -85,7 +86,14 @@ const stopDelivering = keepDelivering(handlers.deliverLogouts, log)
 
 /** Beside everything else, and again at the next start when it was cut short. */
 function reseal({ SECRETS }: Config): void {
-  resealStored(prepared, storedSeals(SECRETS.seal_keys), log).catch((error) => log.warn({ err: error }, 'sealing anew was cut short'))
+  const cutShort = (error: unknown) => log.warn({ err: error }, 'sealing anew was cut short')
+  resealStored(prepared, storedSeals(SECRETS.seal_keys), log).catch(cutShort)
+  resealTotpSecrets(database, SECRETS.customer_data_keys).then(tellOfSecrets, cutShort)
+}
+
+function tellOfSecrets({ sealed, unopened }: Resealed): void {
+  if (sealed > 0) log.info({ sealed }, 'second factors sealed anew with the newest key')
+  if (unopened > 0) log.error({ unopened }, 'no key opens the second factors of some customers: one of customer_data_keys is missing')
 }
 
 runUntilStopped({

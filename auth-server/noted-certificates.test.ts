@@ -64,11 +64,13 @@ test('CERT-15 keys that nobody has given a successor are told of, those that hav
   const material = {
     SIGNING_KEYS: keySettings.SIGNING_KEYS.parse(JSON.stringify({ keys })),
     SECRETS: keySettings.SECRETS.parse(JSON.stringify(secrets)),
+    NOTIFICATION_KEYS: keySettings.NOTIFICATION_KEYS.parse(JSON.stringify([{ key: 'A'.repeat(43), exp: 400 }])),
   }
   assert.deepEqual(
     keyExpiry(material).map(({ name, expiresAt }) => [name, expiresAt.getTime() / 1_000]),
     [
       ['signing key PS256', 200],
+      ['NOTIFICATION_KEYS', 400],
       ['cookie_keys', 300],
     ],
   )

@@ -187,7 +187,7 @@ const ownStorage = ({ config, database, prepared, clock, log }: ProviderDependen
     clock,
     log,
     seals: storedSeals(config.SECRETS.seal_keys),
-    notificationKey: config.NOTIFICATION_KEYS[0] as Buffer,
+    notificationKey: config.NOTIFICATION_KEYS[0],
     salt: config.SECRETS.pairwise_salt,
   }),
 })

@@ -1160,6 +1160,21 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[])
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with resealed as (
+    update customers.customer c set totp_secret_sealed = given.after
+    from unnest(p_customer_ids, p_before, p_after) as given (customer_id, before, after)
+    where c.customer_id = given.customer_id and c.totp_secret_sealed = given.before
+    returning 1)
+  select count(*) from resealed
+$function$
+;
+
 CREATE OR REPLACE FUNCTION housekeeping.bound(id_prefix text, at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -3033,6 +3048,7 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_resource_api;
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
+grant execute on function customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[]) to bankside_auth_server;
 grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;

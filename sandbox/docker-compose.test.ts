@@ -43,7 +43,15 @@ function environmentOf(name: string): Environment {
     const [, key, value] = /^ {6}([A-Z_]+): "?([^"]*)"?$/.exec(line) ?? []
     return key === undefined || value === undefined
       ? []
-      : [[key, value.replace('/run/secrets/', `${folder}/`).replace('/run/keys/', `${folder}/keys/`)] as const]
+      : [
+          [
+            key,
+            value
+              .replace('/run/secrets/', `${folder}/`)
+              .replace('/run/keys/', `${folder}/keys/`)
+              .replace('/run/notification/', `${folder}/notification/`),
+          ] as const,
+        ]
   })
   return Object.fromEntries(entries)
 }
@@ -101,10 +109,15 @@ test('a service mounts exactly the secrets that its environment names', () => {
 
 test('FAPI2-CR-09 the keys that one service renews are those that the other reads, in a folder that only the first writes to', () => {
   const [reads, renews] = [environmentOf('auth-server'), environmentOf('rotate-keys')]
-  assert.deepEqual(renews, { SIGNING_KEYS_FILE: reads['SIGNING_KEYS_FILE'], SECRETS_FILE: reads['SECRETS_FILE'] })
+  const { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE } = reads
+  assert.deepEqual(renews, { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE })
   for (const path of Object.values(renews)) assert.equal(statSync(path ?? '').mode & 0o777, 0o600, path)
   assert.match(service('auth-server'), /keys:\/run\/keys:ro"/)
   assert.match(service('rotate-keys'), /keys:\/run\/keys"/)
+  const shared = ['auth-server', 'worker', 'rotate-keys'].map((name) => environmentOf(name)['NOTIFICATION_KEYS_FILE'])
+  assert.deepEqual(new Set(shared), new Set([join(folder, 'notification', 'keys')]))
+  for (const name of ['auth-server', 'worker']) assert.match(service(name), /notification:\/run\/notification:ro"/)
+  assert.doesNotMatch(service('worker'), /\/run\/keys/, 'what is the authorization server’s own')
 })
 
 test('the Redis of the profile keeps what it is told, and its user may do what the authorization server does', {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { registerClient } from '@bankside/bank/clients/register-client'
+import type { DataKeys } from '@bankside/bank/customers/totp'
 import { type DemoCustomer, fillDemoData } from '@bankside/bank/sandbox/demo-data'
 import { addGeneratedCustomers, generatedCustomersLimit } from '@bankside/bank/sandbox/generated-customers'
 import { systemClock } from '@bankside/service-kit/clock'
@@ -13,7 +14,7 @@ import type { Settings } from './settings.ts'
 export type Filling = {
   readonly settings: Settings
   readonly ownerUrl: string
-  readonly dataKey: Buffer
+  readonly dataKey: DataKeys
   readonly clients: readonly SandboxRegistration[]
 }
 
@@ -49,7 +50,7 @@ function refuseOthersData(error: unknown): never {
 async function ensureGenerated(
   database: Database,
   { home, generatedCustomers: wanted }: Settings,
-  dataKey: Buffer,
+  dataKey: DataKeys,
 ): Promise<readonly DemoCustomer[]> {
   if (wanted === 0) return []
   const path = join(home, 'generated-customers.json')

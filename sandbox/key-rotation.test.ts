@@ -6,8 +6,10 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { type ActiveKeys, type KeyMaterial, keysAt } from '@bankside/auth-server/keys/key-material'
 import { keysFromSettings } from '@bankside/auth-server/keys/key-source'
 import { createSigningKeys, signingAlgorithms } from '@bankside/certs/signing-keys'
+import { createLog } from '@bankside/service-kit/log'
+import { notificationKeys } from '@bankside/worker/notification-keys'
 import { type KeyFiles, rotateKeys } from './key-rotation.ts'
-import { ensureSecrets } from './secrets.ts'
+import { ensureNotificationKey, ensureSecrets, newSecret } from './secrets.ts'
 
 const aheadSeconds = 3_600
 const keptSeconds = 86_400
@@ -17,16 +19,26 @@ const at = (seconds: number) => new Date(noon.getTime() + seconds * 1000)
 const times = { aheadSeconds, keptSeconds }
 
 let folder: string
-let files: KeyFiles
+let files: Required<KeyFiles> & { readonly notificationKeys: string }
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'bankside rotation '))
-  files = { signingKeys: join(folder, 'signing-keys.json'), secrets: join(folder, 'secrets.json') }
+  files = {
+    signingKeys: join(folder, 'signing-keys.json'),
+    secrets: join(folder, 'secrets.json'),
+    notificationKeys: join(folder, 'notification-keys'),
+  }
   writeFileSync(files.signingKeys, JSON.stringify(await createSigningKeys()))
   ensureSecrets(files.secrets)
+  ensureNotificationKey(files.notificationKeys)
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const read = (): Promise<KeyMaterial> => keysFromSettings({ SIGNING_KEYS_FILE: files.signingKeys, SECRETS_FILE: files.secrets }).read()
+const environment = () => ({
+  SIGNING_KEYS_FILE: files.signingKeys,
+  SECRETS_FILE: files.secrets,
+  NOTIFICATION_KEYS_FILE: files.notificationKeys,
+})
+const read = (): Promise<KeyMaterial> => keysFromSettings(environment()).read()
 const activeAt = async (seconds: number): Promise<ActiveKeys> => keysAt(await read(), at(seconds).getTime() / 1000)
 const signer = ({ SIGNING_KEYS }: ActiveKeys, alg: string) => SIGNING_KEYS.keys.find((key) => key.alg === alg)?.kid
 const kids = ({ SIGNING_KEYS }: ActiveKeys) => SIGNING_KEYS.keys.map(({ kid }) => kid)
@@ -61,11 +73,58 @@ test('FAPI2-CR-09 the next key is published first, then signs, then the old one 
   assert.notDeepEqual(signing.SECRETS.dpop_nonce_secret, before.SECRETS.dpop_nonce_secret)
 })
 
-test('OIDC-08 what third parties know customers by, and what customers’ data are sealed with, never changes', async () => {
-  const { pairwise_salt, customer_data_key } = (await activeAt(0)).SECRETS
+test('OIDC-08 what third parties know customers by never changes', async () => {
+  const { pairwise_salt } = (await activeAt(0)).SECRETS
   for (let round = 0; round < 3; round++) await rotateKeys(files, { ...times, now: at(round * 100_000) })
-  const { SECRETS } = await activeAt(400_000)
-  assert.deepEqual([SECRETS.pairwise_salt, SECRETS.customer_data_key], [pairwise_salt, customer_data_key])
+  assert.equal((await activeAt(400_000)).SECRETS.pairwise_salt, pairwise_salt)
+})
+
+test('FAPI2-CR-09 SCA-08 the key of customers’ data rotates too: the next one is there before it seals, and the old one opens for as long as it is there', async () => {
+  const day = 86_400
+  const [first] = (await activeAt(0)).SECRETS.customer_data_keys
+  await rotateKeys(files, { ...times, now: noon })
+  const [published, sealing, later] = await Promise.all([1, aheadSeconds + 1, aheadSeconds + 91 * day].map(activeAt))
+  const [next] = sealing?.SECRETS.customer_data_keys ?? assert.fail()
+  assert.notDeepEqual(next, first)
+  assert.deepEqual(published?.SECRETS.customer_data_keys, [first, next])
+  assert.deepEqual(sealing?.SECRETS.customer_data_keys, [next, first])
+  assert.deepEqual(later?.SECRETS.customer_data_keys, [next, first], 'nothing is lost because nobody was there to seal it anew')
+  assert.deepEqual(ensureSecrets(files.secrets, at(aheadSeconds + 1)), [next, first])
+  await rotateKeys(files, { ...times, now: at(60 * day) })
+  assert.equal((await read()).SECRETS.customer_data_keys.length, 3, 'not before 90 days')
+  await rotateKeys(files, { ...times, now: at(91 * day) })
+  assert.ok(!(await activeAt(91 * day)).SECRETS.customer_data_keys.some((key) => key.equals(first)))
+})
+
+test('FAPI2-CR-09 the keys that authorization server and worker share rotate, and both find them by themselves; bare ones are taken up', async () => {
+  const [bare, other] = [newSecret(), newSecret()]
+  writeFileSync(files.notificationKeys, `${bare},${other}`)
+  const state = { now: noon }
+  const log = createLog({ level: 'silent', name: 'test' })
+  const ofWorker = notificationKeys({ clock: { now: () => state.now }, log, environment: environment() })
+  const ofServer = async (seconds: number) => (await activeAt(seconds)).NOTIFICATION_KEYS.map((key) => key.toString('base64url'))
+  const workerAt = (seconds: number) => {
+    state.now = at(seconds)
+    return ofWorker().map((key) => key.toString('base64url'))
+  }
+  assert.deepEqual(
+    [await ofServer(0), workerAt(0)],
+    [
+      [bare, other],
+      [bare, other],
+    ],
+  )
+  await rotateKeys(files, { ...times, now: noon })
+  assert.deepEqual(workerAt(4), [bare, other], 'not looked at yet')
+  const next = (await ofServer(6))[2] ?? ''
+  for (const [seconds, expected] of [
+    [10, [bare, other, next]],
+    [aheadSeconds + 1, [next, bare, other]],
+    [aheadSeconds + keptSeconds + 1, [next]],
+  ] as const)
+    assert.deepEqual([await ofServer(seconds), workerAt(seconds)], [expected, expected], `${seconds}`)
+  writeFileSync(files.notificationKeys, '[{')
+  assert.deepEqual(workerAt(aheadSeconds + keptSeconds + 60), [next], 'half a file changes nothing')
 })
 
 test('a second command, while a successor waits or beside the first, changes nothing', async () => {
@@ -74,7 +133,7 @@ test('a second command, while a successor waits or beside the first, changes not
   const written = readFileSync(files.signingKeys, 'utf8')
   assert.equal(await rotateKeys(files, { ...times, now: at(aheadSeconds - 1) }), undefined)
   assert.equal(readFileSync(files.signingKeys, 'utf8'), written)
-  assert.deepEqual(readdirSync(folder).toSorted(), ['secrets.json', 'signing-keys.json'])
+  assert.deepEqual(readdirSync(folder).toSorted(), ['notification-keys', 'secrets.json', 'signing-keys.json'])
 })
 
 test('on a schedule, what is new enough stays: by its time, and before there is one by that of its file', async () => {

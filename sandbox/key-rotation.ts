@@ -1,12 +1,19 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createSigningKey, isSigningAlgorithm } from '@bankside/certs/signing-keys'
 import type { Clock } from '@bankside/service-kit/clock'
+import { sealingKeys } from '@bankside/service-kit/config'
 import { lock } from '@bankside/service-kit/folder-lock'
 import { writePrivateFile } from './private-file.ts'
 import { Problem } from './problem.ts'
 import { newSecret, rotatingSecrets } from './secrets.ts'
+import type { placesIn } from './settings.ts'
 
-export type KeyFiles = { readonly signingKeys: string; readonly secrets: string }
+export type KeyFiles = {
+  readonly signingKeys: string
+  readonly secrets: string
+  /** Shared with the worker, and with nobody else. */
+  readonly notificationKeys?: string | undefined
+}
 export type RotationTimes = {
   readonly now: Date
   /** How long a key is published before it signs: longer than anybody keeps an older set. */
@@ -18,7 +25,7 @@ export type RotationTimes = {
 }
 
 /** With `nbf` and `exp` as `auth-server/keys` reads them. */
-type Timed = { readonly nbf?: number; readonly exp?: number }
+type Timed = { readonly nbf?: number | undefined; readonly exp?: number | undefined }
 type Jwk = Timed & { readonly kid?: string; readonly alg?: string }
 type Secret = Timed & { readonly key: string }
 
@@ -32,8 +39,9 @@ const lockedAtMostMs = 10_000
  * successor waits already, nothing changes: undefined. What must never change is not touched.
  */
 export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise<Rotated | undefined> {
-  for (const path of [files.signingKeys, files.secrets])
-    if (!existsSync(path)) throw new Problem(`${path} is not there: a sandbox makes its keys when it is started for the first time.`)
+  for (const path of [files.signingKeys, files.secrets, files.notificationKeys])
+    if (path !== undefined && !existsSync(path))
+      throw new Problem(`${path} is not there: a sandbox makes its keys when it is started for the first time.`)
   const using = await lock(`${files.signingKeys}.lock`, { timeoutMs: lockedAtMostMs })
   try {
     const { keys } = readJson(files.signingKeys) as { keys: Jwk[] }
@@ -47,6 +55,7 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
       async (name) => [name, await withSuccessor(secretsOf(secrets, name), newTimedSecret, scheduleFor(name, times))] as const,
     )
     // Secrets first: whoever dies in between leaves the signing keys due, and the next run finds the secrets' successors waiting.
+    if (files.notificationKeys !== undefined) await rotateNotificationKeys(files.notificationKeys, schedule)
     writePrivateFile(files.secrets, { ...secrets, ...Object.fromEntries(await Promise.all(rings)) })
     writePrivateFile(files.signingKeys, { keys: rotated.flat() })
     const kids = rotated.flat().flatMap(({ kid, nbf }) => (nbf === schedule.signFrom && kid !== undefined ? [kid] : []))
@@ -59,6 +68,10 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
 const scheduled = { olderThanSeconds: 30 * 86_400, aheadSeconds: 3_600, keptSeconds: 86_400 } as const
 const lookEveryMs = 3_600_000
 
+export const keyFilesOf = ({ signingKeys, secrets, notificationKey }: ReturnType<typeof placesIn>): KeyFiles => {
+  return { signingKeys, secrets, notificationKeys: notificationKey }
+}
+
 /** For as long as a sandbox runs. @returns what ends it. */
 export function rotateOnSchedule(files: KeyFiles, { clock, say }: { clock: Clock; say: (line: string) => void }): () => void {
   const look = () =>
@@ -68,10 +81,21 @@ export function rotateOnSchedule(files: KeyFiles, { clock, say }: { clock: Clock
   return () => clearInterval(timer)
 }
 
-/** Grants last longer than any key: they are sealed anew, by processes that may not be running now. */
-const sealsKeptSeconds = 30 * 86_400
+/**
+ * Grants and second factors last longer than any key: they are sealed anew, by processes that may not be running now. A customer whose
+ * second factor nobody opens is locked out, so that key stays longest.
+ */
+const keptAtLeastSeconds: Readonly<Record<string, number>> = { seal_keys: 30 * 86_400, customer_data_keys: 90 * 86_400 }
 const scheduleFor = (name: string, times: RotationTimes): Schedule =>
-  scheduleOf(name === 'seal_keys' ? { ...times, keptSeconds: Math.max(times.keptSeconds, sealsKeptSeconds) } : times)
+  scheduleOf({ ...times, keptSeconds: Math.max(times.keptSeconds, keptAtLeastSeconds[name] ?? 0) })
+
+/** Bare keys, as they were once written, are those without times. */
+async function rotateNotificationKeys(path: string, schedule: Schedule): Promise<void> {
+  const ring = sealingKeys
+    .parse(readFileSync(path, 'utf8'))
+    .map(({ key, ...times }): Secret => ({ key: key.toString('base64url'), ...times }))
+  writePrivateFile(path, await withSuccessor(ring, newTimedSecret, schedule))
+}
 
 type Schedule = { readonly nowSeconds: number; readonly signFrom: number; readonly goneFrom: number }
 

@@ -7,7 +7,7 @@ import { systemClock } from '@bankside/service-kit/clock'
 import { redisUsers } from '@bankside/service-kit/redis'
 import { demoClients } from './demo-clients.ts'
 import { explain } from './problem.ts'
-import { ensureAuditKeys, ensureSecrets, newSecret } from './secrets.ts'
+import { ensureAuditKeys, ensureNotificationKey, ensureSecrets, newSecret } from './secrets.ts'
 import { readSettings } from './settings.ts'
 
 if (import.meta.main) {
@@ -35,13 +35,15 @@ export async function prepareCompose(folder: string, { redis = false } = {}): Pr
     const own = secret(`${name}_password`, password)
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
-  secret('notification_keys', newSecret)
   await ensureAuditKeys(join(folder, 'audit_keys'), 'bankside.example/audit')
   mkdirSync(join(folder, 'audit'), { recursive: true, mode: 0o700 })
   prepareRedis(folder, redis)
   const keys = join(folder, 'keys')
   mkdirSync(keys, { recursive: true, mode: 0o700 })
   ensureSecrets(join(keys, 'auth_server_secrets'))
+  const notification = join(folder, 'notification')
+  mkdirSync(notification, { recursive: true, mode: 0o700 })
+  ensureNotificationKey(join(notification, 'keys'))
   await copyCertificates(folder)
 }
 

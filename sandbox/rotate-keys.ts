@@ -1,14 +1,14 @@
 /**
  * `npm run rotate-keys`: gives every signing key and secret that changes a successor. It is published at once, signs after
  * `--ahead`, and what it replaced ends `--kept` later; running processes follow the files. Of a sandbox, or of the files
- * that SIGNING_KEYS_FILE and SECRETS_FILE name. With `--every 30d` it stays and does so whenever the newest is that old.
+ * that SIGNING_KEYS_FILE, SECRETS_FILE and NOTIFICATION_KEYS_FILE name. With `--every 30d` it stays and does so whenever the newest is that old.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { systemClock } from '@bankside/service-kit/clock'
 import { readConfig } from '@bankside/service-kit/config'
 import { z } from 'zod'
-import { type KeyFiles, type RotationTimes, rotateKeys } from './key-rotation.ts'
+import { type KeyFiles, keyFilesOf, type RotationTimes, rotateKeys } from './key-rotation.ts'
 import { explain, Problem } from './problem.ts'
 import { placesIn, readSettings } from './settings.ts'
 
@@ -83,9 +83,10 @@ function duration(text: string, atLeastSeconds: number, name: string): number {
 /** Of a bank's own files, or of the sandbox. */
 function keyFiles(): KeyFiles {
   const path = z.string().optional()
-  const given = readConfig(z.object({ SIGNING_KEYS_FILE: path, SECRETS_FILE: path }))
+  const given = readConfig(z.object({ SIGNING_KEYS_FILE: path, SECRETS_FILE: path, NOTIFICATION_KEYS_FILE: path }))
   if ((given.SIGNING_KEYS_FILE === undefined) !== (given.SECRETS_FILE === undefined))
     throw new Problem('SIGNING_KEYS_FILE and SECRETS_FILE belong together: set both or neither.')
-  const { signingKeys, secrets } = placesIn(readSettings().home)
-  return { signingKeys: given.SIGNING_KEYS_FILE ?? signingKeys, secrets: given.SECRETS_FILE ?? secrets }
+  if (given.SIGNING_KEYS_FILE !== undefined && given.SECRETS_FILE !== undefined)
+    return { signingKeys: given.SIGNING_KEYS_FILE, secrets: given.SECRETS_FILE, notificationKeys: given.NOTIFICATION_KEYS_FILE }
+  return keyFilesOf(placesIn(readSettings().home))
 }

@@ -1,18 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { keySettings } from '@bankside/auth-server/keys/key-material'
+import type { DataKeys } from '@bankside/bank/customers/totp'
 import { createSigningKey } from '@bankside/certs/signing-keys'
+import { systemClock } from '@bankside/service-kit/clock'
+import { keysInOrder } from '@bankside/service-kit/timed-keys'
 import { writePrivateFile } from './private-file.ts'
+import { Problem } from './problem.ts'
 
 export const newSecret = () => randomBytes(32).toString('base64url')
 
 /** Secrets that are replaced from time to time (`npm run rotate-keys`). */
-export const rotatingSecrets = ['cookie_keys', 'form_keys', 'seal_keys', 'dpop_nonce_secrets'] as const
-/** What stays for ever: subjects of third parties follow from the one, with the other customers' data are sealed. */
-const lastingSecrets = ['pairwise_salt', 'customer_data_key'] as const
+export const rotatingSecrets = ['cookie_keys', 'form_keys', 'seal_keys', 'dpop_nonce_secrets', 'customer_data_keys'] as const
+/** What stays for ever: subjects of third parties follow from it. */
+const lastingSecrets = ['pairwise_salt'] as const
 
 /** Names of an earlier version, which had one of each. */
-const renamed: Readonly<Record<string, string>> = { form_key: 'form_keys', dpop_nonce_secret: 'dpop_nonce_secrets' }
+const renamed: Readonly<Record<string, string>> = {
+  form_key: 'form_keys',
+  dpop_nonce_secret: 'dpop_nonce_secrets',
+  customer_data_key: 'customer_data_keys',
+}
 
 /** What third parties are called with is sealed with it: for the authorization server and the worker alone. Made where it is missing. */
 export function ensureNotificationKey(path: string): void {
@@ -26,14 +35,20 @@ export async function ensureAuditKeys(path: string, origin: string): Promise<voi
   writePrivateFile(path, { origin, keys: [await createSigningKey('EdDSA')] })
 }
 
-/** What the authorization server keeps to itself: made where it is missing, and kept. @returns the key that seals customers' data. */
-export function ensureSecrets(path: string): Buffer {
+/** What the authorization server keeps to itself: made where it is missing, and kept. @returns the keys of customers' data: the one that seals first. */
+export function ensureSecrets(path: string, now = systemClock.now()): DataKeys {
   const there = existsSync(path) ? asLists(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>) : {}
   const lists = rotatingSecrets.map((name) => [name, there[name] ?? [newSecret()]] as const)
   const single = lastingSecrets.map((name) => [name, there[name] ?? newSecret()] as const)
   const all = Object.fromEntries([...lists, ...single])
   if (JSON.stringify(all) !== JSON.stringify(there)) writePrivateFile(path, all)
-  return Buffer.from(String(all['customer_data_key']), 'base64url')
+  const { customer_data_keys } = keySettings.SECRETS.parse(JSON.stringify(all))
+  const [newest, ...older] = keysInOrder(
+    customer_data_keys.map(({ key, nbf }) => ({ key, nbf })),
+    now.getTime() / 1000,
+  ).map(({ key }) => key)
+  if (newest === undefined) throw new Problem(`${path} has no key for customers' data.`)
+  return [newest, ...older]
 }
 
 const asLists = (secrets: Record<string, unknown>): Record<string, unknown> =>

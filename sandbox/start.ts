@@ -14,7 +14,7 @@ import { bankOrganisationId, directoryIssuer } from './directory/software.ts'
 import { fillSandbox, redirectUriOf } from './fill-sandbox.ts'
 import { refuseTakenPorts } from './free-ports.ts'
 import { readGivenClients } from './given-clients.ts'
-import { rotateOnSchedule } from './key-rotation.ts'
+import { keyFilesOf, rotateOnSchedule } from './key-rotation.ts'
 import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
 import { ensureAuditKeys, ensureNotificationKey, ensureSecrets } from './secrets.ts'
@@ -96,7 +96,7 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   const services = servicesOf(settings, database.ownerUrl, files)
   const supervisor = await supervise({ services, logs: places.logs, processes: places.processes, say })
   begun.defer(() => supervisor.stop())
-  begun.defer(rotateOnSchedule({ signingKeys: places.signingKeys, secrets: places.secrets }, { clock: systemClock, say }))
+  begun.defer(rotateOnSchedule(keyFilesOf(places), { clock: systemClock, say }))
   const desk = await openApprovalDesk({ settings, ownerUrl: database.ownerUrl, files, customers, clock: systemClock, say })
   begun.defer(() => desk.stop())
   await step(undefined)

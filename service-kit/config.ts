@@ -87,14 +87,29 @@ export const addressList = z
       .filter((address) => address !== ''),
   )
 
+const key32 = z
+  .string()
+  .transform((text) => Buffer.from(text, 'base64url'))
+  .refine(({ length }) => length === 32, 'must be keys of 32 bytes as base64url')
+const timedKeys = z.array(z.strictObject({ key: key32, nbf: z.int().optional(), exp: z.int().optional() })).min(1)
+
 /**
- * Keys of AES-256 as base64url, with commas between: the first one seals, all of them open. So the next key is first given to
- * whoever opens, then put first, and the old one left out when nothing is left that it sealed.
+ * Keys of AES-256 as base64url: a JSON list of objects with `key` and its times, or the keys themselves with commas between, of which the
+ * first one seals. All of them open.
  */
 export const sealingKeys = z
   .string()
-  .transform((text) => text.split(',').map((key) => Buffer.from(key.trim(), 'base64url')))
-  .refine((keys) => keys.every(({ length }) => length === 32), 'must be keys of 32 bytes as base64url')
+  .transform((text, context): unknown => {
+    const bare = text.trim()
+    if (!bare.startsWith('[')) return bare.split(',').map((key) => ({ key: key.trim() }))
+    try {
+      return JSON.parse(bare) as unknown
+    } catch {
+      context.issues.push({ code: 'custom', message: 'must be JSON', input: '' })
+      return z.NEVER
+    }
+  })
+  .pipe(timedKeys)
 
 /** How often, for ever: of one address, of one client… */
 export const requestsPerSecond = (otherwise: number) =>

@@ -13,7 +13,7 @@ export function seal(key: Uint8Array, plaintext: string | Uint8Array, context: s
   const nonce = randomBytes(nonceLength)
   const cipher = createCipheriv(algorithm, checked(key), nonce, { authTagLength: tagLength }).setAAD(Buffer.from(context))
   const sealed = Buffer.concat([cipher.update(plaintext), cipher.final()])
-  return Buffer.concat([Buffer.of(keyId(key)), nonce, sealed, cipher.getAuthTag()])
+  return Buffer.concat([Buffer.of(sealingKeyId(key)), nonce, sealed, cipher.getAuthTag()])
 }
 
 /**
@@ -23,7 +23,7 @@ export function seal(key: Uint8Array, plaintext: string | Uint8Array, context: s
 export function unseal(keys: Uint8Array | readonly Uint8Array[], sealed: Uint8Array, context: string): Buffer {
   const bytes = Buffer.from(sealed)
   const ring = keys instanceof Uint8Array ? [keys] : keys
-  for (const key of ring.filter((candidate) => keyId(candidate) === bytes[0])) {
+  for (const key of ring.filter((candidate) => sealingKeyId(candidate) === bytes[0])) {
     const opened = open(checked(key), bytes, context)
     if (opened !== undefined) return opened
   }
@@ -41,8 +41,8 @@ function open(key: Uint8Array, sealed: Buffer, context: string): Buffer | undefi
   }
 }
 
-/** Follows from the key, so that no configuration can give two keys one id by mistake; two that share one are both tried. */
-function keyId(key: Uint8Array): number {
+/** What everything begins with that a key sealed. Follows from the key, so that no configuration can give two keys one id by mistake; two that share one are both tried. */
+export function sealingKeyId(key: Uint8Array): number {
   return createHash('sha256').update('key id').update(key).digest()[0] as number
 }
 

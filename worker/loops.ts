@@ -27,7 +27,7 @@ export type LoopNeeds = {
   readonly database: Database
   readonly log: Log
   readonly metrics: WorkerMetrics
-  readonly notifications: Pick<NotificationNeeds, 'keys' | 'call'>
+  readonly notifications: Pick<NotificationNeeds, 'call'> & { readonly keys: () => NotificationNeeds['keys'] }
   readonly licences: LicenceLoopNeeds['licences']
   /** Where this worker seals the audit tree. */
   readonly audit: Omit<AuditLoopNeeds, 'metrics'> | undefined
@@ -67,7 +67,8 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
       idleMs: 500,
       work: (now) =>
         deliverNotifications(database, {
-          ...notifications,
+          call: notifications.call,
+          keys: notifications.keys(),
           now,
           limit: notificationsPerRound,
           onFailure: (notification, outcome, why) => log.warn({ ...notification, outcome, why }, 'a client could not be called'),

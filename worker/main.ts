@@ -9,6 +9,7 @@ import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { auditKeysFromSettings, sealingOf } from './audit-settings.ts'
 import { readWorkerConfig } from './config.ts'
 import { bankLoops } from './loops.ts'
+import { notificationKeys } from './notification-keys.ts'
 import { openRegisters } from './registers.ts'
 import { runLoop } from './run-loop.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
@@ -25,7 +26,7 @@ const call = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.O
 const sealing = sealingOf(config)
 const sealer = sealing && (await openDatabase(sealing.databaseUrl, { maxConnections: 2, statementTimeoutMs: sealingMayTakeMs }))
 const loops = bankLoops({
-  ...{ database, log, metrics, notifications: { keys: config.NOTIFICATION_KEYS, call } },
+  ...{ database, log, metrics, notifications: { keys: notificationKeys({ clock: systemClock, log }), call } },
   licences: { registers: openRegisters(config.REGISTERS, call), silentAtMostMs: config.REGISTER_SILENT_HOURS * 3_600_000 },
   audit: sealing && sealer && { sealer, checkpoints: sealing.checkpoints, keys: auditKeysFromSettings },
 })

@@ -142,7 +142,7 @@ async function submit(dependencies: PromptDependencies, visit: PromptVisit, form
     // Anything but the button that says so is no yes.
     return action === 'confirm' ? approvePrompt(dependencies, visit, form) : journey.state
   const next = promptSteps[kind][promptSteps[kind].indexOf('second_factor') + 1] ?? 'finished'
-  return submitSecondFactor(database, visit, form, { dataKey: config.SECRETS.customer_data_key, next })
+  return submitSecondFactor(database, visit, form, { dataKey: config.SECRETS.customer_data_keys, next })
 }
 
 /** A no is the end, unless somebody said yes first. */

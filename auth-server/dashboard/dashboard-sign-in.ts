@@ -15,7 +15,7 @@ const signInPath = '/connected-accounts/sign-in'
 
 /** The same two pages as on the way to a third party, with the same limits; at the end there is a session of the dashboard's own. */
 export function dashboardSignIn({ config, database, clock, metrics }: AuthServerDependencies) {
-  const { form_keys: formKeys, customer_data_key: dataKey } = config.SECRETS
+  const { form_keys: formKeys, customer_data_keys: dataKey } = config.SECRETS
   const seals = storedSeals(config.SECRETS.seal_keys)
   const journeyOf = (id: string) => `dashboard ${id}`
 

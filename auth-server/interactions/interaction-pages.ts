@@ -108,7 +108,7 @@ async function submit(dependencies: JourneyDependencies, visit: Visit, form: For
   if (isDecision(journey.state, form)) return submitDecision(dependencies, visit, form)
   if (journey.state.step !== 'second_factor') return journey.state
   const next = journeys[kind][journeys[kind].indexOf('second_factor') + 1] ?? 'finished'
-  const { customer_data_key: dataKey, pairwise_salt: salt } = config.SECRETS
+  const { customer_data_keys: dataKey, pairwise_salt: salt } = config.SECRETS
   const { interaction, client } = visit
   const state = await submitSecondFactor(database, visit, form, {
     ...{ dataKey, next },

@@ -2,6 +2,7 @@ import type { Consent } from '@bankside/bank/consents/consent'
 import { listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
 import { answerSecondFactor, type SecondFactorResult } from '@bankside/bank/customers/answer-second-factor'
 import { challengePeriodMs, startSecondFactor } from '@bankside/bank/customers/start-second-factor'
+import type { DataKeys } from '@bankside/bank/customers/totp'
 import { verifyPassword } from '@bankside/bank/customers/verify-password'
 import type { CustomerId } from '@bankside/bank/ids'
 import { formErrors } from '@bankside/consent-ui/form-errors'
@@ -59,7 +60,7 @@ const messages: Record<Exclude<SecondFactorResult, 'accepted' | 'locked'>, Field
 }
 
 type Answering = {
-  readonly dataKey: Buffer
+  readonly dataKey: DataKeys
   readonly next: Step
   /** Whether the request may be answered by this customer, where it names one. */
   readonly isAskedOf?: (customerId: CustomerId) => boolean

@@ -14,6 +14,7 @@ import { type KeyMaterial, keySettings, keysAt } from './key-material.ts'
 
 const start = 1_800_000_000
 const secrets = keySettings.SECRETS.parse(JSON.stringify(testSecrets(Buffer.alloc(32))))
+const NOTIFICATION_KEYS = keySettings.NOTIFICATION_KEYS.parse('A'.repeat(43))
 
 function followed(first: KeyMaterial) {
   const state = { now: start, material: first as KeyMaterial | Error, made: [] as string[][], logged: [] as string[] }
@@ -43,7 +44,7 @@ test('OIDC-09 a server is made anew when a key begins or ends, and only then', a
   const [old, next] = await Promise.all([createSigningKeys(), createSigningKeys()])
   const keys = [...old.keys.map((key) => ({ ...key, exp: start + 200 })), ...next.keys.map((key) => ({ ...key, nbf: start + 100 }))]
   const [oldKids, nextKids] = [old, next].map((set) => set.keys.map(({ kid }) => kid ?? ''))
-  const { state, server } = followed({ SIGNING_KEYS: { keys }, SECRETS: secrets })
+  const { state, server } = followed({ SIGNING_KEYS: { keys }, SECRETS: secrets, NOTIFICATION_KEYS })
   t.after(() => server.stop())
   for (const seconds of [0, 50, 100, 150, 200, 250]) {
     state.now = start + seconds
@@ -54,10 +55,10 @@ test('OIDC-09 a server is made anew when a key begins or ends, and only then', a
 
 test('keys that cannot be read, or leave nothing to sign with, change nothing, and are told and counted', async (t) => {
   const keys = await createSigningKeys()
-  const { state, server, metrics } = followed({ SIGNING_KEYS: keys, SECRETS: secrets } as KeyMaterial)
+  const { state, server, metrics } = followed({ SIGNING_KEYS: keys, SECRETS: secrets, NOTIFICATION_KEYS } as KeyMaterial)
   t.after(() => server.stop())
   const late = keys.keys.map((key) => ({ ...key, nbf: start + 1 }))
-  for (const broken of [new Error('half a file'), { SIGNING_KEYS: { keys: late }, SECRETS: secrets } as KeyMaterial]) {
+  for (const broken of [new Error('half a file'), { SIGNING_KEYS: { keys: late }, SECRETS: secrets, NOTIFICATION_KEYS } as KeyMaterial]) {
     state.material = broken
     await server.follow()
   }
@@ -85,7 +86,7 @@ class KeyElsewhere extends ExternalSigningKey {
 test('FAPI2-CR-09 a key whose private part is elsewhere is taken, ordered, and signs', async () => {
   const [jwk, rsa] = await Promise.all([createSigningKey('ES256'), createSigningKey('PS256')])
   const elsewhere = new KeyElsewhere(createPrivateKey({ key: jwk as never, format: 'jwk' }), 'in-the-module')
-  const { SIGNING_KEYS } = keysAt({ SIGNING_KEYS: { keys: [rsa, elsewhere] }, SECRETS: secrets }, start)
+  const { SIGNING_KEYS } = keysAt({ SIGNING_KEYS: { keys: [rsa, elsewhere] }, SECRETS: secrets, NOTIFICATION_KEYS }, start)
   const provider = new Provider('https://issuer.example', {
     jwks: { keys: SIGNING_KEYS.keys },
     features: { externalSigningSupport: { enabled: true, ack: 'experimental-01' } },

@@ -1,3 +1,4 @@
+import { sealingKeys } from '@bankside/service-kit/config'
 import { isInUse, keysInOrder, nextChange, type Times } from '@bankside/service-kit/timed-keys'
 import { ExternalSigningKey, type JWK } from 'oidc-provider'
 import { z } from 'zod'
@@ -41,7 +42,7 @@ const secrets = z.object({
   dpop_nonce_secrets: ring(key32),
   /** What third parties know customers by follows from it: it is for ever. */
   pairwise_salt: text32,
-  customer_data_key: key32,
+  customer_data_keys: ring(key32),
 })
 
 export const parsedJson = z.string().transform((text, context) => {
@@ -53,7 +54,12 @@ export const parsedJson = z.string().transform((text, context) => {
   }
 })
 
-export const keySettings = { SIGNING_KEYS: parsedJson.pipe(signingKeys), SECRETS: parsedJson.pipe(secrets) }
+export const keySettings = {
+  SIGNING_KEYS: parsedJson.pipe(signingKeys),
+  SECRETS: parsedJson.pipe(secrets),
+  /** Seal what third parties are called with, until the worker calls them. */
+  NOTIFICATION_KEYS: sealingKeys,
+}
 
 /** A private JWK, or one whose private part is elsewhere: a key service or PKCS#11 module signs for it. */
 export type SigningKey = (JWK & Times) | (ExternalSigningKey & Times)
@@ -64,6 +70,7 @@ export const isElsewhere = (key: SigningKey): key is ExternalSigningKey & Times 
 export type KeyMaterial = {
   readonly SIGNING_KEYS: { readonly keys: readonly SigningKey[] }
   readonly SECRETS: z.infer<typeof secrets>
+  readonly NOTIFICATION_KEYS: z.infer<typeof sealingKeys>
 }
 
 /** Keys and secrets as they are used at one moment: of each list the first signs, all are accepted. */
@@ -75,12 +82,13 @@ export type ActiveKeys = {
     readonly seal_keys: readonly Buffer[]
     readonly dpop_nonce_secret: Buffer
     readonly pairwise_salt: string
-    readonly customer_data_key: Buffer
+    readonly customer_data_keys: readonly [Buffer, ...Buffer[]]
   }
+  readonly NOTIFICATION_KEYS: readonly [Buffer, ...Buffer[]]
 }
 
 /** @throws when at this moment there is nothing to sign with. */
-export function keysAt({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: number): ActiveKeys {
+export function keysAt({ SIGNING_KEYS, SECRETS, NOTIFICATION_KEYS }: KeyMaterial, nowSeconds: number): ActiveKeys {
   const keys = keysInOrder(SIGNING_KEYS.keys, nowSeconds)
   for (const alg of neededAlgorithms)
     if (!keys.some((key) => key.alg === alg && isInUse(key, nowSeconds))) throw new Error(`no ${alg} key is in use now`)
@@ -97,23 +105,28 @@ export function keysAt({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: numbe
       seal_keys: inOrder('seal_keys', SECRETS.seal_keys),
       dpop_nonce_secret: inOrder('dpop_nonce_secrets', SECRETS.dpop_nonce_secrets)[0],
       pairwise_salt: SECRETS.pairwise_salt,
-      customer_data_key: SECRETS.customer_data_key,
+      customer_data_keys: inOrder('customer_data_keys', SECRETS.customer_data_keys.map(withoutEnd)),
     },
+    NOTIFICATION_KEYS: inOrder('NOTIFICATION_KEYS', NOTIFICATION_KEYS),
   }
 }
+
+/** What it sealed lasts, and would be lost with it: it opens for as long as it is there, and is sealed anew meanwhile. */
+const withoutEnd = <Key>({ key, nbf }: { readonly key: Key } & Times) => ({ key, nbf })
 
 /** Whether a member of `SECRETS` is a list of keys with times. */
 export const isRing = (member: unknown): member is readonly Times[] => Array.isArray(member)
 
 /** When keys begin or end next, in seconds since the epoch. */
-export function nextKeyChange({ SIGNING_KEYS, SECRETS }: KeyMaterial, nowSeconds: number): number {
-  const { cookie_keys, form_keys, seal_keys, dpop_nonce_secrets } = SECRETS
-  return nextChange([...SIGNING_KEYS.keys, ...cookie_keys, ...form_keys, ...seal_keys, ...dpop_nonce_secrets], nowSeconds)
+export function nextKeyChange({ SIGNING_KEYS, SECRETS, NOTIFICATION_KEYS }: KeyMaterial, nowSeconds: number): number {
+  const { cookie_keys, form_keys, seal_keys, dpop_nonce_secrets, customer_data_keys } = SECRETS
+  const rings: readonly (readonly Times[])[] = [cookie_keys, form_keys, seal_keys, dpop_nonce_secrets, customer_data_keys]
+  return nextChange([...SIGNING_KEYS.keys, ...rings.flat(), ...NOTIFICATION_KEYS], nowSeconds)
 }
 
 /** Whether two say the same, down to the order. What a key service holds is told apart by its key id. */
 export function isSame(one: ActiveKeys, other: ActiveKeys): boolean {
-  const written = ({ SIGNING_KEYS, SECRETS }: ActiveKeys) =>
-    JSON.stringify([SIGNING_KEYS.keys.map((key) => [key.kid, isElsewhere(key) ? '' : key.d]), SECRETS])
+  const written = ({ SIGNING_KEYS, SECRETS, NOTIFICATION_KEYS }: ActiveKeys) =>
+    JSON.stringify([SIGNING_KEYS.keys.map((key) => [key.kid, isElsewhere(key) ? '' : key.d]), SECRETS, NOTIFICATION_KEYS])
   return written(one) === written(other)
 }

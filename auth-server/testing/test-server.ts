@@ -195,7 +195,7 @@ export const testSecrets = (dataKey: Buffer) => ({
   form_keys: [secret()],
   seal_keys: [secret()],
   dpop_nonce_secrets: [secret()],
-  customer_data_key: dataKey.toString('base64url'),
+  customer_data_keys: [dataKey.toString('base64url')],
 })
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => unknown

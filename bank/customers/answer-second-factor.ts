@@ -2,14 +2,14 @@ import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { type AuditRecord, appendAudit } from '../audit/append-audit.ts'
 import type { CustomerId } from '../ids.ts'
 import { forgetAttempts, giveBackAttempt, reserveAttempt } from './sign-in-attempts.ts'
-import { matchTotp, unsealTotpSecret } from './totp.ts'
+import { type DataKeys, matchTotp, unsealTotpSecret } from './totp.ts'
 
 export type SecondFactorAnswer = {
   readonly challengeId: string
   readonly customerId: CustomerId
   readonly code: string
   /** Opens the customer's sealed secret. */
-  readonly dataKey: Uint8Array
+  readonly dataKey: DataKeys
   readonly interactionId?: string | undefined
   readonly now: Date
 }

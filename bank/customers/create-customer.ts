@@ -1,7 +1,7 @@
 import { sql, type Transaction } from '@bankside/service-kit/postgres'
 import { type CustomerId, newCustomerId } from '../ids.ts'
 import { normaliseUsername } from './sign-in-attempts.ts'
-import { sealTotpSecret } from './totp.ts'
+import { type DataKeys, sealTotpSecret } from './totp.ts'
 
 export type NewCustomer = {
   readonly username: string
@@ -11,7 +11,7 @@ export type NewCustomer = {
   readonly email: string
   readonly phone: string
   /** Seals the secret. */
-  readonly dataKey: Uint8Array
+  readonly dataKey: DataKeys
   readonly now: Date
 }
 

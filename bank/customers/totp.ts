@@ -21,8 +21,13 @@ export function matchTotp(secret: string, code: string, now: Date): bigint | und
 const epochSeconds = (now: Date): number => Math.floor(now.getTime() / 1000)
 const contextOf = (customerId: CustomerId): string => `customers.customer/${customerId}/totp_secret`
 
+/** The key of customers' data; where it has changed, the one that seals first, then those that it replaced. */
+export type DataKeys = Uint8Array | readonly [Uint8Array, ...Uint8Array[]]
+
+const newestOf = (dataKeys: DataKeys): Uint8Array => (dataKeys instanceof Uint8Array ? dataKeys : dataKeys[0])
+
 /** Kept sealed (SCA-08), for this customer's row only. */
-export const sealTotpSecret = (dataKey: Uint8Array, customerId: CustomerId, secret: string): Buffer =>
-  seal(dataKey, secret, contextOf(customerId))
-export const unsealTotpSecret = (dataKey: Uint8Array, customerId: CustomerId, sealed: Uint8Array): string =>
-  unseal(dataKey, sealed, contextOf(customerId)).toString()
+export const sealTotpSecret = (dataKeys: DataKeys, customerId: CustomerId, secret: string): Buffer =>
+  seal(newestOf(dataKeys), secret, contextOf(customerId))
+export const unsealTotpSecret = (dataKeys: Uint8Array | readonly Uint8Array[], customerId: CustomerId, sealed: Uint8Array): string =>
+  unseal(dataKeys, sealed, contextOf(customerId)).toString()

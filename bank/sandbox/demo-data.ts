@@ -2,7 +2,7 @@ import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { AccountTypeCode } from '../accounts/account.ts'
 import { createCustomer } from '../customers/create-customer.ts'
 import { hashPassword } from '../customers/passwords.ts'
-import { newTotpSecret, unsealTotpSecret } from '../customers/totp.ts'
+import { type DataKeys, newTotpSecret, unsealTotpSecret } from '../customers/totp.ts'
 import { type AccountId, type CustomerId, isAccountId, newAccountId } from '../ids.ts'
 import { openAccount } from '../ledger/open-account.ts'
 import { transfer } from '../ledger/transfer.ts'
@@ -33,7 +33,7 @@ export type DemoAccount = {
   readonly iban: string
 }
 
-export type DemoOptions = { readonly dataKey: Uint8Array; readonly now: Date }
+export type DemoOptions = { readonly dataKey: DataKeys; readonly now: Date }
 
 const firstAccountNumber = 10_000_001
 
@@ -146,7 +146,7 @@ const demoAccountRow = z.object({
   iban: z.string(),
 })
 
-async function readDemoCustomers(tx: Transaction, dataKey: Uint8Array): Promise<readonly DemoCustomer[]> {
+async function readDemoCustomers(tx: Transaction, dataKey: DataKeys): Promise<readonly DemoCustomer[]> {
   const names = sql.array(
     people.map(({ username }) => username),
     'text',
