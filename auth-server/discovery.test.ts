@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Agent } from 'node:https'
 import { after, before, test } from 'node:test'
 import { exchange } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
@@ -121,6 +122,29 @@ test('FAPI2-AS-01 a document that is ready is no way around the gate: other meth
     assert.equal((await ask(`${path}/`)).status, 404)
   }
   assert.equal((await ask('/.well-known/openid-configuration', { headers: { host: 'evil.example' } })).status, 421)
+})
+
+test('FAPI2-NET-08 what is ready is answered with the same headers on a kept connection, and the connection goes on', async () => {
+  for (const url of [server.issuer, server.mtlsIssuer].flatMap((origin) => ['/jwks', ...paths].map((path) => origin + path))) {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ask = (headers: Record<string, string> = {}, method = 'GET') => exchange(url, { ca: server.ca, method, headers, agent })
+    const alone = await exchange(url, { ca: server.ca })
+    const given = { 'x-fapi-interaction-id': '2c1c7f9e-4b57-4c0a-9f0e-7d8a3a5c1b11' }
+    for (const headers of [{}, given]) {
+      const answer = await ask(headers)
+      const { date = '', connection, 'keep-alive': seconds, 'x-fapi-interaction-id': id = '', ...same } = answer.headers
+      assert.deepEqual([answer.status, answer.text, connection, seconds], [200, alone.text, 'keep-alive', 'timeout=65'])
+      assert.ok(Math.abs(Date.parse(date) - Date.now()) < 60_000, date)
+      assert.match(id, headers === given ? new RegExp(given['x-fapi-interaction-id']) : /^[0-9a-f-]{36}$/)
+      const { date: _, connection: __, 'x-fapi-interaction-id': ___, ...wanted } = alone.headers
+      assert.deepEqual(same, wanted)
+      assert.ok('strict-transport-security' in same && 'content-security-policy' in same)
+    }
+    assert.equal((await ask({}, 'DELETE')).status, 405)
+    assert.deepEqual([(await ask()).text, Object.values(agent.freeSockets).flat().length], [alone.text, 1])
+    assert.equal((await ask({ connection: 'close' })).headers['connection'], 'close')
+    agent.destroy()
+  }
 })
 
 test('FAPI2-AS-01 another host name is answered with nothing', async () => {

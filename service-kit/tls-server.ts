@@ -39,7 +39,7 @@ const signatureAlgorithms = [
 ].join(':')
 
 /** Longer than the 60 s after which load balancers usually close, so that they, not we, give a connection up. */
-const keepAliveTimeoutMs = 65_000
+export const keepAliveSeconds = 65
 
 export const limits = {
   maxHeaderSize: 16_384,
@@ -73,7 +73,7 @@ export function createTlsServer(options: TlsServerOptions, handler: RequestListe
       maxHeaderSize: limits.maxHeaderSize,
       headersTimeout: limits.headersTimeout,
       requestTimeout: limits.requestTimeout,
-      keepAliveTimeout: keepAliveTimeoutMs,
+      keepAliveTimeout: keepAliveSeconds * 1_000,
     },
     handler,
   )

@@ -1,4 +1,4 @@
-import https from 'node:https'
+import https, { type Agent } from 'node:https'
 import { text } from 'node:stream/consumers'
 
 export type Answer = {
@@ -16,10 +16,12 @@ export type Request = {
   readonly headers?: Readonly<Record<string, string | string[]>> | undefined
   readonly credential?: { readonly cert: string; readonly key: string } | undefined
   readonly ca: string
+  /** Whose connections to use. */
+  readonly agent?: Agent
 }
 
-/** One request over a connection of its own, so that nothing is shared but what the test shares. */
-export function exchange(url: string, { method, form, body, headers = {}, credential, ca }: Request): Promise<Answer> {
+/** One request, over a connection of its own unless it is said which, so that nothing is shared but what the test shares. */
+export function exchange(url: string, { method, form, body, headers = {}, credential, ca, agent }: Request): Promise<Answer> {
   const given =
     form instanceof URLSearchParams
       ? form
@@ -30,7 +32,7 @@ export function exchange(url: string, { method, form, body, headers = {}, creden
       url,
       {
         method: method ?? (payload === undefined ? 'GET' : 'POST'),
-        agent: false,
+        agent: agent ?? false,
         servername: 'localhost',
         ca,
         ...credential,
