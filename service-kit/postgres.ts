@@ -24,7 +24,10 @@ export type Transaction = DatabaseTransactionConnection
 /** A part of a query, with its values. */
 export type SqlFragment = FragmentSqlToken
 
-/** Tagged queries. Every query names the shape of its rows: `sql.type(z.object({...}))` or `sql.unsafe` for none. */
+/**
+ * Tagged queries. Every query names the shape of its rows: `sql.type(shape)` or `sql.unsafe` for none. A shape that requests need is
+ * made once, beside the function: to make one costs more than the statement.
+ */
 export const sql = createSqlTag()
 
 /**
@@ -89,7 +92,7 @@ export async function openDatabase(connectionString: string, options: DatabaseOp
       resetConnection: async () => {},
     }),
   )
-  const prepared = openPrepared(connectionString, { ...options, maxConnections: singleStatementConnections })
+  const prepared = openPrepared(connectionString, { ...options, maxConnections: singleStatementConnections, plansByValues: true })
   const transactions = openTransactionPool(
     { ...connectionSettings(connectionString, options), idle_in_transaction_session_timeout: idleInTransactionMs },
     { maxConnections: options.maxConnections ?? 10, waitAtMostMs: options.connectTimeoutMs ?? 5_000 },

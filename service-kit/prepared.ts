@@ -24,6 +24,8 @@ export type PreparedOptions = ConnectionOptions & {
   readonly maxConnections?: number
   readonly connectTimeoutMs?: number
   readonly statementTimeoutMs?: number
+  /** For statements of which the best way to their rows depends on the values: periods, filters that may be absent. */
+  readonly plansByValues?: boolean
 }
 
 const keepAliveAfterMs = 10_000
@@ -49,17 +51,20 @@ const unansweredAtMost = 500
 
 /** Statements are planned once on a connection, perhaps while tables are small: rows are found by their keys all the same. */
 const planning = '-c enable_seqscan=off -c jit=off'
+/** Where it costs as much to plan a statement as to run it, and every way to a row is the same: by its key. */
+const plannedOnce = `${planning} -c plan_cache_mode=force_generic_plan`
 
 /**
  * Opens connections as they are needed. Reads share some, whatever writes has the others: it waits for the disk and perhaps
  * for a lock, and nobody should wait behind it who need not.
  */
 export function openPrepared(connectionString: string, options: PreparedOptions = {}): Prepared {
-  const { maxConnections = 10 } = options
-  const settings = { ...connectionSettings(connectionString, options), options: planning }
+  const { maxConnections = 10, plansByValues = false } = options
+  const planned = plansByValues ? planning : plannedOnce
+  const settings = { ...connectionSettings(connectionString, options), options: planned }
   const lane = (laneSettings: pg.ClientConfig, atMost: number) => openLane(() => openPipelinedConnection(laneSettings, options), atMost)
   const readers = lane(settings, Math.min(readingConnections, maxConnections))
-  const careless = lane({ ...settings, options: `${planning} -c synchronous_commit=off` }, carelessConnections)
+  const careless = lane({ ...settings, options: `${planned} -c synchronous_commit=off` }, carelessConnections)
   const writers = maxConnections > readingConnections ? lane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()
   return {

@@ -131,6 +131,8 @@ const termsOf = (consent: Consent) =>
     ? { permissions: [...consent.permissions], expires_at: consent.expiresAt?.toISOString() ?? null }
     : { amount: consent.amount.minor.toString(), currency: consent.amount.currency, creditor: { ...consent.creditor } }
 
+const claimedRow = z.object({ claimed: z.boolean() })
+
 /**
  * Of several journeys that began with one pushed request, one may end with a yes. The library uses the request up when it
  * answers, which is after this: so the first yes is marked here, with the consent. A request that came by value has no name to
@@ -140,7 +142,7 @@ async function claimRequest(tx: Transaction, { interaction, client, now }: Visit
   const { parJti: pushed } = interaction as { readonly parJti?: unknown }
   if (pushed === undefined && profileOf(client).pushedRequests === 'optional') return
   if (typeof pushed !== 'string') throw new Error('a journey that no pushed request began')
-  const claimed = await tx.maybeOne(sql.type(z.object({ claimed: z.boolean() }))`
+  const claimed = await tx.maybeOne(sql.type(claimedRow)`
     insert into oidc.used_identifier (id_hash, expires_at)
     values (${sql.binary(hash('sha256', `authorised ${pushed}`, 'buffer'))}, ${sql.timestamp(new Date(now.getTime() + 2 * longestJourneySeconds * 1000))})
     on conflict on constraint identifier_is_used_once do nothing returning true as claimed`)

@@ -110,9 +110,11 @@ function chosenAmong(
     : refuse('account_not_permitted', 'the account is not of this customer', { path: 'account' })
 }
 
+const spentRow = z.object({ challenge_id: z.string() })
+
 /** The answer holds for the terms that stand in the locked row, and once. */
 async function spendChallenge(tx: Transaction, consent: Consent, { challengeId, customerId, now }: AuthorisationOrder): Promise<void> {
-  const spent = await tx.maybeOne(sql.type(z.object({ challenge_id: z.string() }))`
+  const spent = await tx.maybeOne(sql.type(spentRow)`
     update customers.sca_challenge set spent_at = ${sql.timestamp(now)}
     where challenge_id = ${challengeId ?? null} and customer_id = ${customerId} and consent_id = ${consent.id}
       and binding_hash = ${sql.binary(bindingHash(consent))}

@@ -54,12 +54,14 @@ function whyNotFrom(account: AccountToShow, { amount, creditorAccountId }: Payme
   return account.id === creditorAccountId ? 'is_the_payee' : undefined
 }
 
+const namedRow = z.object({ account_id: z.string().nullable() })
+
 async function accountNamed(
   tx: Transaction,
   debtor: NonNullable<PaymentConsent['debtor']>,
   customerId: CustomerId,
 ): Promise<string | null> {
-  const { account_id } = await tx.one(sql.type(z.object({ account_id: z.string().nullable() }))`
+  const { account_id } = await tx.one(sql.type(namedRow)`
     select consents.account_of_customer(${customerId}, ${debtor.schemeName}, ${debtor.identification}) as account_id`)
   return account_id
 }
