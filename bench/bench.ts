@@ -17,7 +17,7 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 2
-  const paths = choosePaths(options.paths).filter(({ sidesFrom }) => !options.selfCheck || sidesFrom === undefined)
+  const paths = options.ledger ? [] : choosePaths(options.paths).filter(({ sidesFrom }) => !options.selfCheck || sidesFrom === undefined)
   const stopping: Stopping = []
   const stop = () => stopAll(stopping)
   stopOnSignal(stop)

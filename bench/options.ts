@@ -18,7 +18,7 @@ export const usage = `npm run bench -- [options]
   --rounds 5       rounds on each side, taken in turn
   --customers 64   customers of the sandbox and of the peer
   --self-check     the peer against a second peer: every ratio must be about 1
-  --ledger         the ledger against pgbench on the same server, instead of the paths
+  --ledger         the ledger against pgbench on the same server, instead of the paths; --paths chooses among its rows
   --large          with --ledger: a million accounts and five million entries as well
   --database url   with --self-check: a PostgreSQL server to use instead of a sandbox`
 

@@ -14,10 +14,15 @@ export const paths: readonly Path[] = [
   ...[balanceWithDpop, balanceWithCertificate, transfer],
 ]
 
-/** @throws {RangeError} when a filter fits no path: a typing error must not measure nothing. */
-export function choosePaths(filters: readonly string[]): readonly Path[] {
+export const choosePaths = (filters: readonly string[]): readonly Path[] => chooseNamed(paths, filters)
+
+/** @throws {RangeError} when a filter fits nothing: a typing error must not measure nothing. */
+export function chooseNamed<Named extends { readonly name: string }>(
+  among: readonly Named[],
+  filters: readonly string[],
+): readonly Named[] {
   for (const filter of filters)
-    if (!paths.some(({ name }) => name.includes(filter)))
-      throw new RangeError(`no path is called ${filter}: ${paths.map(({ name }) => name).join(', ')}`)
-  return filters.length === 0 ? paths : paths.filter(({ name }) => filters.some((filter) => name.includes(filter)))
+    if (!among.some(({ name }) => name.includes(filter)))
+      throw new RangeError(`nothing is called ${filter}: ${among.map(({ name }) => name).join(', ')}`)
+  return filters.length === 0 ? among : among.filter(({ name }) => filters.some((filter) => name.includes(filter)))
 }

@@ -15,7 +15,7 @@ import pg from 'pg'
 
 /** From here on, tables may be full. */
 const first = '0190'
-const events = 100_000
+const events = 30_000
 let server: pg.Client
 let owner: pg.Client
 let ownerUrl: string

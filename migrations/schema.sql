@@ -1248,12 +1248,13 @@ declare
   wanted record;
   at timestamptz;
   covered_to timestamptz;
+  asked timestamptz := greatest(least(p_now, statement_timestamp() + interval '1 year'), statement_timestamp());
 begin
   -- Others who come meanwhile find it done.
   perform from housekeeping.partitioned_table for update;
   for wanted in select * from housekeeping.partitioned_table order by width, schema_name, table_name loop
-    at := date_trunc(wanted.width, p_now, 'UTC');
-    while at < least(p_now, statement_timestamp() + interval '1 year') + wanted.made_ahead loop
+    at := date_trunc(wanted.width, asked, 'UTC');
+    while at < asked + wanted.made_ahead loop
       covered_to := (
         select before_time from housekeeping.partition p
         where (p.schema_name, p.table_name) = (wanted.schema_name, wanted.table_name) and p.from_time <= at and p.before_time > at);

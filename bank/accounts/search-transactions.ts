@@ -32,7 +32,7 @@ export const searchedTextLimit = 140
  * So many postings of the account are looked through for one answer, newest first; its cursor goes on from there. Without an index
  * for each thing that can be looked for, which every transfer would pay for, no search costs more than this.
  */
-export const postingsSearchedAtMost = 10_000
+export const postingsSearchedAtMost = 5_000
 
 /**
  * What of an account's transactions fits. There may be more although an answer holds few, or none: `next` says so.

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import type { Options } from '../options.ts'
+import { chooseNamed } from '../paths.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { median, spread } from '../report/statistics.ts'
 import { startProductTarget } from '../targets/product.ts'
@@ -30,7 +31,7 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   const large = options.large ? await fillLedger(adminUrl, largeLedger, stopping) : undefined
   const tpcB = await prepareTpcB(adminUrl, stopping)
   const load = await startLoadProcess(stopping)
-  const rows = ledgerRows({ admin, seconds: options.seconds, tpcB, load, small, large, target })
+  const rows = chooseNamed(ledgerRows({ admin, seconds: options.seconds, tpcB, load, small, large, target }), options.paths)
   const compared: Compared[] = []
   for (const row of rows) compared.push(await compareRow(admin, row, options.rounds, say))
   const { rows: settings } = await admin.query(

@@ -91,7 +91,7 @@ export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }:
       ? []
       : [
           {
-            name: `page of 50, ${large.entries.toLocaleString('en-GB')} entries`,
+            name: 'the same page, to that of a small ledger',
             reference: `page of 50, ${small.entries.toLocaleString('en-GB')} entries`,
             referred: ask('page', small, reading),
             measured: ask('page', large, reading),
