@@ -447,6 +447,8 @@ create table ledger.movement (
   request_hash bytea not null,
   made text not null,
   made_at timestamp with time zone not null,
+  written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
+  released text,
   constraint movement_is_made_once PRIMARY KEY (movement_key)
 );
 
@@ -816,6 +818,8 @@ CREATE INDEX entry_written_in ON ledger.entry USING brin (written_in) WITH (page
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
 CREATE INDEX movement_age ON ledger.movement USING brin (made_at);
+
+CREATE INDEX movement_written_in ON ledger.movement USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
 
@@ -1847,7 +1851,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_event_id text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb DEFAULT NULL::jsonb, p_record_movement integer[] DEFAULT NULL::integer[], p_record_id text[] DEFAULT NULL::text[], p_record_actor text[] DEFAULT NULL::text[], p_record_action text[] DEFAULT NULL::text[], p_record_subject text[] DEFAULT NULL::text[], p_record_interaction_id text[] DEFAULT NULL::text[], p_record_details text[] DEFAULT NULL::text[], OUT outcome text[], OUT replayed text[])
+CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb DEFAULT NULL::jsonb, p_record_movement integer[] DEFAULT NULL::integer[], p_record_id text[] DEFAULT NULL::text[], p_record_actor text[] DEFAULT NULL::text[], p_record_action text[] DEFAULT NULL::text[], p_record_subject text[] DEFAULT NULL::text[], p_record_interaction_id text[] DEFAULT NULL::text[], p_record_details text[] DEFAULT NULL::text[], OUT outcome text[], OUT replayed text[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1899,9 +1903,10 @@ declare
   held_amount numeric := 0;
   named_currency text;
   total numeric;
-  moves boolean;
   short boolean;
   problem text;
+  -- By movement: the holds that it gives back.
+  released text[];
   keys integer;
   keyed integer;
 begin
@@ -1923,7 +1928,10 @@ begin
     array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end),
     array_agg(coalesce(a.sort_code || a.account_number, a.iban))
   into found_id, account_currency, account_status, room, posted, counted, booked, told_name, told_scheme_name, told_identification
-  from (select * from ledger.account a where a.account_id = any (p_account_id) order by a.account_id for no key update) a;
+  from (
+    select account_id, currency, status, kind, posted_minor, held_minor, overdraft_minor, posting_count, last_booked_at, holder_name, sort_code,
+      account_number, iban
+    from ledger.account where account_id = any (p_account_id) order by account_id for no key update) a;
   if found_id is distinct from p_account_id then
     -- Some are not there, or they were named in another order.
     select array_agg(a.currency order by n.place), array_agg(a.status order by n.place),
@@ -2005,7 +2013,6 @@ begin
     operation_leg := leg;
     undo_to := null;
     total := 0;
-    moves := false;
     short := false;
     while p_leg_operation[leg] = operation loop
       if not declined then
@@ -2030,7 +2037,6 @@ begin
         posted[place] := posted[place] + amount;
         if has_holds then held[place] := held[place] + held_amount; end if;
         if amount <> 0 then
-          moves := true;
           total := total + amount;
           counted[place] := counted[place] + 1;
           numbered[leg] := counted[place];
@@ -2068,7 +2074,7 @@ begin
           numbered[at] := null;
         end if;
       end loop;
-    elsif not moves and p_operation_kind[operation] not in ('hold', 'release', 'expire') then
+    elsif (leg = operation_leg or numbered[operation_leg] is null) and p_operation_kind[operation] not in ('hold', 'release', 'expire') then
       perform ledger.raise_unsound('entry_has_two_postings', 'entry');
     elsif total <> 0 and p_leg_currency is null then
       perform ledger.raise_unsound('entry_balances', 'posting');
@@ -2094,11 +2100,17 @@ begin
   where o.kind not in ('hold', 'release', 'expire');
   if problem is not null then perform ledger.raise_unsound(problem, 'entry'); end if;
 
+  if 'release' = any (p_operation_kind) or 'expire' = any (p_operation_kind) then
+    released := array(
+      select (select string_agg(o.target, ' ') from unnest(p_operation_movement, p_operation_kind, p_operation_target) o (movement, kind, target)
+        where o.movement = m.number and o.kind in ('release', 'expire'))
+      from generate_series(1, movement_count) m (number) order by m.number);
+  end if;
   with entered as (
     insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date, actor, interaction_id)
     select o.id, case when o.kind in ('capture', 'capture_part') then 'transfer' else o.kind end, o.currency, o.description, o.reference, o.payment_id,
       case when o.kind = 'reversal' then o.target end, case when o.kind in ('capture', 'capture_part') then o.target end, p_now,
-      coalesce(o.value_date, today), o.actor, o.interaction_id
+      coalesce(o.value_date, today), coalesce(o.actor, p_actor), o.interaction_id
     from unnest(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target, p_operation_currency, p_operation_description,
         p_operation_reference, p_operation_payment_id, p_operation_value_date, p_operation_actor, p_operation_interaction_id)
         o (movement, kind, id, target, currency, description, reference, payment_id, value_date, actor, interaction_id)
@@ -2117,22 +2129,13 @@ begin
       last_booked_at = case when n.posting_count > a.posting_count then n.booked_at else a.last_booked_at end
     from unnest(p_account_id, posted, held, counted, booked) n (account_id, posted_minor, held_minor, posting_count, booked_at)
     where a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0)
-  ), told as (
-    insert into events.event (event_id, type, subject, payload, occurred_at, attempts, next_attempt_at)
-    select p_event_id, 'ledger.moved', (array_agg(ids ->> 0 order by first))[1], jsonb_object_agg(word, ids), p_now, 0, p_now
-    from (
-      select case o.kind when 'hold' then 'held' when 'release' then 'released' when 'expire' then 'released' when 'capture' then 'captured'
-          when 'capture_part' then 'captured' when 'reversal' then 'reversed' when 'exchange' then 'exchanged' else 'posted' end as word,
-        jsonb_agg(coalesce(o.id, o.target) order by o.operation) as ids, min(o.operation) as first
-      from unnest(p_operation_movement, p_operation_kind, p_operation_id, p_operation_target) with ordinality o (movement, kind, id, target, operation)
-      where all_made or words[o.movement] is null group by 1
-    ) done having p_event_id is not null
   ), made as (
-    insert into ledger.movement as m (movement_key, request_hash, made, made_at)
-    select asked.movement_key, asked.request_hash, asked.made, p_now
-    from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id)) with ordinality asked (movement_key, request_hash, made, position)
+    insert into ledger.movement as m (movement_key, request_hash, made, released, made_at)
+    select asked.movement_key, asked.request_hash, asked.made, asked.released, p_now
+    from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id), released) with ordinality asked (movement_key, request_hash, made, released, position)
     where asked.movement_key is not null and (all_made or words[asked.position] is null) order by asked.movement_key
-    on conflict on constraint movement_is_made_once do update set request_hash = excluded.request_hash, made = excluded.made, made_at = excluded.made_at
+    on conflict on constraint movement_is_made_once do update
+      set (request_hash, made, released, made_at, written_in) = (excluded.request_hash, excluded.made, excluded.released, excluded.made_at, excluded.written_in)
       where m.made_at <= p_forget_before
     returning movement_key
   )
@@ -2205,7 +2208,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_actor text, p_interaction_id text)
+CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2220,14 +2223,16 @@ declare
   today date := (p_now at time zone 'Europe/London')::date;
   declined text;
 begin
-  if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor) and p_from <> p_to) is not true then
-    perform ledger.raise_unsound('amount_is_a_positive_whole_number', 'posting');
-  elsif (starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36) is not true then
-    perform ledger.raise_unsound('entry_id_is_prefixed', 'entry');
-  elsif p_kind not in ('opening', 'transfer') then
-    perform ledger.raise_unsound('entry_kind_is_known', 'entry');
-  elsif p_value_date > today then
-    perform ledger.raise_unsound('entry_value_date_is_not_after_booking', 'entry');
+  if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor) and p_from <> p_to
+    and starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36 and p_kind in ('opening', 'transfer') and coalesce(p_value_date <= today, true))
+    is not true then
+    perform ledger.raise_unsound(case
+        when (starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36) is not true then 'entry_id_is_prefixed'
+        when (p_kind in ('opening', 'transfer')) is not true then 'entry_kind_is_known'
+        when p_value_date > today then 'entry_value_date_is_not_after_booking'
+        when p_from = p_to then 'transfer_is_between_two_accounts'
+        else 'amount_is_a_positive_whole_number'
+      end, 'entry');
   end if;
   for other in select * from ledger.account where account_id in (p_from, p_to) order by account_id for no key update loop
     if other.account_id = p_from then debtor := other; else creditor := other; end if;
@@ -2270,9 +2275,6 @@ begin
       coalesce(p_debtor_name, debtor_party.name),
       case when p_debtor_identification is null then debtor_party.scheme_name else p_debtor_scheme_name end,
       coalesce(p_debtor_identification, debtor_party.identification), greatest(p_now, creditor.last_booked_at)
-  ), told as (
-    insert into events.event (event_id, type, subject, payload, occurred_at, attempts, next_attempt_at)
-    values (p_event_id, 'ledger.moved', p_entry_id, jsonb_build_object('posted', jsonb_build_array(p_entry_id)), p_now, 0, p_now)
   )
   update ledger.account
   set posted_minor = posted_minor + case account_id when p_from then -p_amount_minor else p_amount_minor end, posting_count = posting_count + 1,
@@ -2948,7 +2950,7 @@ CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kin
 
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::name) EXECUTE FUNCTION ledger.entry_is_sound();
+CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
 
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
@@ -2958,7 +2960,7 @@ CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXEC
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::name) EXECUTE FUNCTION ledger.posting_is_sound();
+CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.posting_is_sound();
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
@@ -3066,9 +3068,9 @@ grant execute on function ledger.reversed_beyond(p_entry_id text[]) to bankside_
 grant execute on function ledger.ten_to_the(exponent integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_ledger;
-grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_event_id text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
+grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
 grant execute on function ledger.write_holds(p_now timestamp with time zone, p_accepted boolean[], p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_expires_at timestamp with time zone[]) to bankside_books;
-grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_event_id text, p_actor text, p_interaction_id text) to bankside_ledger;
+grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
 grant execute on function payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text) to bankside_worker;
@@ -3101,7 +3103,6 @@ grant insert on clients.register_entry (column created_at) to bankside_auth_serv
 grant insert on clients.register_entry (column directory) to bankside_auth_server;
 grant insert on clients.register_entry (column organisation_id) to bankside_auth_server;
 grant insert on events.event to bankside_auth_server;
-grant insert on events.event to bankside_books;
 grant insert on events.event to bankside_resource_api;
 grant insert on ledger.exchange to bankside_books;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
@@ -3293,7 +3294,9 @@ grant update on ledger.hold (column resolved_at) to bankside_books;
 grant update on ledger.hold (column status) to bankside_books;
 grant update on ledger.movement (column made) to bankside_books;
 grant update on ledger.movement (column made_at) to bankside_books;
+grant update on ledger.movement (column released) to bankside_books;
 grant update on ledger.movement (column request_hash) to bankside_books;
+grant update on ledger.movement (column written_in) to bankside_books;
 grant update on oidc."grant" (column expires_at) to bankside_auth_server;
 grant update on oidc."grant" (column payload) to bankside_auth_server;
 grant update on oidc."grant" (column revoked_at) to bankside_auth_server;
@@ -3337,7 +3340,6 @@ grant usage on schema customers to bankside_auth_server;
 grant usage on schema customers to bankside_resource_api;
 grant usage on schema customers to bankside_worker;
 grant usage on schema events to bankside_auth_server;
-grant usage on schema events to bankside_books;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
 grant usage on schema housekeeping to bankside_worker;

@@ -1,5 +1,5 @@
 import { minorDigits } from '../currencies.ts'
-import { type AccountId, type EntryId, type HoldId, newAuditRecordId, newEntryId, newEventId, newHoldId } from '../ids.ts'
+import { type AccountId, type EntryId, type HoldId, newAuditRecordId, newEntryId, newHoldId } from '../ids.ts'
 import { accountsNamedBy } from './accounts-named.ts'
 import { type ArrayLiteral, type Cell, openArrayLiteral } from './array-literal.ts'
 import { type Exchange, reckonExchange } from './exchange.ts'
@@ -48,6 +48,7 @@ export function movementCall(movements: readonly Movement[], now: Date): Movemen
     leg: openTable('leg'),
     record: openTable('record'),
     places: new Map(accounts.map((accountId, index) => [accountId, index + 1])),
+    actor: movements.every(({ actor }) => actor === movements[0]?.actor) ? movements[0]?.actor : undefined,
     exchanges: [],
     operations: 0,
   }
@@ -59,7 +60,7 @@ export function movementCall(movements: readonly Movement[], now: Date): Movemen
   return {
     made,
     values: [
-      ...[now.toISOString(), new Date(now.getTime() - movementKeyRememberedMs).toISOString(), newEventId(now)],
+      ...[now.toISOString(), new Date(now.getTime() - movementKeyRememberedMs).toISOString(), rows.actor ?? null],
       ...[keys, hashes, eachMakesOne ? null : madeIds],
       ...literals('account'),
       ...literals('operation'),
@@ -72,7 +73,7 @@ export function movementCall(movements: readonly Movement[], now: Date): Movemen
 
 const transferTypes = [
   ...['timestamptz', 'uuid', 'bytea', 'text', 'text', 'text', 'text', 'numeric', 'text', 'text', 'text', 'date'],
-  ...['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text'],
+  ...['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text'],
 ]
 export const transferStatement = {
   name: 'ledger_write_transfer',
@@ -90,13 +91,15 @@ export function transferCall({ key, operations, actor, interactionId = null as n
     values: [
       ...[now.toISOString(), key.id, `\\x${key.requestHash}`, entryId, kind, from, to, amount.minor.toString(), amount.currency],
       ...[description, reference, valueDate, ...partyCells(debtor), ...partyCells(creditor)],
-      ...[newEventId(now), actor, interactionId],
+      ...[actor, interactionId],
     ],
   }
 }
 
 type Rows = Record<Table, readonly ArrayLiteral[]> & {
   readonly places: ReadonlyMap<AccountId, number>
+  /** Of all movements, if it is the same. */
+  readonly actor: string | undefined
   readonly exchanges: object[]
   operations: number
 }
@@ -165,7 +168,7 @@ function addRow({ rows, number, movement: { actor, interactionId = null as never
   const { description = null, reference = null } = row
   add(rows.operation, [
     ...[number, kind, id, target, accountId, amountMinor, currency, ...partyCells(party), description, reference, null, valueDate],
-    ...[expiresAt === undefined ? null : `"${expiresAt.toISOString()}"`, actor, interactionId],
+    ...[expiresAt === undefined ? null : `"${expiresAt.toISOString()}"`, rows.actor === undefined ? actor : null, interactionId],
   ])
 }
 

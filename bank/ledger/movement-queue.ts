@@ -25,30 +25,43 @@ export type MovementQueue = {
 /** So far behind the first it is looked for what can go before it. */
 const lookAheadFactor = 4
 
+/** Calls that gather, at a time. More would make them smaller: two keep two cores busy, one while the other is prepared. */
+const gatheringLanes = 2
+
 /**
  * Movements in the order in which they came. What touches an account, key, hold or entry of a call that is under way waits
  * for it, and what comes after and touches one of its own waits behind it: so whatever has to do with each other is done in
  * the order in which it came, and the order of the rest makes no difference. Of one account many may be in one call, of
  * one key, hold or entry one.
+ *
+ * As long as there are lanes for all, each goes by itself. Then they are shared out among few calls, except that what would have
+ * to wait for a call comes along with it: all that touches one busy account is one call that grows.
  */
 export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; movementsPerCall: number }): MovementQueue {
+  const sharers = movementsPerCall === 1 ? lanes : Math.min(lanes, gatheringLanes)
   let queue: Waiting[] = []
   let underWay = 0
+  let calls = 0
   const busy = new Map<string, number>()
 
   return {
     waiting: () => queue.length,
     add: (one) => void queue.push(one),
     take() {
-      const limit = Math.min(movementsPerCall, Math.max(1, Math.ceil((queue.length + underWay) / lanes)))
-      const { taken, kept, seen } = select(queue, limit, busy)
+      const all = queue.length + underWay
+      if (all > lanes && calls >= sharers) return []
+      const share = all <= lanes ? 1 : Math.min(movementsPerCall, Math.ceil(all / sharers))
+      const { taken, kept, seen } = select(queue, { share, movementsPerCall: all <= lanes ? 1 : movementsPerCall, busy })
+      if (taken.length === 0) return taken
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
+      calls++
       for (const one of taken) for (const name of namesOf(one)) busy.set(name, (busy.get(name) ?? 0) + 1)
       return taken
     },
     done(batch) {
       underWay -= batch.length
+      calls--
       for (const one of batch)
         for (const name of namesOf(one)) {
           const count = busy.get(name) ?? 0
@@ -65,22 +78,25 @@ export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; 
 }
 
 type Selection = { readonly taken: Waiting[]; readonly kept: Waiting[]; readonly seen: number }
+type Limits = { readonly share: number; readonly movementsPerCall: number; readonly busy: ReadonlyMap<string, number> }
 
-function select(queue: readonly Waiting[], limit: number, busy: ReadonlyMap<string, number>): Selection {
+function select(queue: readonly Waiting[], { share, movementsPerCall, busy }: Limits): Selection {
   const taken: Waiting[] = []
   const kept: Waiting[] = []
+  const touched = new Set<string>()
   /** Of those that stay behind: nothing passes them. */
   const blocked = new Set<string>()
   const once = new Set<string>()
   let seen = 0
-  for (; seen < queue.length && taken.length < limit && seen < limit * lookAheadFactor; seen++) {
+  for (; seen < queue.length && taken.length < movementsPerCall && seen < share * lookAheadFactor; seen++) {
     const one = queue[seen] as Waiting
     const own = ownNames(one.movement)
     const free =
       one.accounts.every((name) => !busy.has(name) && !blocked.has(name)) &&
       own.every((name) => !busy.has(name) && !blocked.has(name) && !once.has(name))
-    if (free) {
+    if (free && (taken.length < share || one.accounts.some((name) => touched.has(name)))) {
       taken.push(one)
+      for (const name of one.accounts) touched.add(name)
       for (const name of own) once.add(name)
     } else {
       kept.push(one)

@@ -5,6 +5,7 @@ import { systemClock } from '@bankside/service-kit/clock'
 import { sql, z } from '@bankside/service-kit/postgres'
 import type { AccountId, EntryId, HoldId } from '../ids.ts'
 import { gbp, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
+import { firstMovement, followMovements } from './follow-movements.ts'
 import type { Movement, MovementOutcome, Operation } from './movement.ts'
 import { movementKey } from './movement-key.ts'
 import { type MovementWriter, openMovementWriter } from './movement-writer.ts'
@@ -212,6 +213,41 @@ test('what is not an account, or of another currency, is declined by itself', as
   assert.ok('made' in (outcomes[2] as MovementOutcome))
   await assert.rejects(write(transfer(from, from, 1)), /one account/)
   await assert.rejects(write(transfer(from, to, 0)), /not an amount/)
+})
+
+test('whoever follows the ledger is told of each movement once, of one that is committed late too, and of none that was not', async () => {
+  const [from, to] = [await bank.newAccount({ funds: 100n }), await bank.newAccount()]
+  let cursor = firstMovement
+  const seen: string[] = []
+  const follow = async () => {
+    const before = seen.length
+    for (let more = true; more; ) {
+      const page = await followMovements(bank.owner, { after: cursor, limit: 3 })
+      seen.push(...page.movements.flatMap(({ made, released }) => [...made, ...released.map((holdId) => `released ${holdId}`)]))
+      cursor = page.cursor
+      more = page.movements.length === 3
+    }
+    return seen.slice(before)
+  }
+  await follow()
+  const late = await bank.owner.connect(async (connection) => {
+    // Begun before what comes now, committed after it.
+    await connection.query(sql.unsafe`begin`)
+    await connection.query(sql.unsafe`insert into ledger.movement (movement_key, request_hash, made, made_at)
+      values (${randomUUID()}, ${sql.binary(Buffer.alloc(32))}, 'ent_late', now())`)
+    const holdId = madeBy<HoldId>(await write(hold(from, 5)))
+    const entryId = madeBy<EntryId>(await write(transfer(from, to, 1)))
+    assert.deepEqual(await write(transfer(from, to, 100)), { declined: 'insufficient_funds' })
+    assert.deepEqual(await follow(), [], 'nothing is told while one that began before may still be committed')
+    await connection.query(sql.unsafe`commit`)
+    await write({ kind: 'release', holdId })
+    return ['ent_late', holdId, entryId, `released ${holdId}`]
+  })
+  // Other tests' transactions hold it up as well, for as long as they run.
+  const told: string[] = []
+  while (told.length < late.length) told.push(...(await follow()))
+  assert.deepEqual([...told, ...(await follow())], late)
+  await bank.owner.query(sql.unsafe`delete from ledger.movement where made = 'ent_late'`)
 })
 
 test('the books agree after all this', async () => assert.deepEqual(await reconcile(bank.worker), []))

@@ -22,7 +22,7 @@ export type MovementWriter = {
 
 export type MovementWriterOptions = {
   readonly clock: Clock
-  /** Calls at a time. */
+  /** Calls at a time, each on a connection of its own. */
   readonly lanes?: number
   readonly movementsPerCall?: number
   /** Beyond these, others are turned away at once. */
@@ -35,7 +35,7 @@ export type MovementWriterOptions = {
  * came in the same turn of the event loop; while both are busy, the next call grows. Nothing ever waits for a timer.
  */
 export function openMovementWriter(databaseUrl: string, options: MovementWriterOptions): MovementWriter {
-  const { clock, lanes: laneCount = 2, movementsPerCall = 300, waitingAtMost = 5_000, waitAtMostMs = 5_000 } = options
+  const { clock, lanes: laneCount = 4, movementsPerCall = 300, waitingAtMost = 5_000, waitAtMostMs = 5_000 } = options
   const lanes = openLanes(databaseUrl, laneCount)
   const queue = openMovementQueue({ lanes: laneCount, movementsPerCall })
   let scheduled = false

@@ -30,7 +30,7 @@ export type LedgerStage = {
 }
 
 const clients = 32
-const gathered = { inFlight: 256, lanes: 2, movementsPerCall: 300 } as const
+const gathered = { inFlight: 256, lanes: 4, movementsPerCall: 300 } as const
 const oneByOne = (inFlight: number) => ({ inFlight, lanes: inFlight, movementsPerCall: 1 })
 
 /** The rows of the table, in the order in which they are printed. */
