@@ -6,6 +6,7 @@ import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from '
 import { protocolErrors } from '../protocol-errors.ts'
 import { clientStorage } from './client-storage.ts'
 import { grantStorage } from './grant-storage.ts'
+import { type KeyedRows, keyedRows } from './keyed-rows.ts'
 import { postgresArtifacts } from './postgres-artifacts.ts'
 import { redisArtifacts } from './redis-artifacts.ts'
 import { sealedPayloads } from './sealed-payloads.ts'
@@ -71,12 +72,15 @@ export type AdapterDependencies = {
   readonly log: Log
   readonly seals: StoredSeals
   readonly own?: OwnStorage
+  /** Where others look for rows in the same turn. */
+  readonly rows?: KeyedRows
 }
 
 /** What oidc-provider keeps, in PostgreSQL, and what is short-lived in Redis where there is one. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
 export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDependencies): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
-  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, { ...dependencies, prepared: answering })) })
+  const rows = dependencies.rows ?? keyedRows(prepared, dependencies.clock)
+  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, { ...dependencies, rows, prepared: answering })) })
 }
 
 /** Models that are stored in a way of their own. */
@@ -84,15 +88,17 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-function storageOf(model: string, { prepared, redis, clock, log, seals }: Omit<AdapterDependencies, 'own'>): Partial<Adapter> {
+type Storing = Omit<AdapterDependencies, 'own' | 'rows'> & { readonly rows: KeyedRows }
+
+function storageOf(model: string, { prepared, rows, redis, clock, log, seals }: Storing): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
-  const grants = grantStorage(prepared, clock, sealedPayloads('Grant', seals, log))
+  const grants = grantStorage({ prepared, rows, clock }, sealedPayloads('Grant', seals, log))
   if (model === 'Grant') return grants
   const artifact = artifacts[model]
   if (artifact === undefined) return {}
   const payloads = sealedPayloads(model, seals, log, artifact.strip)
   return redis === undefined || !artifact.shortLived
-    ? postgresArtifacts(prepared, clock, payloads, artifact)
+    ? postgresArtifacts({ prepared, rows, clock }, payloads, artifact)
     : redisArtifacts(redis, clock, payloads, artifact, grants.destroy)
 }
 

@@ -2,13 +2,24 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type SqlFragment, sql } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload, Grant } from 'oidc-provider'
+import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
 /**
  * Grants are named by their id (it is no secret: it is in every access token), belong to a customer and a client, and are
  * never deleted while their tokens may live: revoking marks them, and the resource API reads the mark with every call.
  */
-export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedPayloads): Pick<Adapter, 'upsert' | 'find' | 'destroy'> {
+export function grantStorage(
+  { prepared, rows, clock }: { readonly prepared: Prepared; readonly rows: KeyedRows; readonly clock: Clock },
+  payloads: SealedPayloads,
+): Pick<Adapter, 'upsert' | 'find' | 'destroy'> {
+  const find = rows({
+    name: 'grant',
+    table: 'oidc.grant',
+    key: { column: 'grant_id', type: 'text' },
+    payload: 'payload',
+    condition: 'revoked_at is null and expires_at > $1',
+  })
   return {
     async upsert(id, payload, expiresIn) {
       if (!payload.accountId || !payload.clientId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')
@@ -27,11 +38,7 @@ export function grantStorage(prepared: Prepared, clock: Clock, payloads: SealedP
       )
     },
     async find(id) {
-      const [row] = await prepared.query<{ payload: string }>(
-        'oidc_grant_find',
-        'select payload from oidc.grant where grant_id = $1 and revoked_at is null and expires_at > $2',
-        [id, clock.now()],
-      )
+      const row = await find(id)
       const payload = row && payloads.open(id, row.payload)
       return payload && { ...payload, jti: id }
     },

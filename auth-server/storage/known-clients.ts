@@ -1,14 +1,10 @@
-import { gather } from '@bankside/service-kit/gather'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
-import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Client, Provider } from 'oidc-provider'
-import { protocolErrors } from '../protocol-errors.ts'
 import { isClientId } from './client-storage.ts'
+import type { KeyedRows } from './keyed-rows.ts'
 
 /** Beside the client itself, its keys stay imported: about ten kilobytes each. */
 const knownAtMost = 5_000
-const clientsPerStatement = 200
-const statementsAtOnce = 2
 
 type Known = { readonly version: string; readonly client: Client }
 
@@ -19,17 +15,20 @@ type Known = { readonly version: string; readonly client: Client }
  *
  * The version is the transaction that wrote the row last. It covers `clients.client` and no other table.
  */
-export function keepClients(provider: Provider, prepared: Prepared): void {
+export function keepClients(provider: Provider, rows: KeyedRows): void {
   const known = leastRecentlyUsed<string, Known>(knownAtMost)
-  const versionOf = gather((ids: readonly string[]) => protocolErrors(readVersions(prepared, ids)), {
-    atMost: clientsPerStatement,
-    callsAtOnce: statementsAtOnce,
+  const versionOf = rows({
+    name: 'client',
+    table: 'clients.client',
+    key: { column: 'client_id', type: 'text' },
+    payload: `xmin::text || ' ' || updated_at::text`,
+    condition: `status = 'active' and $1::timestamptz is not null`,
   })
   const find = provider.Client.find.bind(provider.Client)
   provider.Client.find = async (id: string) => {
     // It is whatever somebody wrote.
     if (!isClientId(id)) return undefined
-    const version = await versionOf(id)
+    const version = (await versionOf(id))?.payload
     if (version === undefined) return undefined
     const found = known.get(id)
     if (found?.version === version) return found.client
@@ -50,25 +49,4 @@ function tryFewKeys(client: Client): void {
   const { asymmetricKeyStore: keys } = client as unknown as { asymmetricKeyStore: KeyStore }
   const select = keys.selectForVerify.bind(keys)
   keys.selectForVerify = (options) => select(options).slice(0, keysTriedAtMost)
-}
-
-const version = `xmin::text || ' ' || updated_at::text as version`
-
-async function readVersions(prepared: Prepared, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
-  const distinct = [...new Set(ids)]
-  const [only, another] = distinct
-  if (another === undefined) {
-    const text = `select ${version} from clients.client where client_id = $1 and status = 'active'`
-    const [row] = await prepared.query<{ version: string }>('oidc_client_version', text, [only])
-    return ids.map(() => row?.version)
-  }
-  const rows = await prepared.query<{ client_id: string; version: string }>(
-    'oidc_client_versions',
-    `select found.client_id, found.version from unnest((select $1::text[])) as asked (id) cross join lateral (
-       select client_id, ${version} from clients.client
-       where client_id = asked.id and status = 'active' offset 0) as found`,
-    [distinct],
-  )
-  const versions = new Map(rows.map(({ client_id, version }) => [client_id, version]))
-  return ids.map((id) => versions.get(id))
 }

@@ -4,6 +4,7 @@ import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Artifact } from './adapter.ts'
 import { handleHash } from './handle-hash.ts'
+import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
 const rowsPerStatement = 100
@@ -12,22 +13,28 @@ const fixedColumns = ['id_hash', 'payload', 'expires_at']
 
 /** In the order of the columns. */
 type Written = { readonly hash: Buffer; readonly values: readonly unknown[] }
-type Row = { readonly id_hash: Buffer; readonly payload: string; readonly consumed_at?: Date | null }
+type Row = { readonly id_hash: Buffer; readonly payload: string }
 
 /**
  * A narrow table per model; what requests of one turn find and write there goes together. What may be used once is used up by one
  * statement that succeeds once, however many ask at the same time.
  */
-export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: SealedPayloads, artifact: Artifact): Partial<Adapter> {
+export function postgresArtifacts(
+  { prepared, rows, clock }: { readonly prepared: Prepared; readonly rows: KeyedRows; readonly clock: Clock },
+  payloads: SealedPayloads,
+  artifact: Artifact,
+): Partial<Adapter> {
   const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
-  const found = (row: Row | undefined, id: string | undefined): AdapterPayload | undefined => {
-    const payload = row && payloads.open(row.id_hash, row.payload)
-    return payload && { ...payload, ...(id !== undefined && { jti: id }), ...consumedAt(row?.consumed_at) }
-  }
-  const select = usedUp ? 'id_hash, payload, consumed_at' : 'id_hash, payload'
+  const find = rows({
+    name: table,
+    table: `oidc.${table}`,
+    key: { column: 'id_hash', type: 'bytea' },
+    payload: 'payload',
+    ...(usedUp && { consumedAt: 'consumed_at' }),
+    condition: 'expires_at > $1',
+  })
   const together = { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce }
-  const read = gather((hashes: readonly Buffer[]) => readRows(prepared, { table, select, hashes, now: clock.now() }), together)
   const write = gather(async (rows: readonly Written[]) => {
     await writeRows(prepared, { table, extra, rows, mayBeLost })
     return rows.map(() => undefined)
@@ -40,12 +47,15 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
       await write({ hash, values: [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras] })
     },
     async find(id) {
-      return found(await read(handleHash(id)), id)
+      const hash = handleHash(id)
+      const row = await find(hash)
+      const payload = row && payloads.open(hash, row.payload)
+      return payload && { ...payload, jti: id, ...consumedAt(row?.consumed_at) }
     },
     async findByUid(uid) {
       const text = `select id_hash, payload from oidc.${table} where uid = $1 and expires_at > $2`
       const [row] = await prepared.query<Row>(`oidc_${table}_find_by_uid`, text, [uid, clock.now()])
-      return named(found(row, undefined), uid)
+      return named(row && payloads.open(row.id_hash, row.payload), uid)
     },
     async consume(id) {
       const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
@@ -62,22 +72,6 @@ export function postgresArtifacts(prepared: Prepared, clock: Clock, payloads: Se
       else await prepared.query(`oidc_${table}_revoke`, `delete from oidc.${table} where grant_id = $1`, [grantId])
     },
   }
-}
-
-type Reading = { readonly table: string; readonly select: string; readonly hashes: readonly Buffer[]; readonly now: Date }
-
-async function readRows(prepared: Prepared, { table, select, hashes, now }: Reading): Promise<readonly (Row | undefined)[]> {
-  const [only, another] = hashes
-  if (another === undefined) {
-    const text = `select ${select} from oidc.${table} where id_hash = $1 and expires_at > $2`
-    return [(await prepared.query<Row>(`oidc_${table}_find_one`, text, [only, now]))[0]]
-  }
-  // Put like this, it is planned once, and goes through the key however small the table is.
-  const text = `select found.* from unnest((select $1::bytea[])) as asked (hash)
-    cross join lateral (select ${select} from oidc.${table} where id_hash = asked.hash and expires_at > $2 offset 0) as found`
-  const rows = await prepared.query<Row>(`oidc_${table}_find`, text, [hashes, now])
-  const byHash = new Map(rows.map((row) => [row.id_hash.toString('hex'), row]))
-  return hashes.map((hash) => byHash.get(hash.toString('hex')))
 }
 
 type Writing = { readonly table: string; readonly extra: readonly string[]; readonly rows: readonly Written[]; readonly mayBeLost: boolean }

@@ -1,0 +1,70 @@
+import type { Clock } from '@bankside/service-kit/clock'
+import { gather } from '@bankside/service-kit/gather'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import { protocolErrors } from '../protocol-errors.ts'
+
+/** A table whose rows are found by their key. */
+export type Source = {
+  /** Names the statements: one name, one source. */
+  readonly name: string
+  readonly table: string
+  readonly key: { readonly column: string; readonly type: 'bytea' | 'text' }
+  readonly payload: string
+  readonly consumedAt?: string
+  /** What else must be true of a row. The time is `$1`. */
+  readonly condition: string
+}
+
+export type KeyedRow = { readonly payload: string; readonly consumed_at: Date | null }
+export type Find = (key: Buffer | string) => Promise<KeyedRow | undefined>
+/** Finds rows of one source. What is looked for in one turn of the event loop, in whichever table, goes in one statement. */
+export type KeyedRows = (source: Source) => Find
+
+const rowsPerStatement = 100
+const statementsAtOnce = 2
+
+type Question = { readonly source: Source; readonly key: Buffer | string }
+type Asked = { readonly source: Source; readonly keys: Map<string, Buffer | string> }
+type Row = KeyedRow & { readonly source: string; readonly key: string }
+
+export function keyedRows(prepared: Prepared, clock: Clock): KeyedRows {
+  const find = gather((questions: readonly Question[]) => protocolErrors(findAll(prepared, questions, clock.now())), {
+    atMost: rowsPerStatement,
+    callsAtOnce: statementsAtOnce,
+  })
+  return (source) => (key) => find({ source, key })
+}
+
+async function findAll(prepared: Prepared, questions: readonly Question[], now: Date): Promise<readonly (KeyedRow | undefined)[]> {
+  const bySource = new Map<string, Asked>()
+  for (const { source, key } of questions) {
+    const asked = bySource.get(source.name) ?? { source, keys: new Map() }
+    asked.keys.set(textOf(key), key)
+    bySource.set(source.name, asked)
+  }
+  const asked = [...bySource.values()].sort((one, other) => (one.source.name < other.source.name ? -1 : 1))
+  const name = `rows ${asked.map(({ source, keys }) => `${source.name}${keys.size > 1 ? 's' : ''}`).join(' ')}`
+  const values = asked.map(({ keys }) => (keys.size > 1 ? [...keys.values()] : [...keys.values()][0]))
+  const rows = await prepared.query<Row>(name, textFor(name, asked), [now, ...values])
+  const found = new Map(rows.map((row) => [`${row.source} ${row.key}`, row]))
+  return questions.map(({ source, key }) => found.get(`${source.name} ${textOf(key)}`))
+}
+
+const textOf = (key: Buffer | string): string => (typeof key === 'string' ? key : key.toString('hex'))
+
+const texts = new Map<string, string>()
+
+function textFor(name: string, asked: readonly Asked[]): string {
+  const known = texts.get(name)
+  if (known !== undefined) return known
+  const text = asked.map(({ source, keys }, index) => selectFrom(source, `$${index + 2}`, keys.size > 1)).join(' union all ')
+  texts.set(name, text)
+  return text
+}
+
+function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, several: boolean): string {
+  const shownKey = key.type === 'bytea' ? `encode(${key.column}, 'hex')` : key.column
+  const matches = several ? `any(${place}::${key.type}[])` : `${place}::${key.type}`
+  return `select '${name}' as source, ${shownKey} as key, ${payload} as payload, ${consumedAt}::timestamptz as consumed_at
+    from ${table} where ${key.column} = ${matches} and ${condition}`
+}
