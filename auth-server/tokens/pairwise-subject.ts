@@ -14,6 +14,15 @@ const blockBytes = 16
  * can tell whom a third party means by it.
  */
 export function pairwiseSubject(salt: string, customerId: string, clientId: string): string {
+  const name = `${customerId} ${clientId} ${salt}`
+  const known = subjects.get(name) ?? subjectOf(salt, customerId, clientId)
+  subjects.set(name, known)
+  return known
+}
+
+const subjects = leastRecentlyUsed<string, string>(10_000)
+
+function subjectOf(salt: string, customerId: string, clientId: string): string {
   const cipher = createCipheriv('aes-256-ecb', keyOf(salt, clientId), null).setAutoPadding(false)
   const block = Buffer.from(customerId.slice(customerPrefix.length), 'hex')
   return prefix + Buffer.concat([cipher.update(block), cipher.final()]).toString('base64url')

@@ -13,9 +13,9 @@ import type { Config } from '../config.ts'
 import type { ManagedGrant } from '../grants/grant-memory.ts'
 import { isElsewhere, type SigningKey } from '../keys/key-material.ts'
 import { protocolErrors } from '../protocol-errors.ts'
+import { askAhead } from './ask-ahead.ts'
 import { isReferredTo, signedTokenOf } from './token-reference.ts'
 
-type Found = { readonly claims: JWTPayload; readonly standing: TokenStanding }
 type Finding = { readonly config: Config; readonly database: Database; readonly clock: Clock }
 
 type PublicKey = KeyObject | Promise<KeyObject>
@@ -33,24 +33,26 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
   const keys = new Map(finding.config.SIGNING_KEYS.keys.map((key) => [key.kid, publicKeyOf(key)]))
   // A signature is verified once for a token. Another provider, with other keys, verifies it anew.
   const remembered = leastRecentlyUsed<string, JWTPayload>(rememberedTokens)
-  const find = async (value: unknown): Promise<Found | undefined> => {
+  const claimsIn = async (value: unknown): Promise<JWTPayload | undefined> => {
     const jwt = signedTokenOf(value)
-    const claims = jwt === undefined ? undefined : await verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
-    return claims && standingNow(claims, finding)
+    return jwt === undefined ? undefined : verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
   }
+  const ahead = askAhead(provider)
   const { AccessToken, ClientCredentials } = provider as unknown as Models
+  // The library asks both about every token. One without a grant is its client's own.
   AccessToken.find = async (value) => {
-    const found = await find(value)
-    const customerId = found?.standing.grant?.customerId
-    if (found === undefined || customerId === undefined) return undefined
-    const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(found.claims['grant_id']))
-    return new AccessToken({ ...instanceOf(found.claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
+    const claims = await claimsIn(value)
+    if (claims?.['grant_id'] === undefined) return undefined
+    if (isReferredTo(value)) ahead(String(claims['grant_id']), String(claims['client_id']))
+    const customerId = (await standingNow(claims, finding))?.grant?.customerId
+    if (customerId === undefined) return undefined
+    const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(claims['grant_id']))
+    return new AccessToken({ ...instanceOf(claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
   }
   ClientCredentials.find = async (value) => {
-    const found = await find(value)
-    return found === undefined || found.claims['grant_id'] !== undefined
-      ? undefined
-      : new ClientCredentials(instanceOf(found.claims, value))
+    const claims = await claimsIn(value)
+    if (claims === undefined || claims['grant_id'] !== undefined) return undefined
+    return (await standingNow(claims, finding)) && new ClientCredentials(instanceOf(claims, value))
   }
 }
 
@@ -90,12 +92,13 @@ async function verified(jwt: string, { keys, remembered, issuer, clock }: Verify
   }
 }
 
-async function standingNow(claims: JWTPayload, { database, clock }: Finding): Promise<Found | undefined> {
+/** Undefined for one that does not stand any more. */
+async function standingNow(claims: JWTPayload, { database, clock }: Finding): Promise<TokenStanding | undefined> {
   const token = tokenClaimsOf(claims)
   const standing = await protocolErrors(outsideTransaction(database, (tx) => readTokenStanding(tx, token)))
   try {
     demandStanding(standing, token, clock.now())
-    return { claims, standing }
+    return standing
   } catch (error) {
     if (error instanceof AccessRefusal) return undefined
     throw error
