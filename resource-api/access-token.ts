@@ -3,15 +3,15 @@ import type { IncomingMessage } from 'node:http'
 import type { Narrowing, TokenClaims } from '@bankside/bank/access/decide-access'
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
 import type { UseIdentifier } from '@bankside/bank/access/used-identifiers'
-import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal, Unavailable } from '@bankside/service-kit/refusal'
-import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { errors, type JWTPayload } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
 import type { HolderCertificate } from './holder-certificate.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
+import { issuerSignature } from './issuer-signature.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
 
-const tokenAlgorithms = ['ES256', 'PS256']
 const tokenLimit = 4_096
 const rememberedTokens = 10_000
 
@@ -38,6 +38,8 @@ export type Presented = {
 }
 type Confirmed = { readonly thumbprint?: string; readonly certificate?: string }
 type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed; readonly expiresAtSeconds: number }
+/** A token as it was brought. */
+type Held = Signed & { readonly scheme: string; readonly tokenHash: string }
 
 /**
  * Verifies access tokens for one audience: signature, issuer, audience, expiry, and that whoever presents one holds the key
@@ -46,65 +48,76 @@ type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed;
  * @throws {Refusal} `token_missing`, `token_misplaced`, `token_invalid`, `proof_invalid`.
  * @see RFC 9068 section 4, RFC 9449 section 7.1, RFC 8705 section 3
  */
-export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => Promise<VerifiedToken> {
-  const checkSignature = rememberSignatures(audience, trust)
-  return async ({ request, path, query, certificate, now }) => {
-    const { scheme, jwt } = presentedToken(request, query)
-    const tokenHash = hash('sha256', jwt, 'base64url')
-    const { token, confirmation } = await checkSignature(jwt, tokenHash, now)
+export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => VerifiedToken | Promise<VerifiedToken> {
+  const rememberedOf = rememberTokens(trust)
+  const checkSignature = issuerSignature(audience, trust)
+  const checkHeld = (held: Held, { request, path, certificate, now }: Presented): VerifiedToken | Promise<VerifiedToken> => {
+    const { scheme, tokenHash, token, confirmation } = held
     if (confirmation.certificate !== undefined) checkCertificate(certificate, confirmation.certificate)
     if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
-    if (confirmation.thumbprint !== undefined) {
-      const url = `${trust.origin}${path}`
-      const proof = await verifyDpopProof(singleProof(request), { method: request.method ?? '', url, tokenHash, now })
-      await checkHolder(proof, confirmation.thumbprint, trust)
-    }
-    return token
+    const { thumbprint } = confirmation
+    if (thumbprint === undefined) return token
+    const of = { method: request.method ?? '', url: `${trust.origin}${path}`, tokenHash, now }
+    return verifyDpopProof(singleProof(request), of)
+      .then((proof) => checkHolder(proof, thumbprint, trust))
+      .then(() => token)
+  }
+  const verifyFirst = async (presented: Presented, header: string, remembered: Remembered) => {
+    const { scheme, jwt } = tokenIn(header)
+    const signed = readClaims(await checkSignature(jwt, presented.now).catch(asRefusal), audience)
+    const held = { ...signed, scheme, tokenHash: hash('sha256', jwt, 'base64url') }
+    remembered.set(header, held)
+    return checkHeld(held, presented)
+  }
+  return (presented) => {
+    const header = authorizationOf(presented.request, presented.query)
+    const remembered = rememberedOf()
+    const known = remembered.get(header)
+    return known !== undefined && known.expiresAtSeconds > presented.now.getTime() / 1_000
+      ? checkHeld(known, presented)
+      : verifyFirst(presented, header, remembered)
   }
 }
 
-/** RFC 6750 section 2.1, and no other place (FAPI2-RS-01, FAPI2-RS-02). Schemes are case-insensitive (FAPI2-RS-06). */
-function presentedToken(request: IncomingMessage, query: URLSearchParams): { scheme: string; jwt: string } {
+/** RFC 6750 section 2.1, and no other place (FAPI2-RS-01, FAPI2-RS-02). */
+function authorizationOf({ headers: { authorization } }: IncomingMessage, query: URLSearchParams): string {
   if (query.has('access_token')) refuseAccess('token_misplaced', 'an access token does not belong into a URL')
-  const header = request.headers.authorization
-  if (header === undefined) refuseAccess('token_missing', 'an access token is required')
-  const [, scheme = '', jwt = ''] = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/i.exec(header) ?? []
+  if (authorization === undefined) refuseAccess('token_missing', 'an access token is required')
+  return authorization
+}
+
+/** Schemes are case-insensitive (FAPI2-RS-06). */
+function tokenIn(authorization: string): { readonly scheme: string; readonly jwt: string } {
+  const [, scheme = '', jwt = ''] = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization) ?? []
   if (jwt === '' || jwt.length > tokenLimit) refuseToken('the Authorization header is malformed')
   return { scheme: scheme.toLowerCase(), jwt }
 }
 
-/** A signature is verified once for a token: what is remembered is that it was good, never that the consent is. */
-function rememberSignatures(audience: string, trust: Trust): (jwt: string, tokenHash: string, now: Date) => Promise<Signed> {
-  const remembered = leastRecentlyUsed<string, Signed>(rememberedTokens)
-  let generation = -1
-  return async (jwt, tokenHash, now) => {
-    if (generation !== trust.keys.generation()) {
-      generation = trust.keys.generation()
-      remembered.clear()
-    }
-    const known = remembered.get(tokenHash)
-    if (known !== undefined && known.expiresAtSeconds > now.getTime() / 1_000) return known
-    const signed = readClaims(await verifySignature(jwt, audience, trust, now))
-    remembered.set(tokenHash, signed)
-    return signed
+type Remembered = LeastRecentlyUsed<string, Held>
+
+/**
+ * A signature is verified once for a token: what is remembered, by the header that brought it, is that it was good, never that the
+ * consent is. With other keys of the issuer nothing is.
+ */
+function rememberTokens({ keys }: Trust): () => Remembered {
+  let remembered: Remembered = leastRecentlyUsed(rememberedTokens)
+  let generation = keys.generation()
+  return () => {
+    if (generation === keys.generation()) return remembered
+    generation = keys.generation()
+    remembered = leastRecentlyUsed(rememberedTokens)
+    return remembered
   }
 }
 
-async function verifySignature(jwt: string, audience: string, trust: Trust, now: Date): Promise<JWTPayload> {
-  const options = { issuer: trust.issuer, audience, algorithms: tokenAlgorithms, typ: 'at+jwt', currentDate: now }
-  const requiredClaims = ['exp', 'iat', 'sub', 'client_id', 'jti', 'cnf']
-  try {
-    const { payload } = await jwtVerify(jwt, trust.keys.find, { ...options, requiredClaims })
-    // One audience, as a string: a token for several APIs could be passed on from one to the other.
-    if (payload.aud !== audience) refuseToken('the audience is not exactly this API')
-    return payload
-  } catch (cause) {
-    if (cause instanceof errors.JOSEError) refuseToken('the access token is not valid', cause)
-    throw cause
-  }
+function asRefusal(cause: unknown): never {
+  if (cause instanceof errors.JOSEError) refuseToken('the access token is not valid', cause)
+  throw cause
 }
 
-function readClaims(payload: JWTPayload): Signed {
+function readClaims(payload: JWTPayload, audience: string): Signed {
+  // One audience, as a string: a token for several APIs could be passed on from one to the other.
+  if (payload.aud !== audience) refuseToken('the audience is not exactly this API')
   const text = (name: string) => (typeof payload[name] === 'string' ? payload[name] : undefined)
   const clientId = text('client_id')
   const confirmation = readConfirmation(payload['cnf'])

@@ -42,7 +42,7 @@ type Row = {
 }
 /** Asks the bank and renders, in one transaction. */
 type Plain = Row & {
-  readonly handle: (call: Call) => Promise<Reply>
+  readonly handle: (call: Call) => Promise<Reply> | Reply
 }
 /**
  * A POST that a client may repeat under one key: `create` runs once, `render` for each repeat, so that it shows the current
@@ -63,9 +63,9 @@ type Paying = Row & {
 }
 export type Route = Plain | Idempotent | Paying
 
-export const isIdempotent = (route: Route): route is Idempotent => 'create' in route
+export const isPlain = (route: Route): route is Plain => 'handle' in route
 export const isPaying = (route: Route): route is Paying => 'order' in route
-export const takesKey = (route: Route): boolean => isIdempotent(route) || isPaying(route)
+export const takesKey = (route: Route): boolean => !isPlain(route)
 
 export type Challenge =
   | 'invalid_request'

@@ -1,24 +1,24 @@
-import Koa, { type Middleware } from 'koa'
+import type { RequestListener } from 'node:http'
 import type { Api } from './api.ts'
 import { bankApi } from './bank-api/routes.ts'
-import { type Services, serve } from './pipeline.ts'
+import { exchangeOf } from './exchange.ts'
+import { type Serve, type Services, serve } from './pipeline.ts'
 import { ukApi } from './uk/routes.ts'
 
 export type Audiences = { readonly uk: string; readonly bank: string }
 
 /** Both APIs side by side: they share steps and the bank behind them, never a route, a token or a table of refusals. */
-export function createApp(services: Services, audiences: Audiences): Koa {
+export function createApp(services: Services, audiences: Audiences): RequestListener {
   const uk = ukApi(audiences.uk)
   const bank = bankApi(audiences.bank)
-  const servers = [uk, bank].map((api): readonly [Api, Middleware] => [api, serve(api, services)])
+  const servers = [uk, bank].map((api): readonly [prefix: string, Serve] => [`${api.prefix}/`, serve(api, services)])
   // What no API serves is answered like an unknown path of the nearest.
-  const elsewhere = { uk: serve({ ...uk, prefix: '', routes: [] }, services), bank: serve({ ...bank, prefix: '', routes: [] }, services) }
+  const nowhere = (api: Api) => serve({ ...api, prefix: '', routes: [] }, services)
+  const elsewhere = { uk: nowhere(uk), bank: nowhere(bank) }
 
-  const app = new Koa()
-  app.silent = true
-  app.use((ctx, next) => {
-    const [, middleware] = servers.find(([{ prefix }]) => ctx.path.startsWith(`${prefix}/`)) ?? []
-    return (middleware ?? elsewhere[ctx.path.startsWith('/open-banking/') ? 'uk' : 'bank'])(ctx, next)
-  })
-  return app
+  return (request, response) => {
+    const exchange = exchangeOf(request, response)
+    const [, served] = servers.find(([prefix]) => exchange.path.startsWith(prefix)) ?? []
+    void (served ?? elsewhere[exchange.path.startsWith('/open-banking/') ? 'uk' : 'bank'])(exchange)
+  }
 }

@@ -1,5 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import type { Context } from 'koa'
+import { acceptsOneOf } from './accepted-media-types.ts'
 import { type Api, type Route, takesKey } from './api.ts'
 import { refuseRequest, throwViolations, type Violation } from './request-refusal.ts'
 
@@ -14,15 +15,20 @@ const singleValued = [
 ]
 
 /** @throws {Refusal} `not_acceptable`, `media_type_unsupported`. */
-export function checkMediaTypes(ctx: Context, api: Api, { method }: Route): void {
+export function checkMediaTypes({ headers }: IncomingMessage, api: Api, { method }: Route): void {
+  const { accept = '*/*' } = headers
   // Both spellings: negotiation compares parameters, and clients ask for the one or the other (RW-H-07).
-  const offered = api.produces.flatMap((type) => [`${type}; charset=utf-8`, type])
-  const asked = ctx.req.headers.accept
-  const anything = asked === undefined || asked === '*/*'
-  if (!anything && ctx.accepts(...offered) === false) refuseRequest('not_acceptable', `this API answers with ${api.produces.join(' or ')}`)
+  const isAccepted =
+    accept === '*/*' ||
+    accept === 'application/json' ||
+    acceptsOneOf(
+      accept,
+      api.produces.flatMap((type) => [`${type}; charset=utf-8`, type]),
+    )
+  if (!isAccepted) refuseRequest('not_acceptable', `this API answers with ${api.produces.join(' or ')}`)
   if (method !== 'POST') return
-  const isJson = /^application\/json(\s*;\s*charset="?utf-8"?)?\s*$/i.test(ctx.get('content-type'))
-  const encoding = ctx.get('content-encoding').toLowerCase()
+  const isJson = /^application\/json(\s*;\s*charset="?utf-8"?)?\s*$/i.test(headers['content-type'] ?? '')
+  const encoding = (headers['content-encoding'] ?? '').toLowerCase()
   if (!isJson || (encoding !== '' && encoding !== 'identity')) refuseRequest('media_type_unsupported', 'send application/json')
 }
 
@@ -32,28 +38,28 @@ export function checkMediaTypes(ctx: Context, api: Api, { method }: Route): void
  *
  * @throws {Violations} of `header_missing` and `header_invalid`.
  */
-export function checkHeaders(ctx: Context, api: Api, route: Route): string {
+export function checkHeaders({ headersDistinct }: IncomingMessage, api: Api, route: Route): string {
   const violations: Violation[] = []
   const invalid = (header: string, message: string) => violations.push(['header_invalid', header, message])
   const check = (header: string, isValid: (value: string) => boolean, message: string) => {
-    const [value, ...others] = ctx.req.headersDistinct[header] ?? []
-    if (value !== undefined && others.length === 0 && !isValid(value)) invalid(header, message)
+    const values = headersDistinct[header]
+    if (values?.length === 1 && !isValid(values[0] as string)) invalid(header, message)
   }
-  for (const header of singleValued) if ((ctx.req.headersDistinct[header]?.length ?? 0) > 1) invalid(header, 'must be given once')
+  for (const header of singleValued) if ((headersDistinct[header]?.length ?? 0) > 1) invalid(header, 'must be given once')
   check('x-fapi-interaction-id', isInteractionId, 'must be a UUID')
   check('x-fapi-auth-date', (value) => imfFixdate.test(value) && !Number.isNaN(Date.parse(value)), 'must be an HTTP date')
   check('x-fapi-customer-ip-address', (value) => isIP(value) > 0, 'must be an IP address')
-  const key = takesKey(route) ? idempotencyKey(ctx, api, violations) : ''
+  const key = takesKey(route) ? idempotencyKey(headersDistinct, api, violations) : ''
   throwViolations(violations)
   return key
 }
 
 export const isInteractionId = (value: string): boolean => uuid.test(value)
 
-function idempotencyKey(ctx: Context, api: Api, violations: Violation[]): string {
+function idempotencyKey(headersDistinct: IncomingMessage['headersDistinct'], api: Api, violations: Violation[]): string {
   const [header, ...aliases] = api.idempotencyHeaders
   if (violations.some(([, path]) => api.idempotencyHeaders.includes(path))) return ''
-  const given = new Set([header, ...aliases].flatMap((name) => ctx.req.headersDistinct[name] ?? []))
+  const given = new Set([header, ...aliases].flatMap((name) => headersDistinct[name] ?? []))
   const [key = ''] = given
   if (given.size === 0) violations.push(['header_missing', header, 'required here'])
   else if (given.size > 1) violations.push(['header_invalid', header, 'two different keys were given'])

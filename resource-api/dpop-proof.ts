@@ -105,8 +105,12 @@ function checkClaims(payload: JWTPayload, of: ProofOf): number {
   return iat as number
 }
 
+/** What normalisation leaves as it is: no segment begins with a dot, and nothing is encoded. */
+const normalUrl = /^https:\/\/[a-z0-9.:-]+(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$/
+
 /** Compared without query and fragment after normalisation (DPOP-02). */
 function isSameUrl(htu: unknown, expected: string): boolean {
+  if (htu === expected && normalUrl.test(expected)) return true
   const url = typeof htu === 'string' ? URL.parse(htu) : null
   return url !== null && url.username === '' && url.password === '' && `${url.origin}${url.pathname}` === expected
 }

@@ -1,7 +1,7 @@
 import type { Log } from '@bankside/service-kit/log'
 import { Counter, Histogram, type Registry } from '@bankside/service-kit/metrics'
-import type { Context } from 'koa'
 import type { Route } from './api.ts'
+import type { Exchange } from './exchange.ts'
 
 /** What is remembered of a request while it is answered, for one log line and the metrics. */
 export type Seen = {
@@ -11,10 +11,11 @@ export type Seen = {
   refused(codes: readonly string[]): void
   unavailable(error: unknown): void
   fault(error: unknown): void
-  end(ctx: Context): void
+  end(exchange: Exchange): void
 }
 
 type Labels = Readonly<Record<'api' | 'method' | 'route' | 'status', string>>
+type Kind = { readonly labels: Labels; readonly duration: { readonly observe: (seconds: number) => void } }
 export type Observer = { readonly begin: (api: string, interactionId: string) => Seen }
 
 /**
@@ -37,11 +38,17 @@ export function createObserver(log: Log, registry: Registry): Observer {
     registers,
   })
   const faults = new Counter({ name: 'bankside_faults_total', help: 'Errors of ours', labelNames: ['api'] as const, registers })
-  const known = new Map<string, ReturnType<typeof durations.labels>>()
-  const durationOf = (labels: Labels) => {
-    const name = `${labels.api} ${labels.method} ${labels.route} ${labels.status}`
-    const found = known.get(name) ?? durations.labels(labels)
-    known.set(name, found)
+  const known = new Map<string, Map<Route | undefined, Kind[]>>()
+  /** What answers of one status of one route have in common. */
+  const kindOf = (api: string, route: Route | undefined, status: number): Kind => {
+    const ofApi = known.get(api) ?? new Map<Route | undefined, Kind[]>()
+    known.set(api, ofApi)
+    const ofRoute = ofApi.get(route) ?? []
+    ofApi.set(route, ofRoute)
+    // The methods of unknown paths are whatever the caller writes: they do not become labels.
+    const labelled = () => ({ api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(status) })
+    const found = ofRoute[status] ?? { labels: labelled(), duration: durations.labels(labelled()) }
+    ofRoute[status] = found
     return found
   }
   return {
@@ -59,12 +66,11 @@ export function createObserver(log: Log, registry: Registry): Observer {
           faults.inc({ api })
           log.error({ interactionId, err: error }, 'fault')
         },
-        end(ctx) {
+        end({ request, response }) {
           const { route, clientId } = this
           const durationMs = performance.now() - startedAt
-          // The methods of unknown paths are whatever the caller writes: they do not become labels.
-          const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(ctx.res.statusCode) }
-          durationOf(labels).observe(durationMs / 1_000)
+          const { labels, duration } = kindOf(api, route, response.statusCode)
+          duration.observe(durationMs / 1_000)
           log.info(
             {
               interactionId,
@@ -72,7 +78,7 @@ export function createObserver(log: Log, registry: Registry): Observer {
               operation: route?.door.operation,
               clientId,
               refusals: codes.length > 0 ? codes : undefined,
-              customerPresent: ctx.req.headers['x-fapi-customer-ip-address'] !== undefined,
+              customerPresent: request.headers['x-fapi-customer-ip-address'] !== undefined,
               durationMs: Math.round(durationMs * 10) / 10,
             },
             'request',

@@ -110,9 +110,13 @@ test('RW-H-07 D10 Accept: what we speak is accepted in any spelling, the rest is
     'application/json;charset=UTF-8',
     'text/html;q=0.9, application/json;q=0.1',
     'application/jose+jwe, */*;q=0.1',
+    'text/plain;a="application/xml;q=0,", application/*',
   ])
     assert.equal((await world.cobalt.send('GET', path, { token: tokens.accounts, headers: { accept } })).status, 400, accept)
-  for (const accept of ['application/jose+jwe', 'text/html', 'application/xml', 'application/json;q=0', 'x'])
+  for (const accept of [
+    ...['application/jose+jwe', 'text/html', 'application/xml', 'application/json;q=0', 'x'],
+    ...['*/*, application/json;q=0', 'application/json;version=2', 'application/json;a="*/*"', ', ;', 'application/'],
+  ])
     assert.deepEqual([(await world.cobalt.send('GET', path, { token: tokens.accounts, headers: { accept } })).status], [406], accept)
 })
 

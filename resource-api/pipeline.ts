@@ -10,13 +10,13 @@ import type { PaymentSubmitter } from '@bankside/bank/payments/payment-submitter
 import { refusalOf, refuse } from '@bankside/bank/refusal'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { History } from '@bankside/service-kit/history'
-import { type Database, outsideTransaction, type Transaction, transact } from '@bankside/service-kit/postgres'
-import type { Middleware } from 'koa'
+import { type Database, statementsOf, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
 import type { Api, Call, Reply, Route } from './api.ts'
-import { isIdempotent, isPaying } from './api.ts'
+import { isPaying, isPlain } from './api.ts'
 import { checkHeaders, checkMediaTypes, isInteractionId } from './check-headers.ts'
+import type { Exchange } from './exchange.ts'
 import { routeMatcher } from './match-route.ts'
 import type { Observer } from './observe.ts'
 import type { RequestLimits } from './request-limits.ts'
@@ -33,56 +33,65 @@ export type Services = {
   readonly limits: RequestLimits
 }
 
+/** Answers, whatever happens. */
+export type Serve = (exchange: Exchange) => Promise<void>
+
 /**
  * Every request of an API takes these steps in this order: how many there are, path and method, media types, headers, access token, body, and
  * then the access decision and the route's work: what changes anything in one transaction, what only reads on one connection.
  */
-export function serve(api: Api, { database, history, payments, trust, clock, observe, limits }: Services): Middleware {
+export function serve(api: Api, services: Services): Serve {
+  const { database, trust, clock, observe, limits } = services
   const matchRoute = routeMatcher(api.routes)
   const verifyAccessToken = accessTokenVerifier(api.audience, trust)
-  return async (ctx) => {
-    const seen = observe.begin(api.name, interactionIdOf(ctx.req))
+  const single = statementsOf(database)
+  const baseUrl = `${trust.origin}${api.prefix}`
+  return async (exchange) => {
+    const { request, path } = exchange
+    const seen = observe.begin(api.name, interactionIdOf(request))
     try {
-      limits.checkAddress(ctx.req)
-      const { route, parameters } = matchRoute(ctx.method, ctx.path.slice(api.prefix.length))
+      limits.checkAddress(request)
+      const { route, parameters } = matchRoute(request.method ?? '', path.slice(api.prefix.length))
       seen.route = route
-      checkMediaTypes(ctx, api, route)
-      const idempotencyKey = checkHeaders(ctx, api, route)
+      checkMediaTypes(request, api, route)
+      const idempotencyKey = checkHeaders(request, api, route)
       const now = clock.now()
-      const query = new URLSearchParams(ctx.querystring)
-      const holder = trust.holderCertificate(ctx.req)
+      const query = exchange.query === '' ? noQuery : new URLSearchParams(exchange.query)
+      const holder = trust.holderCertificate(request)
       const certificate = holder instanceof Promise ? await holder : holder
-      const token = await verifyAccessToken({ request: ctx.req, path: ctx.path, query, certificate, now })
+      const verified = verifyAccessToken({ request, path, query, certificate, now })
+      const token = verified instanceof Promise ? await verified : verified
       seen.clientId = token.claims.clientId
       limits.checkHolder(api, route, token.claims)
-      const body = route.method === 'POST' ? await readJson(ctx.req, api.pathStyle) : undefined
-      const baseUrl = `${trust.origin}${api.prefix}`
-      const request = {
+      const asked: Request = {
         token,
         certificate: certificate?.transport,
         parameters,
         query,
-        body,
+        body: route.method === 'POST' ? await readJson(request, api.pathStyle) : undefined,
         baseUrl,
-        selfUrl: `${trust.origin}${ctx.url.replace(notOfUrls, encodeURIComponent)}`,
+        selfUrl: `${trust.origin}${request.url?.replace(notOfUrls, encodeURIComponent)}`,
         interactionId: seen.interactionId,
         now,
-        history,
+        history: services.history,
       }
-      const within = route.method === 'GET' || isPaying(route) ? outsideTransaction : transact
-      const reply = await within(database, (tx) => answerWithin(tx, { api, route, request, idempotencyKey, payments })).catch(
-        async (error) => {
-          if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
-          throw error
-        },
-      )
-      send(ctx, seen.interactionId, reply)
+      const reply = !isPlain(route)
+        ? await answerOnce({ api, route, request: asked, idempotencyKey, services })
+        : await (route.method === 'GET' ? handle(single, route, asked) : transact(database, (tx) => handle(tx, route, asked)))
+      send(exchange.response, seen.interactionId, reply)
     } catch (error) {
-      answerError(ctx, error, { api, seen })
+      answerError(exchange, error, { api, seen })
     } finally {
-      seen.end(ctx)
+      seen.end(exchange)
     }
   }
+}
+
+const noQuery = new URLSearchParams()
+
+async function handle(tx: Transaction, route: Extract<Route, { readonly handle: unknown }>, request: Request): Promise<Reply> {
+  const access = await decide(tx, route, request)
+  return route.handle({ ...request, tx, access })
 }
 
 /** D7: one key for two requests is a mistake, or somebody trying. Written on its own, because the request is rolled back. */
@@ -105,29 +114,45 @@ const notOfUrls = /["<>\\^`{|}[\]]|%(?![0-9a-f]{2})/gi
 type Request = Omit<Call, 'tx' | 'access'> & { readonly token: VerifiedToken; readonly certificate: TransportCertificate | undefined }
 type Work = {
   readonly api: Api
-  readonly route: Route
+  readonly route: Exclude<Route, { readonly handle: unknown }>
   readonly request: Request
   readonly idempotencyKey: string
-  readonly payments: PaymentSubmitter
+  readonly services: Services
 }
 
-async function answerWithin(tx: Transaction, { api, route, request, idempotencyKey, payments }: Work): Promise<Reply> {
-  const deciding = decide(tx, route, request)
-  if (!isIdempotent(route) && !isPaying(route)) return route.handle({ ...request, tx, access: await deciding })
-  const holder = api.idempotencyKeysOf === 'customer' ? ` of ${(await deciding).customerId}` : ''
-  const { method } = route
-  const { body, now } = request
-  const keyed = {
-    clientId: request.token.claims.clientId,
-    method,
-    endpoint: `${api.prefix}${route.path}${holder}`,
-    key: idempotencyKey,
-    request: body,
+/** What a client may repeat under one key. */
+async function answerOnce({ api, route, request, idempotencyKey, services: { database, payments } }: Work): Promise<Reply> {
+  const keyedBy = (access: Call['access'] | undefined): Keyed => {
+    const holder = access === undefined ? '' : ` of ${access.customerId}`
+    const { clientId } = request.token.claims
+    return { clientId, method: route.method, endpoint: `${api.prefix}${route.path}${holder}`, key: idempotencyKey, request: request.body }
   }
-  if (isPaying(route)) return pay({ ...request, tx, access: await deciding }, { route, keyed, payments })
+  const ofCustomer = api.idempotencyKeysOf === 'customer'
+  try {
+    if (!isPaying(route)) return await transact(database, (tx) => createOnce(tx, route, request, { keyedBy, ofCustomer }))
+    const tx = statementsOf(database)
+    const access = await decide(tx, route, request)
+    return await pay({ ...request, tx, access }, { route, keyed: keyedBy(ofCustomer ? access : undefined), payments })
+  } catch (error) {
+    if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
+    throw error
+  }
+}
+
+type Keyed = Parameters<typeof requestKey>[0]
+type Claiming = { readonly keyedBy: (access: Call['access'] | undefined) => Keyed; readonly ofCustomer: boolean }
+
+async function createOnce(
+  tx: Transaction,
+  route: Extract<Route, { readonly create: unknown }>,
+  request: Request,
+  { keyedBy, ofCustomer }: Claiming,
+): Promise<Reply> {
+  const deciding = decide(tx, route, request)
+  const keyed = keyedBy(ofCustomer ? await deciding : undefined)
   const id = route.newId()
   // Sent together with what decides, but not heard before it.
-  const claiming = claimKey(tx, { ...keyed, resourceId: id, now })
+  const claiming = claimKey(tx, { ...keyed, resourceId: id, now: request.now })
   claiming.catch(() => {})
   const call: Call = { ...request, tx, access: await deciding }
   const claim = await claiming
@@ -136,7 +161,7 @@ async function answerWithin(tx: Transaction, { api, route, request, idempotencyK
 
 type Paying = {
   readonly route: Extract<Route, { readonly order: unknown }>
-  readonly keyed: Parameters<typeof requestKey>[0]
+  readonly keyed: Keyed
   readonly payments: PaymentSubmitter
 }
 

@@ -77,7 +77,7 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences)
 
   const { certificates } = options
-  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app.callback()))
+  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app))
   refuseUnroutable(server, clock)
   return {
     port: await listen(server, options.listen),

@@ -1,4 +1,4 @@
-import type { Context } from 'koa'
+import type { ServerResponse } from 'node:http'
 import type { Reply } from './api.ts'
 
 /** The same headers on every answer, in constants: a header library would cost more than all of the pipeline's own checks. */
@@ -9,13 +9,18 @@ export const hardening = {
   'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'x-content-type-options': 'nosniff',
 }
+/** As Node takes them without looking twice: name, value, name, value. */
+const hardeningPairs = Object.entries(hardening).flat()
 
-/** Head and body in one go, to Node itself: Koa would look at each header, and then at the body, for what is known here. */
-export function send(ctx: Context, interactionId: string, { status, body, headers }: Reply): void {
-  ctx.respond = false
-  if (!ctx.writable) return
-  const text = body === undefined ? undefined : JSON.stringify(body)
-  const content = text === undefined ? undefined : { 'content-type': 'application/json; charset=utf-8' }
-  const length = status === 204 ? undefined : { 'content-length': text === undefined ? 0 : Buffer.byteLength(text) }
-  ctx.res.writeHead(status, { ...hardening, 'x-fapi-interaction-id': interactionId, ...content, ...length, ...headers }).end(text)
+/** Head and body in one write. */
+export function send(response: ServerResponse, interactionId: string, { status, body, headers }: Reply): void {
+  if (response.writableEnded || response.destroyed) return
+  const text = body === undefined ? '' : JSON.stringify(body)
+  const bytes = Buffer.byteLength(text)
+  const pairs = [...hardeningPairs, 'x-fapi-interaction-id', interactionId]
+  if (body !== undefined && headers?.['content-type'] === undefined) pairs.push('content-type', 'application/json; charset=utf-8')
+  if (status !== 204) pairs.push('content-length', String(bytes))
+  for (const name in headers) pairs.push(name, headers[name] as string)
+  // Letters of one byte each need not be encoded.
+  response.writeHead(status, pairs).end(text, bytes === text.length ? 'latin1' : 'utf8')
 }

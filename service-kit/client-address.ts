@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 
 const hopsAtMost = 20
 
@@ -10,12 +10,25 @@ const hopsAtMost = 20
  * Undefined when a trusted proxy does not say: then there is nothing to tell callers apart by.
  */
 export function clientAddress(request: IncomingMessage, trustedProxyAddresses: readonly string[]): string | undefined {
-  const peer = withoutMapping(request.socket.remoteAddress ?? '')
-  if (!trustedProxyAddresses.includes(peer)) return peer === '' ? undefined : networkOf(peer)
+  const { address: peer, network } = peerOf(request.socket)
+  if (!trustedProxyAddresses.includes(peer)) return network
   const header = request.headers['x-forwarded-for']
   const hops = (typeof header === 'string' ? header : '').split(',').slice(-hopsAtMost)
   const outside = hops.map((hop) => withoutMapping(hop.trim())).findLast((hop) => !trustedProxyAddresses.includes(hop))
   return outside === undefined || outside === '' ? undefined : networkOf(outside)
+}
+
+type Peer = { readonly address: string; readonly network: string | undefined }
+const peers = new WeakMap<Socket, Peer>()
+
+/** The same for as long as a connection lasts. */
+function peerOf(socket: Socket): Peer {
+  const known = peers.get(socket)
+  if (known !== undefined) return known
+  const address = withoutMapping(socket.remoteAddress ?? '')
+  const peer = { address, network: address === '' ? undefined : networkOf(address) }
+  peers.set(socket, peer)
+  return peer
 }
 
 const withoutMapping = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '')

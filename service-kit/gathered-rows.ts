@@ -27,12 +27,13 @@ export function gatheredRows<Question, Row extends Placed>(
     }
     return answers
   }
-  return async (tx, question) => {
-    if (!standsAlone(tx)) return (await askAll(tx, [question]))[0]
-    const known =
-      together.get(tx) ??
-      gather((questions: readonly Question[]) => askAll(tx, questions), { atMost: questionsPerStatement, callsAtOnce: statementsAtOnce })
-    together.set(tx, known)
-    return known(question)
+  return (tx, question) => {
+    const known = together.get(tx)
+    if (known !== undefined) return known(question)
+    if (!standsAlone(tx)) return askAll(tx, [question]).then(([row]) => row)
+    const options = { atMost: questionsPerStatement, callsAtOnce: statementsAtOnce }
+    const first = gather((questions: readonly Question[]) => askAll(tx, questions), options)
+    together.set(tx, first)
+    return first(question)
   }
 }

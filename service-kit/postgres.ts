@@ -153,8 +153,11 @@ export async function transact<Result>(database: Database, work: (tx: Transactio
  * @throws {Unavailable} as {@link transact}.
  */
 export async function outsideTransaction<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-  return work(connectionsOf(database).statements)
+  return work(statementsOf(database))
 }
+
+/** What {@link outsideTransaction} works with, for who asks with every request. */
+export const statementsOf = (database: Database): Transaction => connectionsOf(database).statements
 
 /** The same as {@link transact} for a single read outside a transaction: turns lost connections into {@link Unavailable}. */
 export async function reading<Result>(work: Promise<Result>): Promise<Result> {

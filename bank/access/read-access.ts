@@ -7,6 +7,6 @@ import { readStanding } from './standing.ts'
  *
  * @throws {AccessRefusal} as {@link decideAccess}.
  */
-export async function readAccess(tx: Transaction, token: TokenClaims, request: AccessRequest): Promise<AccessDecision> {
-  return decideAccess(await readStanding(tx, token, request.accountId), { ...request, token })
+export function readAccess(tx: Transaction, token: TokenClaims, request: AccessRequest): Promise<AccessDecision> {
+  return readStanding(tx, token, request.accountId).then((standing) => decideAccess(standing, { ...request, token }))
 }

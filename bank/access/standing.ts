@@ -139,8 +139,11 @@ const findStanding = gatheredRows((tx, questions: readonly Question[]) =>
 )
 
 /** One statement for client, grant, consent and accounts: so a change of any of them stops the very next call (CON-12). */
-export async function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
-  const row = await findStanding(tx, { token, accountId })
+export function readStanding(tx: Transaction, token: TokenClaims, accountId?: string): Promise<Standing> {
+  return findStanding(tx, { token, accountId }).then(toStanding)
+}
+
+function toStanding(row: z.infer<typeof standingRow> | undefined): Standing {
   return row === undefined ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
 }
 

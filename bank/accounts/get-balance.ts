@@ -26,12 +26,25 @@ const balanceRow = z.object({
 
 /** @throws {Refusal} `permission_missing`, `account_not_permitted`. */
 export async function getBalance(tx: Transaction, access: AccessDecision, accountId: string): Promise<Balance> {
+  const id = readableAccount(access, accountId)
+  return toBalance(id, access.named?.accountId === id ? access.named : await readFunds(tx, id))
+}
+
+/** The same of the account that the request names, which was read with the access decision. @throws {Refusal} as {@link getBalance}. */
+export function namedBalance(access: AccessDecision, accountId: string): Balance | undefined {
+  const id = readableAccount(access, accountId)
+  return access.named?.accountId === id ? toBalance(id, access.named) : undefined
+}
+
+function readableAccount(access: AccessDecision, accountId: string): AccountId {
   if (!access.permissions.has('ReadBalances')) refuse('permission_missing', 'the consent does not include ReadBalances')
-  const id = permittedAccount(access, accountId)
-  const { currency, postedMinor, heldMinor, overdraftMinor } = access.named?.accountId === id ? access.named : await readFunds(tx, id)
+  return permittedAccount(access, accountId)
+}
+
+function toBalance(accountId: AccountId, { currency, postedMinor, heldMinor, overdraftMinor }: Funds): Balance {
   const money = (minor: bigint): Money => ({ minor, currency })
   return {
-    accountId: id,
+    accountId,
     posted: money(postedMinor),
     held: money(heldMinor),
     available: money(postedMinor - heldMinor + overdraftMinor),

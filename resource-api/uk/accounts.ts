@@ -1,6 +1,6 @@
 import type { Account } from '@bankside/bank/accounts/account'
 import { getAccount } from '@bankside/bank/accounts/get-account'
-import { getBalance } from '@bankside/bank/accounts/get-balance'
+import { type Balance, getBalance, namedBalance } from '@bankside/bank/accounts/get-balance'
 import { listAccounts } from '@bankside/bank/accounts/list-accounts'
 import type { Call, Reply } from '../api.ts'
 import { amountAndDirection, dateTime, renderAmount, ukReply, withoutUndefined } from './reply.ts'
@@ -18,8 +18,14 @@ export async function readAccount(call: Call): Promise<Reply> {
 }
 
 /** GET /accounts/{AccountId}/balances: what may be spent, and what is booked, both as of now. */
-export async function readBalances(call: Call): Promise<Reply> {
-  const { accountId, available, posted, overdraft } = await getBalance(call.tx, call.access, accountIdOf(call))
+export function readBalances(call: Call): Promise<Reply> | Reply {
+  const named = namedBalance(call.access, accountIdOf(call))
+  return named === undefined
+    ? getBalance(call.tx, call.access, accountIdOf(call)).then((balance) => renderBalance(call, balance))
+    : renderBalance(call, named)
+}
+
+function renderBalance(call: Call, { accountId, available, posted, overdraft }: Balance): Reply {
   const at = { AccountId: accountId, DateTime: dateTime(call.now) }
   const creditLine = overdraft.minor > 0n ? [{ Included: true, Type: 'Pre-Agreed', Amount: renderAmount(overdraft) }] : undefined
   const Balance = [
