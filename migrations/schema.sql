@@ -361,6 +361,7 @@ create table ledger.account (
   posting_count bigint not null,
   opened_at timestamp with time zone not null,
   last_booked_at timestamp with time zone,
+  frozen_for text,
   constraint account_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
   constraint account_currency_is_fixed UNIQUE (account_id, currency),
   constraint account_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
@@ -479,6 +480,16 @@ create table ledger.rate (
   constraint rate_price_is_positive CHECK ((price_units > (0)::numeric)),
   constraint rate_price_scale_within_range CHECK (((price_scale >= 0) AND (price_scale <= 18))),
   constraint rate_quote_currency_fkey FOREIGN KEY (quote_currency) REFERENCES ledger.currency(currency)
+);
+
+create table ledger.reconciliation (
+  scope text not null,
+  began_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  settled_before bigint not null,
+  discrepancies jsonb not null,
+  constraint reconciliation_is_one_of_a_scope PRIMARY KEY (scope),
+  constraint reconciliation_scope_is_known CHECK ((scope = ANY (ARRAY['whole'::text, 'recent'::text])))
 );
 
 create table oidc.authorization_code (
@@ -1352,6 +1363,17 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.account_takes_nothing_until_reconciled()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'account % is frozen: its books do not agree', old.account_id
+    using errcode = '23514', constraint = 'account_takes_nothing_until_reconciled', schema = 'ledger', table = 'account';
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.booking_is_immutable()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1446,6 +1468,19 @@ begin
   if wrong is not null then perform ledger.raise_unsound(wrong, 'entry'); end if;
   return null;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.freeze_account(p_account_id text, p_why text)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with frozen as (
+    update ledger.account set status = 'frozen', frozen_for = p_why
+    where account_id = p_account_id and kind = 'customer' and status <> 'closed' and frozen_for is null returning 1)
+  select exists (select from frozen)
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.hold_currency_matches_account()
@@ -1555,6 +1590,18 @@ AS $function$
   from judged j join booked b on b.operation = j.operation where j.problem is null and not has_legs and b.remaining <> 0
   union all
   select movement, operation, id, null, null, 0, 0, null, null, null, null, problem from judged where problem is not null
+$function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.lift_freeze(p_account_id text)
+ RETURNS text
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with before as (select account_id, frozen_for from ledger.account where account_id = p_account_id and frozen_for is not null for no key update),
+    lifted as (update ledger.account a set status = 'open', frozen_for = null from before b where a.account_id = b.account_id returning b.frozen_for)
+  select frozen_for from lifted
 $function$
 ;
 
@@ -2948,6 +2995,8 @@ CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id
 
 CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 
+CREATE TRIGGER account_takes_nothing_until_reconciled BEFORE UPDATE ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL AND old.posted_minor <> new.posted_minor) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
+
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
 CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
@@ -3056,6 +3105,7 @@ grant execute on function housekeeping.drop_partition(p_now timestamp with time 
 grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.account_is_well_formed() to public;
+grant execute on function ledger.freeze_account(p_account_id text, p_why text) to bankside_worker;
 grant execute on function ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[]) to bankside_books;
 grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[]) to bankside_books;
 grant execute on function ledger.open_account(p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text, p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamp with time zone) to bankside_ledger;
@@ -3259,6 +3309,7 @@ grant select on payments.risk_threshold to bankside_worker;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
 grant select, update on audit.sealing to bankside_sealer;
+grant select, update on ledger.reconciliation to bankside_worker;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
 grant update on clients.certificate (column warned_at) to bankside_worker;
 grant update on clients.register_entry (column last_error) to bankside_worker;

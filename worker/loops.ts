@@ -2,7 +2,6 @@ import { endUnclaimedConsents } from '@bankside/bank/consents/end-unclaimed-cons
 import { expireConsents } from '@bankside/bank/consents/expire-consents'
 import { deliverEvents } from '@bankside/bank/events/deliver-events'
 import { expireHolds } from '@bankside/bank/ledger/expire-holds'
-import { type Discrepancy, reconcile } from '@bankside/bank/ledger/reconcile'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
@@ -12,6 +11,7 @@ import { deliverNotifications, type NotificationNeeds } from './deliver-notifica
 import { dropExpiredRows } from './drop-expired-rows.ts'
 import { keepPartitions } from './keep-partitions.ts'
 import { type LicenceLoopNeeds, licenceLoops } from './licence-loops.ts'
+import { reconcileLoop } from './reconcile-loop.ts'
 import type { Loop } from './run-loop.ts'
 import { measureBacklog, type WorkerMetrics } from './worker-metrics.ts'
 
@@ -101,22 +101,4 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
     ...(audit === undefined ? [] : auditLoops({ ...audit, metrics })),
     reconcileLoop({ database, log, metrics }),
   ]
-}
-
-const reconcileLoop = ({ database, log, metrics }: Pick<LoopNeeds, 'database' | 'log' | 'metrics'>): Loop => ({
-  name: 'reconcile',
-  idleMs: 15 * 60_000,
-  work: async (now) => {
-    tell(await reconcile(database), { log, metrics, now })
-    return 0
-  },
-})
-
-function tell(discrepancies: readonly Discrepancy[], { log, metrics, now }: { log: Log; metrics: WorkerMetrics; now: Date }): void {
-  metrics.reconciledAt.set(now.getTime() / 1000)
-  metrics.discrepancies.reset()
-  for (const { name, subject, detail } of discrepancies) {
-    metrics.discrepancies.inc({ name })
-    log.error({ discrepancy: name, subject, detail }, 'the books do not agree')
-  }
 }

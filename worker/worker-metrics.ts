@@ -61,6 +61,11 @@ export function createWorkerMetrics(registry: Registry) {
       labelNames: ['name'],
       registers,
     }),
+    accountsFrozen: new Counter({
+      name: 'bankside_reconciliation_accounts_frozen_total',
+      help: 'Accounts of customers that reconciliation froze: each waits for a person',
+      registers,
+    }),
     reconciledAt: new Gauge({ name: 'bankside_reconciliation_timestamp_seconds', help: 'When the books were last proven', registers }),
   }
 }

@@ -20,8 +20,11 @@ after(async () => {
 })
 
 type Started = { readonly child: ChildProcess; readonly output: () => string }
-function start(file: string, environment: Record<string, string>): Started {
-  const child = spawn(process.execPath, [join(import.meta.dirname, file)], { env: environment, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+function start(file: string, environment: Record<string, string>, args: readonly string[] = []): Started {
+  const child = spawn(process.execPath, [join(import.meta.dirname, file), ...args], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
   children.push(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk))
@@ -103,8 +106,8 @@ test('a worker stops when the process that started it is gone', async () => {
   assert.deepEqual(await ended, [0, null])
 })
 
-const reconcileIn = async (environment: Record<string, string>) => {
-  const { child, output } = start('reconcile.ts', environment)
+const reconcileIn = async (environment: Record<string, string>, ...args: string[]) => {
+  const { child, output } = start('reconcile.ts', environment, args)
   const [code] = await once(child, 'close')
   return { code, text: output() }
 }
@@ -119,6 +122,13 @@ test('npm run reconcile says that the books agree, or what does not, and where t
   const wrong = await reconcileIn({ DATABASE_URL: bank.urls.ownerUrl })
   assert.equal(wrong.code, 1)
   assert.match(wrong.text, new RegExp(`posted balance differs from the sum of postings:\n {2}${account} {2}kept 7, added up 0`))
+
+  const frozen = await reconcileIn({ DATABASE_URL: bank.urls.ownerUrl }, '--freeze')
+  assert.deepEqual([frozen.code, frozen.text.includes(`Frozen until somebody lifts it: ${account}`)], [1, true], frozen.text)
+  const lifted = await reconcileIn({ DATABASE_URL: bank.urls.ownerUrl }, 'lift', account, '--why', 'counted by hand')
+  assert.match(lifted.text, new RegExp(`^${account} is open again. It had been frozen because: posted balance differs`))
+  const again = await reconcileIn({ DATABASE_URL: bank.urls.ownerUrl }, 'lift', account)
+  assert.deepEqual([again.code, /^npm run reconcile/.test(again.text)], [2, true])
 
   const nowhere = await reconcileIn({ BANKSIDE_HOME: join(import.meta.dirname, 'no such folder') })
   assert.equal(nowhere.code, 2)
