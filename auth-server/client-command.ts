@@ -128,9 +128,7 @@ async function check(database: Database, clientId: string | undefined): Promise<
 function describeEntry({ organisationId, directory, answer, answeredAt, lastError }: ListedEntry, isNew: boolean): string {
   const roles = answer?.roles === undefined ? '' : ` ${[...answer.roles].join(' ') || 'without a role'}`
   const said = answer === undefined ? 'never answered' : `${answer.active ? 'active' : 'withdrawn'}${roles}`
-  const when = isNew
-    ? 'now'
-    : `${answeredAt?.toISOString() ?? ''}${lastError === undefined ? ': the worker has not asked' : `: ${lastError}`}`
+  const when = isNew ? 'now' : [answeredAt?.toISOString() ?? [], lastError ?? 'no worker has asked'].flat().join(': ')
   return `${organisationId} in ${directory}: ${said}, ${when}`
 }
 

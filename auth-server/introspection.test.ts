@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { setClientStatus } from '@bankside/bank/clients/set-client-status'
 import { deleteConsent } from '@bankside/bank/consents/delete-consent'
 import type { ConsentId } from '@bankside/bank/ids'
-import { transact } from '@bankside/service-kit/postgres'
+import { sql, transact } from '@bankside/service-kit/postgres'
 import { decodeJwt, decodeProtectedHeader, importJWK, type JWTPayload, SignJWT } from 'jose'
 import { authorisedTokens, refusal } from './testing/authorise.ts'
 import { enterCustomer, type TestCustomer } from './testing/bank-fixtures.ts'
@@ -179,4 +179,20 @@ test('INT-01 CON-12 a token is not active from the moment its consent, its grant
 test('FAPI2-MS-13 a resource server gets no token and makes no authorization request', async () => {
   assert.equal(refusal(await ukApi.token({ grant_type: 'client_credentials', scope: 'accounts' })), '400 unauthorized_client')
   assert.equal((await ukApi.push({ response_type: 'code', redirect_uri: 'https://third-party.example/callback' })).status, 400)
+})
+
+test('CERT-08 INT-02 what the register has taken from an organisation, no token of its is for any more', async () => {
+  const drake = await ThirdParty.register(server, 'drake')
+  const { token } = await tokenOf(drake)
+  const own = await drake.token({ grant_type: 'client_credentials', scope: 'accounts payments' })
+  const register = (roles: readonly string[]) =>
+    server.owner.query(sql.unsafe`update clients.client set licensed_roles = ${sql.array([...roles], 'text')} where client_id = 'drake'`)
+  const scopeOf = async () => (await introspect(ukApi, own.json['access_token'])).json['scope']
+  await register(['PSP_AI', 'PSP_PI'])
+  assert.deepEqual([await scopeOf(), (await introspect(ukApi, token)).json['active']], ['accounts payments', true])
+  await register(['PSP_PI'])
+  assert.equal(await scopeOf(), 'payments')
+  await assertInactive(token)
+  await register([])
+  await assertInactive(own.json['access_token'])
 })

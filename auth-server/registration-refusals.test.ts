@@ -491,3 +491,16 @@ test('UKDCR-14 DCR-02 every refusal is in the words of the standard', (t) => {
   if (registrationDefinitionMissing !== undefined) return t.skip(registrationDefinitionMissing)
   for (const each of refusals) assertOfficialRegistration('RegistrationError', each)
 })
+
+test('CERT-07 UKDCR-07 who is licensed to confirm funds for cards is told that nobody is served that here, and registers for what it can have', async () => {
+  const issuer = await Applicant.enrol(server, directory, 'Card issuer', { roles: ['AISP', 'CBPII'] })
+  await assertRefused(issuer.register({ claims: { scope: 'openid fundsconfirmations' } }), metadata, /CBPII.*not served here/)
+  await assertRefused(issuer.register({ claims: { scope: 'openid accounts fundsconfirmations' } }), metadata, /CBPII.*not served here/)
+  const { status, json } = await issuer.register({ claims: { scope: 'openid accounts' } })
+  assert.equal(status, 201)
+  const client = await issuer.asClient(json['client_id'])
+  const asked = await client.token({ grant_type: 'client_credentials', scope: 'fundsconfirmations' })
+  assert.deepEqual([asked.status, asked.json['error']], [400, 'invalid_scope'])
+  const document = await exchange(`${server.issuer}/.well-known/openid-configuration`, { ca: server.ca })
+  assert.ok(!(document.json['scopes_supported'] as string[]).includes('fundsconfirmations'))
+})

@@ -114,14 +114,29 @@ for (const [what, body] of [
     const shown = () => world.asAuthServer((tx) => getCustomerConsent(tx, { consentId: consent.id, customerId, now: noon }))
     assert.equal((await shown()).active, false, 'at once')
 
-    while ((await endWithdrawnAccess(world.worker, { now: noon, limit: 2 })) > 0);
+    const end = async (now: Date) => {
+      while ((await endWithdrawnAccess(world.worker, { now, limit: 2 })) > 0);
+    }
+    await end(later(hour - 1))
+    const saysAgain = async (now: Date) => {
+      await transact(world.owner, (tx) => askAgain(tx, thirdParty, now))
+      await ask(now)
+    }
+    answer(claims())
+    await saysAgain(later(hour - 1))
+    await world.access(token, reading)
+    answer(body)
+    await saysAgain(later(hour - 1))
+    await end(later(hour))
+    assert.equal((await shown()).consent.status, 'AUTH', 'the register was mistaken, and the hour begins anew')
+    await end(later(2 * hour))
     const { consent: ended } = await shown()
     assert.deepEqual([ended.status, ended.statusReason?.code], ['EXPD', 'RR04'])
     const revoked = sql.unsafe`select revoked_at is not null from oidc.grant where grant_id = ${grantId}`
     assert.equal(await world.owner.oneFirst(revoked), true)
 
     answer(claims())
-    await ask(later(day))
+    await saysAgain(later(day))
     assert.equal((await client()).status, 'active')
     await assert.rejects(world.access(token, { ...reading, now: later(day) }), { code: 'consent_not_authorised' }, 'it does not come back')
   })

@@ -30,11 +30,17 @@ export async function admitClient(candidate: Candidate, { provider, keySets }: A
   const { profile, name, metadata } = candidate
   if (!isShownText(name)) refuseRegistration('invalid_client_metadata', 'client_name is needed, as text to show')
   const unknown = (metadata.scope ?? '').split(' ').find((scope) => !scopesOfThirdParties.includes(scope))
-  if (unknown !== undefined) refuseRegistration('invalid_client_metadata', 'scope: there is one that is not for third parties')
+  if (unknown !== undefined)
+    refuseRegistration('invalid_client_metadata', `scope: ${whyNot[unknown] ?? 'there is one that is not for third parties'}`)
   assertNotLocal(candidate)
   assertPolicy(metadata, profile)
   await assertServable(candidate, provider)
   if (metadata.jwks_uri !== undefined) await assertPublished(metadata.jwks_uri, keySets)
+}
+
+/** Who is licensed for what nobody is served here is told so: it could not know. */
+const whyNot: Readonly<Record<string, string>> = {
+  fundsconfirmations: 'fundsconfirmations opens nothing, confirmations of funds for card-based issuers (CBPII) are not served here',
 }
 
 /** UKDCR-04. */

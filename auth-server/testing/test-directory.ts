@@ -24,8 +24,6 @@ export class TestDirectory {
   readonly published = new Map<string, unknown>()
   readonly asked: string[] = []
   readonly revoked: string[] = []
-  /** Of what it answers about a certificate. */
-  responsesLastMs = 3_600_000
   answers: ((response: ServerResponse) => void) | undefined
   private readonly server: Server
 
@@ -96,7 +94,7 @@ export class TestDirectory {
     if (path === '/ocsp') {
       const now = new Date()
       const statusOf = (serial: string) => (this.revoked.includes(serial) ? { revokedAt: now } : 'good')
-      const order = { signer: this.authority, statusOf, now, nextUpdate: new Date(now.getTime() + this.responsesLastMs) }
+      const order = { signer: this.authority, statusOf, now, nextUpdate: new Date(now.getTime() + 3_600_000) }
       response.end(answerOcsp(await buffer(request), order))
       return
     }

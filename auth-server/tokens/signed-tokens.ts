@@ -4,6 +4,8 @@ import { demandStanding, type TokenClaims } from '@bankside/bank/access/decide-a
 import { revokedTokenHash } from '@bankside/bank/access/revoke-token'
 import { readTokenStanding, type TokenStanding } from '@bankside/bank/access/standing'
 import { isConsentId } from '@bankside/bank/ids'
+import { unlicensedScopes } from '@bankside/bank/licences/psp-roles'
+import { rolesIn } from '@bankside/bank/licences/register-entry'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
@@ -44,7 +46,8 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
     const claims = await claimsIn(value)
     if (claims?.['grant_id'] === undefined) return undefined
     if (isReferredTo(value)) ahead(String(claims['grant_id']), String(claims['client_id']))
-    const customerId = (await standingNow(claims, finding))?.grant?.customerId
+    const standing = await standingNow(claims, finding)
+    const customerId = standing && withinLicence(claims, standing) && standing.grant?.customerId
     if (customerId === undefined) return undefined
     const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(claims['grant_id']))
     return new AccessToken({ ...instanceOf(claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
@@ -52,7 +55,9 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
   ClientCredentials.find = async (value) => {
     const claims = await claimsIn(value)
     if (claims === undefined || claims['grant_id'] !== undefined) return undefined
-    return (await standingNow(claims, finding)) && new ClientCredentials(instanceOf(claims, value))
+    const standing = await standingNow(claims, finding)
+    const licensed = standing && withinLicence(claims, standing)
+    return licensed && new ClientCredentials(instanceOf(licensed, value))
   }
 }
 
@@ -103,6 +108,20 @@ async function standingNow(claims: JWTPayload, { database, clock }: Finding): Pr
     if (error instanceof AccessRefusal) return undefined
     throw error
   }
+}
+
+/**
+ * Whoever asks after a token goes by its scope: what the register has taken away is none any more (CERT-08). A customer's token is for
+ * one consent, and without the scope for that it is nothing.
+ */
+function withinLicence(claims: JWTPayload, { client }: TokenStanding): JWTPayload | undefined {
+  const roles = rolesIn(client?.licensedRoles)
+  if (roles === undefined) return claims
+  const scopes = String(claims['scope'] ?? '').split(' ')
+  const beyond = new Set(unlicensedScopes(scopes, roles))
+  if (beyond.size === 0) return claims
+  const left = scopes.filter((scope) => !beyond.has(scope))
+  return claims['grant_id'] !== undefined || left.length === 0 ? undefined : { ...claims, scope: left.join(' ') }
 }
 
 function tokenClaimsOf(claims: JWTPayload): TokenClaims {

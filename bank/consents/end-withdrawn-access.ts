@@ -10,9 +10,12 @@ const consentRow = z.object({ consent_id: z.custom<ConsentId>(isConsentId) })
 /** `RR04` of the UK's status reasons: a regulatory one. */
 export const withdrawnReason = { code: 'RR04', description: 'The third party is no longer authorised by its regulator' } as const
 
+/** A register that was mistaken, and says so by then, has cost nobody what its customers allowed it. */
+export const withdrawnForGoodAfterMs = 3_600_000
+
 /**
  * What customers allowed to somebody whose licence was withdrawn ends: grants with their tokens, accesses, and payments that
- * were not made. It opens nothing from the moment of the withdrawal on; and it does not come back with a licence (CERT-08).
+ * were not made. It opens nothing from the moment of the withdrawal on; an hour later it does not come back with a licence (CERT-08).
  *
  * @returns how many grants ended.
  */
@@ -23,7 +26,7 @@ export async function endWithdrawnAccess(
   const due = await reading(
     database.anyFirst(sql.type(grantRow)`
       select g.grant_id from clients.client c join oidc.grant g on g.client_id = c.client_id and g.revoked_at is null
-      where c.withdrawn_at is not null limit ${limit}`),
+      where c.withdrawn_at <= ${sql.timestamp(new Date(now.getTime() - withdrawnForGoodAfterMs))} limit ${limit}`),
   )
   for (const grantId of due) await transact(database, (tx) => endOne(tx, grantId, now))
   return due.length

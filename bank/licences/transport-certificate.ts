@@ -22,12 +22,12 @@ export type TransportCertificate = {
 
 const qualifiedStatements = '1.3.6.1.5.5.7.1.3'
 
-const read = new WeakMap<CertificateDetails, TransportCertificate>()
+/** With the certificate as a connection has it, which it has for its life: a hash of it for each request would cost more than all the rest. */
+const read = new WeakMap<X509Certificate, TransportCertificate>()
 
 export function readTransportCertificate(certificate: X509Certificate): TransportCertificate {
-  const details = detailsOf(certificate)
-  const known = read.get(details) ?? decode(certificate, details)
-  read.set(details, known)
+  const known = read.get(certificate) ?? decode(certificate, detailsOf(certificate))
+  read.set(certificate, known)
   return known
 }
 
