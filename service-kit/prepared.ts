@@ -80,8 +80,11 @@ export function openPrepared(connectionString: string, options: PreparedOptions 
   }
 }
 
+const nameAtMostBytes = 63
+
 function claimName(texts: Map<string, string>, name: string, text: string): void {
   const known = texts.get(name)
+  if (known === undefined && Buffer.byteLength(name) > nameAtMostBytes) throw new Error(`PostgreSQL would cut the name ${name}`)
   if (known === undefined) texts.set(name, text)
   else if (known !== text) throw new Error(`two texts for the prepared statement ${name}`)
 }

@@ -43,23 +43,27 @@ async function findAll(prepared: Prepared, questions: readonly Question[], now: 
     bySource.set(source.name, asked)
   }
   const asked = [...bySource.values()].sort((one, other) => (one.source.name < other.source.name ? -1 : 1))
-  const name = `rows ${asked.map(({ source, keys }) => `${source.name}${keys.size > 1 ? 's' : ''}`).join(' ')}`
+  const { name, text } = statementFor(asked)
   const values = asked.map(({ keys }) => (keys.size > 1 ? [...keys.values()] : [...keys.values()][0]))
-  const rows = await prepared.query<Row>(name, textFor(name, asked), [now, ...values])
+  const rows = await prepared.query<Row>(name, text, [now, ...values])
   const found = new Map(rows.map((row) => [`${row.source} ${row.key}`, row]))
   return questions.map(({ source, key }) => found.get(`${source.name} ${textOf(key)}`))
 }
 
 const textOf = (key: Buffer | string): string => (typeof key === 'string' ? key : key.toString('hex'))
 
-const texts = new Map<string, string>()
+type Statement = { readonly name: string; readonly text: string }
+const statements = new Map<string, Statement>()
 
-function textFor(name: string, asked: readonly Asked[]): string {
-  const known = texts.get(name)
+/** One for each set of sources that is asked together. Numbered: PostgreSQL cuts names to 63 bytes. */
+function statementFor(asked: readonly Asked[]): Statement {
+  const sources = asked.map(({ source, keys }) => `${source.name}${keys.size > 1 ? 's' : ''}`).join(' ')
+  const known = statements.get(sources)
   if (known !== undefined) return known
   const text = asked.map(({ source, keys }, index) => selectFrom(source, `$${index + 2}`, keys.size > 1)).join(' union all ')
-  texts.set(name, text)
-  return text
+  const statement = { name: `keyed_rows_${statements.size + 1}`, text }
+  statements.set(sources, statement)
+  return statement
 }
 
 function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, several: boolean): string {

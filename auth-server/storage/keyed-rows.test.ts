@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { createLog } from '@bankside/service-kit/log'
+import { openPrepared, type Prepared } from '@bankside/service-kit/prepared'
+import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
+import type { Adapter } from 'oidc-provider'
+import { createAdapter } from './adapter.ts'
+import { storedSeals } from './stored-seals.ts'
+
+const models = ['AuthorizationCode', 'Interaction', 'PushedAuthorizationRequest', 'RefreshToken', 'Session']
+let database: TestDatabase
+let prepared: Prepared
+
+before(async () => {
+  database = await createTestDatabase()
+  prepared = openPrepared(database.authServerUrl, { maxConnections: 3 })
+})
+after(async () => {
+  await prepared.end()
+  await database.drop()
+})
+
+test('whatever is looked for in one turn, in whichever tables, each finds its own', async () => {
+  const clock = { now: () => new Date() }
+  const log = createLog({ level: 'silent', name: 'test' })
+  const adapterOf = createAdapter({ prepared, clock, log, seals: storedSeals([randomBytes(32)]) }) as (model: string) => Adapter
+  const stored = models.flatMap((model) =>
+    [1, 2].map((number) => ({ adapter: adapterOf(model), id: `${model} ${number}`, uid: `${model}${number}` })),
+  )
+  for (const { adapter, id, uid } of stored) await adapter.upsert(id, { uid, grantId: 'a grant', nonce: id }, 60)
+  const subsets = 2 ** stored.length
+  // A step that shares no factor with their number meets sets of every size.
+  for (let subset = 0; subset < subsets; subset += 13) {
+    const sought = stored.filter((_, index) => (subset >> index) % 2 === 1)
+    const missing = subset % 2 === 1 ? sought : []
+    const found = await Promise.all([
+      ...sought.map(({ adapter, id }) => adapter.find(id)),
+      ...missing.map(({ adapter, id }) => adapter.find(`${id} that is not there`)),
+    ])
+    assert.deepEqual(
+      found.map((payload) => payload?.['nonce']),
+      [...sought.map(({ id }) => id), ...missing.map(() => undefined)],
+    )
+  }
+})
