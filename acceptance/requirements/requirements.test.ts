@@ -14,8 +14,9 @@ test('a requirement is found in titles, and not in comments or longer names', ()
     '/* AA-04 */',
     '`D5 $' + '{AA}`',
     "'AA-06-x XAA-07 AA-08, and more'",
+    "['*/*', 'AA-09'], '*/*'",
   ]
-  assert.deepEqual([...namedIn(source.join('\n'))], ['AA-01', 'AA-BB-02', 'D5', 'XAA-07', 'AA-08'])
+  assert.deepEqual([...namedIn(source.join('\n'))], ['AA-01', 'AA-BB-02', 'D5', 'XAA-07', 'AA-08', 'AA-09'])
 })
 
 test('a row is tested before anything else, then not applicable with a reason, else open', () => {

@@ -20,7 +20,8 @@ async function testFiles(): Promise<string[]> {
 }
 
 export function namedIn(source: string): ReadonlySet<string> {
-  const withoutComments = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+  // A comment over lines begins one: what a text holds, such as the media type of everything, begins none.
+  const withoutComments = source.replace(/^[ \t]*\/\*[\s\S]*?\*\//gm, '').replace(/(^|\s)\/\/.*$/gm, '')
   const texts = [...withoutComments.matchAll(/'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*"/g)].map(([text]) => text)
   return new Set(
     texts.flatMap((text) => [...text.matchAll(/(?<![A-Z0-9-])((?:[A-Z][A-Z0-9]*-)+\d+|D\d+)(?![\w-])/g)].map(([, id]) => id ?? '')),
