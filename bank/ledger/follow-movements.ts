@@ -24,9 +24,9 @@ const row = z.object({
 const ids = <Id>(text: string) => (text === '' ? [] : (text.split(' ') as Id[]))
 
 /**
- * The outbox of the ledger: what was made since, and nothing left out that was committed late: a transaction of the server that
- * writes for long holds it up. The order is that of the numbers of
- * transactions, and no promise: what came first on an account, its postings say. Movements are kept for a day.
+ * The outbox of the ledger: what was made since, and nothing left out that was committed late; a transaction of the server that
+ * writes for long holds it up. The order is that of the numbers of transactions, and no promise: what came first on an account, its
+ * postings say. Movements are kept for a day.
  *
  * @returns fewer than `limit` when there are no more for now.
  */

@@ -34,8 +34,7 @@ const gatheringLanes = 2
  * the order in which it came, and the order of the rest makes no difference. Of one account many may be in one call, of
  * one key, hold or entry one.
  *
- * As long as there are lanes for all, each goes by itself. Then they are shared out among few calls, except that what would have
- * to wait for a call comes along with it: all that touches one busy account is one call that grows.
+ * As long as there are lanes for all, each goes by itself. Then they are shared out among few calls, which grow.
  */
 export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; movementsPerCall: number }): MovementQueue {
   const sharers = movementsPerCall === 1 ? lanes : Math.min(lanes, gatheringLanes)
@@ -51,7 +50,7 @@ export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; 
       const all = queue.length + underWay
       if (all > lanes && calls >= sharers) return []
       const share = all <= lanes ? 1 : Math.min(movementsPerCall, Math.ceil(all / sharers))
-      const { taken, kept, seen } = select(queue, { share, movementsPerCall: all <= lanes ? 1 : movementsPerCall, busy })
+      const { taken, kept, seen } = select(queue, share, busy)
       if (taken.length === 0) return taken
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
@@ -78,25 +77,22 @@ export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; 
 }
 
 type Selection = { readonly taken: Waiting[]; readonly kept: Waiting[]; readonly seen: number }
-type Limits = { readonly share: number; readonly movementsPerCall: number; readonly busy: ReadonlyMap<string, number> }
 
-function select(queue: readonly Waiting[], { share, movementsPerCall, busy }: Limits): Selection {
+function select(queue: readonly Waiting[], limit: number, busy: ReadonlyMap<string, number>): Selection {
   const taken: Waiting[] = []
   const kept: Waiting[] = []
-  const touched = new Set<string>()
   /** Of those that stay behind: nothing passes them. */
   const blocked = new Set<string>()
   const once = new Set<string>()
   let seen = 0
-  for (; seen < queue.length && taken.length < movementsPerCall && seen < share * lookAheadFactor; seen++) {
+  for (; seen < queue.length && taken.length < limit && seen < limit * lookAheadFactor; seen++) {
     const one = queue[seen] as Waiting
     const own = ownNames(one.movement)
     const free =
       one.accounts.every((name) => !busy.has(name) && !blocked.has(name)) &&
       own.every((name) => !busy.has(name) && !blocked.has(name) && !once.has(name))
-    if (free && (taken.length < share || one.accounts.some((name) => touched.has(name)))) {
+    if (free) {
       taken.push(one)
-      for (const name of one.accounts) touched.add(name)
       for (const name of own) once.add(name)
     } else {
       kept.push(one)

@@ -57,9 +57,17 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
     })
   }
   const work = async (lane: Lane, batch: readonly Waiting[]) => {
-    await writeBatch(lane, batch, clock)
+    const answer = await writeBatch(lane, batch, clock)
     queue.done(batch)
-    lanes.give(lane)
+    const next = queue.take()
+    if (next.length === 0) {
+      lanes.give(lane)
+      answer()
+    } else {
+      // It is on its way before those who waited hear of theirs and ask for more: the database works while we do.
+      void work(lane, next)
+      setImmediate(answer)
+    }
     schedule()
   }
   const add = (one: Omit<Waiting, 'accounts'>, accounts: readonly string[]) => {
@@ -73,8 +81,7 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
     if (accounts.status === 'fulfilled') add(one, accounts.value)
     else one.reject(accounts.reason)
   }
-  const expiry = setInterval(() => expire(queue, waitAtMostMs), 500)
-  expiry.unref()
+  const expiry = setInterval(() => expire(queue, waitAtMostMs), 500).unref()
 
   return {
     async write(movement) {

@@ -13,16 +13,26 @@ const attempts = 5
 const repeated = new Set(['40001', '40P01', '57P01', '57P02', '57P03'])
 
 /**
- * Writes a batch and answers everyone in it, once it is committed. A fault of one is answered to that one alone: the others are
- * written without it.
+ * Writes a batch. A fault of one is answered to that one alone: the others are written without it.
+ *
+ * @returns what answers everyone in it: all of it is committed.
  */
-export async function writeBatch(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<void> {
+export async function writeBatch(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<() => void> {
   try {
     const outcomes = await callWithRetries(lane, batch, clock)
-    for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as MovementOutcome)
+    return () => {
+      for (const [index, { resolve }] of batch.entries()) resolve(outcomes[index] as MovementOutcome)
+    }
   } catch (error) {
-    if (error instanceof Unavailable || batch.length === 1) for (const { reject } of batch) reject(error)
-    else for (const one of batch) await writeBatch(lane, [one], clock)
+    if (error instanceof Unavailable || batch.length === 1)
+      return () => {
+        for (const { reject } of batch) reject(error)
+      }
+    const answers: (() => void)[] = []
+    for (const one of batch) answers.push(await writeBatch(lane, [one], clock))
+    return () => {
+      for (const answer of answers) answer()
+    }
   }
 }
 
