@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql } from '@bankside/service-kit/postgres'
+import { endLimit, setLimit } from '@bankside/bank/limits/set-limit'
+import { sql, transact } from '@bankside/service-kit/postgres'
 import { decodeJwt } from 'jose'
 import { authoriseAccounts, pushed } from './testing/authorise.ts'
 import { enterCustomer, freshCode, lodgeAccounts, lodgePayment, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
@@ -90,6 +91,41 @@ test('CX-PIS-01 CX-PIS-04 CX-PIS-08 CX-04 the pages of a payment show payee and 
   assert.equal(decodeJwt(String(tokens.json['access_token']))['consent_id'], consentId)
   const row = await readConsent(server, consentId)
   assert.equal(row.status, 'AUTH')
+})
+
+test('a payment beyond a limit that the customer set themselves is agreed to only with the limit that was shown', async () => {
+  const [account = ''] = ada.accounts
+  const customerId = String(await server.owner.oneFirst(sql.unsafe`select customer_id from ledger.account where account_id = ${account}`))
+  const limit = {
+    setBy: 'customer',
+    scope: 'account',
+    subjectId: account,
+    channel: undefined,
+    period: 'day',
+    soft: true,
+    actor: customerId,
+  } as const
+  const set = (minor: bigint) =>
+    transact(server.owner, (tx) => setLimit(tx, { ...limit, most: { minor, currency: 'GBP' }, now: new Date() }))
+  await set(16_588n)
+  const { customer, page, consentId } = await beginPayment()
+  const within = await customer.signIn(page)
+  assert.doesNotMatch(within.text, /beyond_limit/)
+  const limitId = await set(16_587n)
+  const surprised = await customer.agree(within, [account])
+  assert.match(surprised.text, /You set yourself a limit of £165\.87 a day from this account\./)
+  assert.match(surprised.text, /<a href="#beyond_limit">Confirm that you want to pay more/)
+  let asked = surprised
+  for (const box of ['', 'on', `lim_${'0'.repeat(32)}`]) {
+    asked = await customer.submit(asked, { action: 'confirm', account, beyond_limit: box })
+    assert.match(asked.text, /<a href="#beyond_limit">/)
+  }
+  assert.equal((await readConsent(server, consentId)).status, 'AWAU')
+  const box = formOf(asked).choices.filter((choice) => choice.startsWith('lim_'))
+  responseOf(await customer.submit(asked, { action: 'confirm', account, beyond_limit: box }))
+  const confirmed = sql.unsafe`select confirmed_limits from consents.consent where consent_id = ${consentId}`
+  assert.deepEqual(await server.owner.oneFirst(confirmed), [limitId])
+  await transact(server.owner, (tx) => endLimit(tx, { limitId, setBy: 'customer', actor: customerId, now: new Date() }))
 })
 
 test('PIS-08 CX-PIS-01 the customer reads that the third party is told which account pays, when it asked for that', async () => {

@@ -24,6 +24,7 @@ export type BankRefusal =
   | 'insufficient_funds'
   | 'insufficient_user_authentication' // step-up, RFC 9470
   | 'licence_missing' // the holder of the connection is not licensed for this
+  | 'limit_not_confirmed' // the customer has not confirmed to go beyond a soft limit of their own
   | 'payment_not_found'
   | 'payment_over_limit'
   | 'permission_missing' // the consent does not open this

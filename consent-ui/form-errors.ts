@@ -13,5 +13,6 @@ export const formErrors = {
   codeExpired: { field: 'code', message: 'That took too long. Enter the code your app shows now' },
   accountsMissing: { field: 'account', message: 'Choose at least one account to share' },
   accountMissing: { field: 'account', message: 'Choose the account to pay from' },
+  limitNotConfirmed: { field: 'beyond_limit', message: 'Confirm that you want to pay more than your own limit, or choose another account' },
   accountNotUsable: { field: 'account', message: 'That account cannot be used for this. Choose another one' },
 } as const satisfies Record<string, FieldError>

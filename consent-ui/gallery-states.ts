@@ -99,6 +99,17 @@ export const states: Readonly<Record<string, () => Html>> = {
       debtor: everyday,
       refundAccountShared: true,
     }),
+  'confirm-payment-beyond-own-limit': () =>
+    confirmPaymentPage({
+      ...journey,
+      ...payment,
+      common: mayaAtAcorn,
+      errors: [formErrors.limitNotConfirmed],
+      accounts: [
+        { ...everyday, beyond: [{ id: 'lim_1', text: '£100.00 a day from all accounts together' }], selected: true },
+        { ...rainyDay, beyond: [{ id: 'lim_2', text: '£50.00 at once from this account' }] },
+      ],
+    }),
   'confirm-payment-too-little': () =>
     confirmPaymentPage({ ...journey, ...payment, common: mayaAtAcorn, debtor: rainyDay, facts: [{ label: 'Charges', value: 'None' }] }),
   refused: () => refusedPage({ common: bank, ...answeredTexts({ bankName: 'Bankside', agreed: false }) }),

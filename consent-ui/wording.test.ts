@@ -75,9 +75,10 @@ test('CX-14 nothing is ticked on a first consent; a renewal starts with the earl
   assert.equal(pageNamed('choose-accounts-renewal').match(/ checked/g)?.length, 2)
 })
 
-test('CX-06 DP-07 the only boxes to tick are accounts', () => {
+test('CX-06 DP-07 the only boxes to tick are accounts, and a limit that the customer set themselves, which is never ticked for them', () => {
   for (const { markup } of pages)
-    for (const [box] of markup.matchAll(/<input[^>]*type="checkbox"[^>]*>/g)) assert.match(box, /name="account"/)
+    for (const [box] of markup.matchAll(/<input[^>]*type="checkbox"[^>]*>/g))
+      assert.match(box, /name="account"|^(?!.* checked).*name="beyond_limit"/)
 })
 
 test('D13 where the bank asks again itself, the page says when', () => {

@@ -5,7 +5,7 @@ import type { Grant, Provider } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { Form } from '../http/form.ts'
 import { acrOfSca, amrOfSca } from '../intents/requested-claims.ts'
-import { authorise, signedIn } from '../interactions/decide-step.ts'
+import { authorise, confirmedIn, signedIn } from '../interactions/decide-step.ts'
 import { endedBy, type Rejection, rejectWithin } from '../interactions/end-journey.ts'
 import { saveGrant } from '../interactions/grant.ts'
 import { type JourneyState, keepJourney } from '../interactions/journey.ts'
@@ -28,7 +28,10 @@ export async function approvePrompt({ provider, database, config }: Deciding, vi
     const next = await transact(database, async (tx): Promise<JourneyState> => {
       const standing = await lockOpenPrompt(tx, { ...prompt, customerId, now })
       if (standing !== 'open') return notOpen(state, standing)
-      const outcome = consent === undefined ? 'authorised' : await authorise(tx, visit, { customerId, accountIds, grantId: grant.jti })
+      const outcome =
+        consent === undefined
+          ? 'authorised'
+          : await authorise(tx, visit, { customerId, accountIds, confirmedLimits: confirmedIn(form), grantId: grant.jti })
       if (outcome === 'rejected') {
         await decide(tx, visit, { outcome: 'denied', answer: denial })
         return endedBy(state, 'wrong_debtor')

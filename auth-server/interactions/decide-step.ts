@@ -52,7 +52,7 @@ export async function submitDecision({ provider, database, config, log }: Decidi
     return insertGrant(payloads, grant, now)
   }
   return transact(database, async (tx) => {
-    const authorisation = { customerId, accountIds, grantId, managed, alongside: grantFor }
+    const authorisation = { customerId, accountIds, confirmedLimits: confirmedIn(form), grantId, managed, alongside: grantFor }
     // Sent together, in this order. What any of them refuses, all of them have not done.
     const [, , outcome] = await allOf([
       claimRequest(tx, visit),
@@ -94,13 +94,16 @@ function managedBy({ interaction, superseded }: Visit): AuthorisationOrder['mana
   return { grantId: action.managedGrantId, supersedes: superseded?.id, isNew: false }
 }
 
+/** The limits that stood beside the box that the customer ticked. */
+export const confirmedIn = (form: Form): readonly string[] => (form.one('beyond_limit') ?? '').split(' ')
+
 /** What a decision is made with, by whichever door the customer came. */
 export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId' | 'userAgent' | 'now'> & Partial<Pick<Visit, 'superseded'>>
 
 export async function authorise(
   tx: Transaction,
   { consent, superseded, client, journey, requestId, userAgent, now }: Decider,
-  choice: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'grantId' | 'managed' | 'alongside'>,
+  choice: Pick<AuthorisationOrder, 'customerId' | 'accountIds' | 'confirmedLimits' | 'grantId' | 'managed' | 'alongside'>,
 ): Promise<'authorised' | 'rejected'> {
   const { step, challengeId, consentId } = journey.state
   const id = consent?.id ?? consentId

@@ -50,6 +50,7 @@ const endingsByRefusal = {
   insufficient_funds: notPossible,
   insufficient_user_authentication: tooLate,
   licence_missing: notPossible,
+  limit_not_confirmed: notPossible,
   payment_not_found: gone,
   payment_over_limit: notPossible,
   permission_missing: notPossible,
@@ -69,6 +70,7 @@ const corrections: Partial<Record<BankRefusal, FieldError>> = {
   account_not_permitted: formErrors.accountNotUsable,
   account_not_usable: formErrors.accountNotUsable,
   field_invalid: formErrors.accountMissing,
+  limit_not_confirmed: formErrors.limitNotConfirmed,
 }
 
 /** The message at the form, when choosing otherwise would help. */

@@ -2,6 +2,8 @@ import { asksForRefundAccount } from '@bankside/bank/consents/asks-for-refund-ac
 import type { AccountAccessConsent, Consent, PaymentConsent } from '@bankside/bank/consents/consent'
 import { type AccountToChoose, listEligibleAccounts } from '@bankside/bank/consents/list-eligible-accounts'
 import { permissionChange, permissionTexts } from '@bankside/bank/consents/permission-texts'
+import { type Limit, limitInWords } from '@bankside/bank/limits/limit'
+import { softLimitsBeyond } from '@bankside/bank/limits/soft-limits'
 import { chooseAccountsPage } from '@bankside/consent-ui/choose-accounts'
 import { confirmPaymentPage } from '@bankside/consent-ui/confirm-payment'
 import { formatPayeeAccount } from '@bankside/consent-ui/format/account-number'
@@ -61,7 +63,7 @@ export function paymentOf(consent: Consent | undefined) {
   return { payee: creditor.name, payeeIdentification: formatPayeeAccount(creditor), amount: formatAmount(amount), reference }
 }
 
-type Shown = Pick<Visit, 'consent' | 'journey'> & Partial<Pick<Visit, 'superseded'>>
+type Shown = Pick<Visit, 'consent' | 'journey' | 'now'> & Partial<Pick<Visit, 'superseded'>>
 
 export async function chooseAccounts(
   tx: Transaction,
@@ -107,18 +109,20 @@ function changeBetween(before: AccountAccessConsent, after: AccountAccessConsent
   }
 }
 
-export async function confirmPayment(tx: Transaction, { consent, journey }: Shown, page: FormPage): Promise<Html> {
+export async function confirmPayment(tx: Transaction, { consent, journey, now }: Shown, page: FormPage): Promise<Html> {
   if (consent === undefined || consent.kind === 'account_access') throw new Error('a payment is confirmed for a payment')
-  const accounts = (await listEligibleAccounts(tx, { consent, customerId: signedIn(journey.state) })).filter(
-    ({ ineligible }) => ineligible === undefined,
-  )
-  const choices = accounts.map(toPayFrom)
+  const customerId = signedIn(journey.state)
+  const accounts = (await listEligibleAccounts(tx, { consent, customerId })).filter(({ ineligible }) => ineligible === undefined)
+  const beyond = await softLimitsBeyond(tx, { consent, customerId, now })
+  const choices = accounts.map((account) => ({ ...toPayFrom(account), beyond: (beyond.get(account.id) ?? []).map(ownLimit) }))
   return confirmPaymentPage({
     ...page,
     ...confirmation(consent),
     ...(consent.debtor === undefined ? { accounts: choices } : { debtor: choices[0] }),
   })
 }
+
+const ownLimit = (limit: Limit) => ({ id: limit.id, text: limitInWords(limit, formatAmount(limit.most)) })
 
 const confirmation = (consent: PaymentConsent) => ({
   payee: consent.creditor.name,

@@ -3,6 +3,7 @@ import { type SqlFragment, sql, type Transaction, z } from '@bankside/service-ki
 import { listCustomerAccounts } from '../accounts/list-customer-accounts.ts'
 import type { AccountId, ConsentId, CustomerId, ManagedGrantId } from '../ids.ts'
 import { isBeneficiaryId } from '../ids.ts'
+import { softLimitsBeyond } from '../limits/soft-limits.ts'
 import { refuse } from '../refusal.ts'
 import { bindingHash } from './binding-hash.ts'
 import { checkMove, tellOfChange } from './change-status.ts'
@@ -22,6 +23,8 @@ export type AuthorisationOrder = ConsentSought & {
   readonly grantId: string
   /** Under which the third party will manage it. A new one, or one that is of this consent or of the one it takes the place of. */
   readonly managed?: Managed | undefined
+  /** The soft limits that the customer was shown and confirmed to go beyond. */
+  readonly confirmedLimits?: readonly string[] | undefined
   /** The second factor that the customer answered for this consent. Payments need one. */
   readonly challengeId?: string | undefined
   readonly interactionId?: string | undefined
@@ -55,6 +58,7 @@ export const chosenAccountsLimit = 100
  *
  * @throws {Refusal} `consent_not_found`, `consent_not_authorised` (in no state for it), `consent_not_yours` (of another client, or
  *   first authorised by another customer), `field_missing` (no account chosen), `account_not_permitted`, `account_not_usable`,
+ *   `limit_not_confirmed` (the payment goes beyond a soft limit of the customer's own),
  *   `insufficient_user_authentication` (challenge not answered, spent, expired, or for other terms), `grant_revoked` (the managed
  *   grant is of another consent by now, or over).
  */
@@ -76,10 +80,11 @@ export async function authoriseConsent(tx: Transaction, order: AuthorisationOrde
   const accountIds = chosenAmong(eligible, choices, order.accountIds)
   if (consent.kind !== 'account_access' && accountIds.length !== 1)
     refuse('field_invalid', 'a payment comes from one account', { path: 'account' })
+  const confirmedLimits = consent.kind === 'account_access' ? [] : await limitsConfirmed(tx, consent, accountIds, order)
   if (consent.kind !== 'account_access' || order.challengeId !== undefined) await spendChallenge(tx, consent, order)
   const management = await takePlace(tx, consent, order)
 
-  return { outcome: 'authorised', consent: await keep(tx, { ...consent, ...management }, order, accountIds) }
+  return { outcome: 'authorised', consent: await keep(tx, { ...consent, ...management }, { ...order, confirmedLimits }, accountIds) }
 }
 
 const wrongDebtor = { reasonCode: 'AC01', description: 'The account to pay from cannot be used for this payment' }
@@ -108,6 +113,19 @@ function chosenAmong(
   return [...chosen].every((id) => known.has(id))
     ? refuse('account_not_usable', 'the account cannot be chosen for this', { path: 'account' })
     : refuse('account_not_permitted', 'the account is not of this customer', { path: 'account' })
+}
+
+/** The soft limits that the payment goes beyond, all of which the customer confirmed: those that came up since the page was shown too. */
+async function limitsConfirmed(
+  tx: Transaction,
+  consent: PaymentConsent,
+  [accountId]: readonly AccountId[],
+  { customerId, confirmedLimits = [], now }: AuthorisationOrder,
+): Promise<readonly string[]> {
+  const beyond = await softLimitsBeyond(tx, { consent, customerId, now })
+  const ids = (accountId && beyond.get(accountId)?.map(({ id }) => id)) ?? []
+  if (ids.some((id) => !confirmedLimits.includes(id))) refuse('limit_not_confirmed', 'a limit of the customer’s own is not confirmed')
+  return ids
 }
 
 const spentRow = z.object({ challenge_id: z.string() })
@@ -143,7 +161,8 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
       customer_id = ${customerId}, authorised_at = ${sql.timestamp(now)}, grant_id = ${grantId},
       managed_grant_id = ${consent.managedGrantId ?? null},
       managed_since = ${consent.managedSince === undefined ? null : sql.timestamp(consent.managedSince)},
-      debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(evidence)}
+      debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(evidence)},
+      confirmed_limits = ${sql.array([...(order.confirmedLimits ?? [])], 'text')}
     where consent_id = ${consent.id}`
   if (consent.kind === 'account_access' && consent.accountIds.length > 0)
     await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${consent.id}`)
@@ -156,6 +175,7 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
     accounts: accountIds,
     challenge: order.challengeId ?? null,
     renewed: consent.customerId !== undefined,
+    ...(order.confirmedLimits?.length && { confirmedLimits: order.confirmedLimits }),
     evidence,
   }
   const telling = { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now }

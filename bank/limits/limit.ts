@@ -55,10 +55,13 @@ export const toLimit = (row: z.infer<typeof limitRow>): Limit => ({
   setAt: row.set_at,
 })
 
-/** A limit as a customer or the bank reads it: `GBP 250.00 a day from this account`. */
-export function limitInWords({ most, period, scope, channel }: Pick<Limit, 'most' | 'period' | 'scope' | 'channel'>): string {
+/** A limit as a customer or the bank reads it: `GBP 250.00 a day from this account`. A page writes the amount in its own way. */
+export function limitInWords(
+  { most, period, scope, channel }: Pick<Limit, 'most' | 'period' | 'scope' | 'channel'>,
+  amountText = `${most.currency} ${formatMoney(most)}`,
+): string {
   const time = typeof period === 'object' ? `in any ${period.hours} hours` : { payment: 'at once', day: 'a day', month: 'a month' }[period]
   const from = { account: 'from this account', customer: 'from all accounts together', consent: 'under one consent' }[scope]
   const through = channel === undefined ? '' : { uk_v4: ' through other companies', bank_api: ' through the bank’s own apps' }[channel]
-  return `${most.currency} ${formatMoney(most)} ${time} ${from}${through}`
+  return `${amountText} ${time} ${from}${through}`
 }

@@ -214,7 +214,10 @@ test('a limit that names an account stands in the place of the one of each, and 
   assert.deepEqual(outcome(await pay({ from: usual, minor: 301 })), refusedBy(each))
   assert.deepEqual(outcome(await pay({ from: special, minor: 301 })), paid)
   assert.deepEqual(outcome(await pay({ from: special, minor: 600 })), refusedBy(raised))
-  assert.deepEqual((await transact(bank.worker, (tx) => listLimits(tx, [special]))).map(limitInWords), ['GBP 9.00 a day from this account'])
+  assert.deepEqual(
+    (await transact(bank.worker, (tx) => listLimits(tx, [special]))).map((limit) => limitInWords(limit)),
+    ['GBP 9.00 a day from this account'],
+  )
   assert.equal(await end(each), true)
   assert.equal(await end(each), false)
   assert.deepEqual(outcome(await pay({ from: usual, minor: 301 })), paid)

@@ -54,6 +54,7 @@ const answers = {
     title: 'The certificate does not permit this',
     challenge: 'insufficient_scope',
   },
+  limit_not_confirmed: consentInactive,
   media_type_unsupported: { status: 415, code: 'unsupported_media_type', title: 'Send application/json' },
   method_not_allowed: { status: 405, code: 'method_not_allowed', title: 'The method is not allowed here' },
   not_acceptable: { status: 406, code: 'not_acceptable', title: 'This API answers with JSON' },

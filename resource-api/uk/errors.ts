@@ -42,6 +42,7 @@ const answers = {
   insufficient_funds: { status: 400, errorCode: 'AM04' },
   insufficient_user_authentication: { status: 403, errorCode: 'U028', challenge: 'insufficient_user_authentication' },
   licence_missing: { status: 403, errorCode: 'U002', challenge: 'insufficient_scope' },
+  limit_not_confirmed: { status: 400, errorCode: 'U009', path: 'Data.ConsentId' },
   media_type_unsupported: { status: 415 },
   method_not_allowed: { status: 405 },
   not_acceptable: { status: 406 },
