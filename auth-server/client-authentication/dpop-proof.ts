@@ -1,6 +1,6 @@
-import { decodeJwt } from 'jose'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { allOfProfiles, profileOf } from '../client-policy/profiles.ts'
+import { decodeJwt } from '../signatures/remembered-jose.ts'
 
 /** At the userinfo endpoint the client is known by its token, which comes later. */
 const smallestSkewSeconds = Math.min(...allOfProfiles(({ clockSkewSeconds }) => [clockSkewSeconds]))

@@ -102,8 +102,22 @@ function withoutStack(make: () => Error): Error {
   }
 }
 
+/** The library reads an assertion's claims three times and its header twice, and each reader gets a copy of its own. */
+const readLately = leastRecentlyUsed<string, jose.JWTPayload>(64)
+
 /** Undefined for what jose should look at. */
 function decoded(segment: string | undefined): jose.JWTPayload | undefined {
+  const known = segment === undefined ? undefined : readLately.get(segment)
+  if (known !== undefined) return { ...known }
+  const read = readSegment(segment)
+  if (segment !== undefined && read !== undefined && Object.values(read).every((value) => typeof value !== 'object')) {
+    readLately.set(segment, read)
+    return { ...read }
+  }
+  return read
+}
+
+function readSegment(segment: string | undefined): jose.JWTPayload | undefined {
   const bytes = segment === undefined || segment === '' ? undefined : fromBase64url(segment)
   return bytes && claimsOf(bytes)
 }
