@@ -903,6 +903,69 @@ create view consents.account_to_show with (security_barrier=true) as
    FROM ledger.account
   WHERE kind = 'customer'::text;
 
+CREATE OR REPLACE FUNCTION audit.account_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.record_change(statement_timestamp(), 'account.changed', new.account_id, jsonb_build_object(
+    'status', new.status, 'before', old.status, 'overdraftMinor', new.overdraft_minor::text, 'overdraftBefore', old.overdraft_minor::text));
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.grant_ended()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.record_change(new.revoked_at, 'grant.ended', new.grant_id, jsonb_build_object('clientId', new.client_id));
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.hold_given_back()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.record_change(new.resolved_at, 'hold.' || new.status, new.hold_id,
+    jsonb_build_object('accountId', new.account_id, 'amountMinor', (new.amount_minor - new.captured_minor)::text, 'currency', new.currency));
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.rate_recorded()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform audit.record_change(new.quoted_at, 'rate.recorded', new.base_currency || '/' || new.quote_currency,
+    jsonb_build_object('source', new.source, 'units', new.price_units::text, 'scale', new.price_scale));
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.record_change(p_at timestamp with time zone, p_action text, p_subject text, p_details jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into audit.record (record_id, occurred_at, actor, action, subject, details)
+  values ('aud_' || lpad(to_hex((extract(epoch from p_at) * 1000)::bigint), 12, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 1, 20),
+    p_at, session_user, p_action, p_subject, p_details)
+$function$
+;
+
 CREATE OR REPLACE FUNCTION audit.record_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2993,6 +3056,8 @@ CREATE TRIGGER consent_pays_whom_it_shows AFTER INSERT ON consents.consent FOR E
 
 CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
 
+CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer_id, kind, currency ON ledger.account FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.overdraft_minor IS DISTINCT FROM new.overdraft_minor OR old.customer_id IS DISTINCT FROM new.customer_id OR old.kind IS DISTINCT FROM new.kind OR old.currency IS DISTINCT FROM new.currency) EXECUTE FUNCTION audit.account_changed();
+
 CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 
 CREATE TRIGGER account_takes_nothing_until_reconciled BEFORE UPDATE ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL AND old.posted_minor <> new.posted_minor) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
@@ -3005,6 +3070,8 @@ CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledg
 
 CREATE TRIGGER hold_currency_matches_account AFTER INSERT ON ledger.hold REFERENCING NEW TABLE AS new_hold FOR EACH STATEMENT EXECUTE FUNCTION ledger.hold_currency_matches_account();
 
+CREATE TRIGGER hold_given_back AFTER UPDATE ON ledger.hold FOR EACH ROW WHEN (old.status = 'active'::text AND (new.status = ANY (ARRAY['released'::text, 'expired'::text]))) EXECUTE FUNCTION audit.hold_given_back();
+
 CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXECUTE FUNCTION ledger.hold_moves_forward();
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
@@ -3013,9 +3080,13 @@ CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW T
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
+CREATE TRIGGER rate_recorded AFTER INSERT ON ledger.rate FOR EACH ROW EXECUTE FUNCTION audit.rate_recorded();
+
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.authorization_code FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
 
 CREATE TRIGGER decided_stays_decided BEFORE UPDATE ON oidc.backchannel_authentication_request FOR EACH ROW WHEN (old.outcome IS NOT NULL) EXECUTE FUNCTION oidc.decided_stays_decided();
+
+CREATE TRIGGER grant_ended AFTER UPDATE ON oidc."grant" FOR EACH ROW WHEN (old.revoked_at IS NULL AND new.revoked_at IS NOT NULL) EXECUTE FUNCTION audit.grant_ended();
 
 CREATE TRIGGER revoked_stays_revoked BEFORE UPDATE ON oidc."grant" FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION oidc.revoked_stays_revoked();
 

@@ -1,6 +1,6 @@
 import { type AuditKeySource, logSigner } from '@bankside/bank/audit/audit-keys'
 import { checkpointFile } from '@bankside/bank/audit/checkpoint-file'
-import { leavesPerSeal, sealRows } from '@bankside/bank/audit/seal-rows'
+import { leavesPerSeal, sealRows, unsealedSeconds } from '@bankside/bank/audit/seal-rows'
 import { signTree } from '@bankside/bank/audit/sign-tree'
 import { BrokenTree } from '@bankside/bank/audit/stored-tree'
 import type { Database } from '@bankside/service-kit/postgres'
@@ -12,7 +12,7 @@ export type AuditLoopNeeds = {
   readonly sealer: Database
   readonly checkpoints: string
   readonly keys: AuditKeySource
-  readonly metrics: Pick<WorkerMetrics, 'auditSealedAt' | 'auditSignedAt' | 'auditLeaves' | 'auditBroken'>
+  readonly metrics: Pick<WorkerMetrics, 'auditSealedAt' | 'auditLag' | 'auditSignedAt' | 'auditLeaves' | 'auditBroken'>
 }
 
 const sealEveryMs = 1_000
@@ -41,6 +41,7 @@ export function auditLoops({ sealer, checkpoints, keys, metrics }: AuditLoopNeed
           const signed = await signTree(sealer, { log, signer: logSigner(await keys.read(), now), now })
           if (signed !== undefined) metrics.auditLeaves.set(signed.size)
           metrics.auditSignedAt.set(now.getTime() / 1000)
+          metrics.auditLag.set(await unsealedSeconds(sealer, now))
           metrics.auditBroken.set(0)
           return 0
         } catch (error) {

@@ -42,6 +42,7 @@ export function createWorkerMetrics(registry: Registry) {
       help: 'When the audit tree was last found signed',
       registers,
     }),
+    auditLag: new Gauge({ name: 'bankside_audit_unsealed_seconds', help: 'Age of the oldest record that no seal holds yet', registers }),
     auditLeaves: new Gauge({ name: 'bankside_audit_signed_leaves', help: 'Leaves of the audit tree under its last checkpoint', registers }),
     auditBroken: new Gauge({
       name: 'bankside_audit_broken',

@@ -80,3 +80,13 @@ async function settledBefore(tx: Transaction): Promise<bigint> {
   )
   return before
 }
+
+/** How long the oldest record has waited to be sealed: a transaction that stays open keeps all that were begun after it waiting. */
+export async function unsealedSeconds(database: Database, now: Date): Promise<number> {
+  const { since } = await transact(database, (tx) =>
+    tx.one(sql.type(z.object({ since: z.date().nullable() }))`
+      select min(occurred_at) as since from audit.record
+      where written_in >= coalesce((select before_xact from audit.seal order by first_leaf desc limit 1), 0)`),
+  )
+  return since === null ? 0 : Math.max(0, (now.getTime() - since.getTime()) / 1000)
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { type SqlFragment, sql, sqlState, transact, violatedConstraint } from '@bankside/service-kit/postgres'
-import { newAuditRecordId, newEntryId } from '../ids.ts'
+import { newAuditRecordId, newEntryId, newHoldId } from '../ids.ts'
 import type { Payment } from '../payments/payment.ts'
 import { noon } from '../payments/testing/test-bank.ts'
 import { hashOfLeaf, leafOf } from './leaf.ts'
@@ -245,6 +245,34 @@ test('nobody but the sealer writes the tree, and nobody changes it, its owner ne
     sql.unsafe`select * from customers.customer`,
   ])
     await assert.rejects(bank.sealer.query(refused), (error) => sqlState(error) === '42501')
+})
+
+test('what changes access or money without an act of its own is on record, whoever does it', async () => {
+  const [account, time] = [await bank.newAccount({ funds: 100n }), sql.timestamp(noon)]
+  const [grantId, holdId] = ['grant-of-nobody', newHoldId(noon)]
+  for (const change of [
+    sql.unsafe`insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at)
+      select ${grantId}, 'third-party', customer_id, '', ${time}, ${time} from ledger.account where account_id = ${account}`,
+    sql.unsafe`update oidc.grant set revoked_at = ${time} where grant_id = ${grantId}`,
+    sql.unsafe`select ledger.place_hold(${holdId}, ${account}, 40, 'GBP', ${time}, ${time})`,
+    sql.unsafe`select ledger.release_hold(${holdId}, 'expired', ${time})`,
+    sql.unsafe`insert into ledger.rate values ('GBP', 'EUR', 'test', ${time}, 115, 2)`,
+    sql.unsafe`update ledger.account set overdraft_minor = 5000 where account_id = ${account}`,
+    sql.unsafe`update ledger.account set nickname = 'Other' where account_id = ${account}`,
+  ])
+    await bank.owner.query(change)
+  const subjects = sql.array([grantId, holdId, 'GBP/EUR', account], 'text')
+  assert.deepEqual(
+    await bank.owner.any(
+      sql.unsafe`select action, details from audit.record where subject = any (${subjects}) order by action collate "C"`,
+    ),
+    [
+      { action: 'account.changed', details: { status: 'open', before: 'open', overdraftMinor: '5000', overdraftBefore: '0' } },
+      { action: 'grant.ended', details: { clientId: 'third-party' } },
+      { action: 'hold.expired', details: { accountId: account, amountMinor: '40', currency: 'GBP' } },
+      { action: 'rate.recorded', details: { scale: 2, units: '115', source: 'test' } },
+    ],
+  )
 })
 
 test('a line of the file that was taken out is missed', async () => {

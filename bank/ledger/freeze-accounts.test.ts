@@ -59,7 +59,7 @@ test('an account whose books do not agree gives and takes nothing until a person
   await advancePayments(bank.worker, { now: later(60_000), limit: 10 })
   assert.deepEqual([await statusOf(wrong), await paymentStatus(), await reconcile(bank.worker)], ['open', 'posted', []])
   const recorded = await bank.owner.any(
-    sql.unsafe`select actor, action, details from audit.record where subject = ${wrong} order by actor desc`,
+    sql.unsafe`select actor, action, details from audit.record where subject = ${wrong} and action <> 'account.changed' order by actor desc`,
   )
   const name = 'posted balance differs from the sum of postings'
   assert.deepEqual(recorded, [
@@ -138,7 +138,9 @@ test('what was booked since the last time is looked at by itself, and finds the 
   await keepReport(bank.worker, 'recent', found, noon)
   assert.deepEqual(named(await keptDiscrepancies(bank.worker)), expected)
   assert.deepEqual(named((await recent()).discrepancies), expected, 'until it is put right')
-  await keepReport(bank.worker, 'whole', { ...sound, settledBefore: found.settledBefore }, noon)
+  // Transactions of other test files hold the horizon back: as if none of them ran.
+  const settledBefore = (await bank.owner.oneFirst(sql.unsafe`select pg_current_xact_id()::text::bigint`)) as bigint
+  await keepReport(bank.worker, 'whole', { ...sound, settledBefore }, noon)
   assert.deepEqual(await keptDiscrepancies(bank.worker), [])
   // What was booked before is not read again.
   assert.deepEqual(

@@ -9,6 +9,12 @@ import { freePort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-
 import { migrate } from '@bankside/service-kit/migrate'
 import { type Database, openDatabase, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { setRolePasswords, urlAs } from '@bankside/service-kit/role-passwords'
+import { logSigner, logVerifiers } from '../../audit/audit-keys.ts'
+import { checkpointFile, keptCheckpoints } from '../../audit/checkpoint-file.ts'
+import { leavesPerSeal, sealRows } from '../../audit/seal-rows.ts'
+import { signTree } from '../../audit/sign-tree.ts'
+import { newAuditKeys } from '../../audit/testing/audited-bank.ts'
+import { verifyAudit } from '../../audit/verify-audit.ts'
 import { type AccountId, newAccountId } from '../../ids.ts'
 import { firstMovement, followMovements, type MovementCursor } from '../follow-movements.ts'
 import { openAccount } from '../open-account.ts'
@@ -32,6 +38,7 @@ export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{
   let server = await startEmbeddedPostgres(settings)
   const ledgerUrl = urlAs(server.url, 'bankside_ledger')
   const watch: Watch = { made: new Map(), waiting: new Set(), highest: 0, again: 0, told: new Set(), cursor: firstMovement }
+  const sealing = openSealing(join(folder, 'checkpoints.jsonl'))
   let child: ChildProcess | undefined
   try {
     await migrate(server.url, join(import.meta.dirname, '../../../migrations'))
@@ -51,16 +58,36 @@ export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{
         child = undefined
       }
       await withOwner(server.url, (owner) => check(owner, watch))
+      await withOwner(server.url, sealing.sealAndSign)
       if (round % 25 === 0) say(`${round} of ${rounds}: ${watch.made.size} answered, ${watch.again} asked again`)
     }
     child?.kill('SIGKILL')
     await withOwner(server.url, (owner) => checkAllTold(owner, watch))
+    await withOwner(server.url, sealing.sealAndSign)
+    await withOwner(server.url, sealing.check)
     return { answered: watch.made.size, again: watch.again }
   } finally {
     child?.kill('SIGKILL')
     // Killed, it has nothing more to write.
     await killPostgres(folder)
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The audit tree grows between the crashes, whatever is written meanwhile; in the end every row is in it, as it was when it was sealed. */
+function openSealing(path: string) {
+  const keys = newAuditKeys()
+  const [log, verifiers, now] = [checkpointFile(path), logVerifiers(keys), new Date()]
+  return {
+    async sealAndSign(owner: Database): Promise<void> {
+      while ((await sealRows(owner, { now })) === leavesPerSeal);
+      await signTree(owner, { log, signer: logSigner(keys, now), now })
+    },
+    async check(owner: Database): Promise<void> {
+      const checkpoints = (await keptCheckpoints(path, verifiers)).map((checkpoint) => ({ ...checkpoint, from: 'the file' }))
+      const { findings, leaves, unsealed } = await verifyAudit(owner, { checkpoints })
+      assert.deepEqual([findings, unsealed, leaves, checkpoints.length > 0], [[], 0, checkpoints.at(-1)?.size, true])
+    },
   }
 }
 
