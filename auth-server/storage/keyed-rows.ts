@@ -22,9 +22,12 @@ export type KeyedRows = (source: Source) => Find
 
 const rowsPerStatement = 100
 const statementsAtOnce = 2
+/** One key alone is found more cheaply than by a list. In more sources than this it goes as a list all the same: texts stay few. */
+const singlesAtMost = 3
 
 type Question = { readonly source: Source; readonly key: Buffer | string }
 type Asked = { readonly source: Source; readonly keys: Map<string, Buffer | string> }
+type Part = { readonly source: Source; readonly keys: readonly (Buffer | string)[]; readonly isSingle: boolean }
 type Row = KeyedRow & { readonly source: string; readonly key: string }
 
 export function keyedRows(prepared: Prepared, clock: Clock): KeyedRows {
@@ -42,9 +45,12 @@ async function findAll(prepared: Prepared, questions: readonly Question[], now: 
     asked.keys.set(textOf(key), key)
     bySource.set(source.name, asked)
   }
-  const asked = [...bySource.values()].sort((one, other) => (one.source.name < other.source.name ? -1 : 1))
+  const sources = [...bySource.values()].sort((one, other) => (one.source.name < other.source.name ? -1 : 1))
+  const asked = sources.map(
+    ({ source, keys }): Part => ({ source, keys: [...keys.values()], isSingle: keys.size === 1 && sources.length <= singlesAtMost }),
+  )
   const { name, text } = statementFor(asked)
-  const values = asked.map(({ keys }) => (keys.size > 1 ? [...keys.values()] : [...keys.values()][0]))
+  const values = asked.map(({ keys, isSingle }) => (isSingle ? keys[0] : keys))
   const rows = await prepared.query<Row>(name, text, [now, ...values])
   const found = new Map(rows.map((row) => [`${row.source} ${row.key}`, row]))
   return questions.map(({ source, key }) => found.get(`${source.name} ${textOf(key)}`))
@@ -56,19 +62,19 @@ type Statement = { readonly name: string; readonly text: string }
 const statements = new Map<string, Statement>()
 
 /** One for each set of sources that is asked together. Numbered: PostgreSQL cuts names to 63 bytes. */
-function statementFor(asked: readonly Asked[]): Statement {
-  const sources = asked.map(({ source, keys }) => `${source.name}${keys.size > 1 ? 's' : ''}`).join(' ')
+function statementFor(asked: readonly Part[]): Statement {
+  const sources = asked.map(({ source, isSingle }) => `${source.name}${isSingle ? '' : 's'}`).join(' ')
   const known = statements.get(sources)
   if (known !== undefined) return known
-  const text = asked.map(({ source, keys }, index) => selectFrom(source, `$${index + 2}`, keys.size > 1)).join(' union all ')
+  const text = asked.map(({ source, isSingle }, index) => selectFrom(source, `$${index + 2}`, isSingle)).join(' union all ')
   const statement = { name: `keyed_rows_${statements.size + 1}`, text }
   statements.set(sources, statement)
   return statement
 }
 
-function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, several: boolean): string {
+function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, isSingle: boolean): string {
   const shownKey = key.type === 'bytea' ? `encode(${key.column}, 'hex')` : key.column
-  const matches = several ? `any(${place}::${key.type}[])` : `${place}::${key.type}`
+  const matches = isSingle ? `${place}::${key.type}` : `any(${place}::${key.type}[])`
   return `select '${name}' as source, ${shownKey} as key, ${payload} as payload, ${consumedAt}::timestamptz as consumed_at
     from ${table} where ${key.column} = ${matches} and ${condition}`
 }
