@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql } from '@bankside/service-kit/postgres'
+import { setLimit } from '@bankside/bank/limits/set-limit'
+import { sql, transact } from '@bankside/service-kit/postgres'
 import { authorisedTokens, refusal } from './testing/authorise.ts'
-import { enterCustomer, freshCode, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
+import { enterCustomer, freshCode, lodgePayment, readConsent, type TestCustomer } from './testing/bank-fixtures.ts'
 import { CustomerAtBrowser, fill, formOf } from './testing/browser.ts'
 import type { Answer } from './testing/exchange.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
@@ -162,4 +163,49 @@ test('DB-02 DB-06 RW-ST-04 CERT-08 customers see that the bank has blocked a com
   assert.doesNotMatch(overview.text, /Paused/)
   assert.match(gone.text, /Client brook has ended its connection with us/)
   assert.doesNotMatch(gone.text, /Stop access for/)
+})
+
+test('DB-02 a customer reads what became of a payment, and why it was not made', async () => {
+  const customerId = String(
+    await server.owner.oneFirst(sql.unsafe`select customer_id from ledger.account where account_id = ${ada.accounts[0] ?? ''}`),
+  )
+  const limit = { setBy: 'customer', scope: 'customer', subjectId: customerId, channel: undefined, period: 'day', soft: false } as const
+  const now = new Date()
+  const limitId = await transact(server.owner, (tx) =>
+    setLimit(tx, { ...limit, most: { minor: 10_000n, currency: 'GBP' }, actor: customerId, now }),
+  )
+  const consents: string[] = []
+  const stand = async (payment: object) => {
+    const consentId = await lodgePayment(server, 'acorn')
+    consents.push(consentId)
+    // As the bank would have left them: how it gets there is tested where it does.
+    await transact(server.owner, async (tx) => {
+      await tx.query(sql.unsafe`set local session_replication_role = 'replica'`)
+      await tx.query(sql.unsafe`
+        update consents.consent set status = 'COND', customer_id = ${customerId}, authorised_at = created_at, debtor_account_id = ${ada.accounts[0] ?? ''}
+        where consent_id = ${consentId}`)
+      await tx.query(sql.unsafe`
+        insert into payments.payment
+        select (jsonb_populate_record(null::payments.payment, to_jsonb(c) || jsonb_build_object('payment_id', 'pay_' || substr(consent_id, 5), 'channel', 'uk_v4',
+          'status', 'rejected', 'creditor_account_id', 'elsewhere', 'instruction_identification', 'i', 'end_to_end_identification', 'e', 'reference', 'r',
+          'deadline_at', now(), 'lease', 0) || ${JSON.stringify(payment)}::jsonb)).* from consents.consent c where consent_id = ${consentId}`)
+    })
+    return consentId
+  }
+  const { at } = await signedIn(ada)
+  const held = { status: 'held', hold_id: 'h', step: 'checks' }
+  for (const [payment, words] of [
+    [
+      { rejection_reason: 'AM14', limit_id: limitId },
+      'It was more than the limit you set yourself: £100.00 a day from all accounts together.',
+    ],
+    [{ rejection_reason: 'AM04' }, 'The payment was not made. There was not enough money in the account.'],
+    [{ rejection_reason: 'U042' }, 'We stopped it to protect your money.'],
+    [held, 'The payment is being made.'],
+    [{ ...held, step: 'review' }, 'We look at this payment before we make it.'],
+    [{ status: 'posted', hold_id: 'h', entry_id: 'e' }, 'The payment was made.'],
+  ] as const)
+    assert.ok((await at.browser.get(`/connected-accounts/${await stand(payment)}`)).text.includes(words), words)
+  const stranger = await signedIn(bob)
+  assert.equal((await stranger.at.browser.get(`/connected-accounts/${consents[0]}`)).status, 404)
 })

@@ -2591,6 +2591,16 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p.status, p.step, p.rejection_reason, p.limit_id from payments.payment p where p.consent_id = p_consent_id
+$function$
+;
+
 CREATE OR REPLACE FUNCTION payments.payment_counts()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3194,6 +3204,7 @@ grant execute on function ledger.write_holds(p_now timestamp with time zone, p_a
 grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text) to bankside_ledger;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
+grant execute on function payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text) to bankside_auth_server;
 grant execute on function payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text) to bankside_worker;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
 grant execute on function payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone) to bankside_auth_server;

@@ -3,12 +3,14 @@ import { withdrawnReason } from '@bankside/bank/consents/end-withdrawn-access'
 import type { CustomerConsent } from '@bankside/bank/consents/list-customer-consents'
 import { permissionTexts } from '@bankside/bank/consents/permission-texts'
 import type { CustomerId } from '@bankside/bank/ids'
+import type { PaymentOutcome } from '@bankside/bank/payments/outcome-of-consent'
 import type { ConnectedAccount } from '@bankside/consent-ui/connected-account'
 import type { ConsentSummary } from '@bankside/consent-ui/connected-accounts'
 import { formatAmount } from '@bankside/consent-ui/format/amount'
 import { formatExpiry, formatTransactionWindow } from '@bankside/consent-ui/format/consent-terms'
 import type { Transaction } from '@bankside/service-kit/postgres'
 import { describeAccount } from '../interactions/journey-pages.ts'
+import { outcomeInWords } from './payment-outcome.ts'
 
 export type Accounts = ReadonlyMap<string, AccountToShow>
 
@@ -38,7 +40,11 @@ export const namesOf = (given: CustomerConsent, accounts: Accounts): string[] =>
   chosen(given, accounts).map((account) => `${account.nickname}, ${describeAccount(account).maskedIdentifier}`)
 
 /** The same in full, but for what belongs to the page. */
-export function detailOf(given: CustomerConsent, accounts: Accounts): Omit<ConnectedAccount, 'common' | 'overviewHref'> {
+export function detailOf(
+  given: CustomerConsent,
+  accounts: Accounts,
+  outcome?: PaymentOutcome,
+): Omit<ConnectedAccount, 'common' | 'overviewHref'> {
   const { consent, clientName, active } = given
   const isAccess = consent.kind === 'account_access'
   return {
@@ -50,7 +56,10 @@ export function detailOf(given: CustomerConsent, accounts: Accounts): Omit<Conne
     grantedAt: consent.authorisedAt ?? consent.createdAt,
     expiry: expiryOf(given),
     ...(isAccess && { transactionWindow: formatTransactionWindow({ from: consent.transactionFrom, to: consent.transactionTo }) }),
-    ...(!active && { endedAt: consent.deletedAt ?? consent.statusUpdatedAt, endedBecause: endedBecause(given) }),
+    ...(!active && {
+      endedAt: consent.deletedAt ?? consent.statusUpdatedAt,
+      endedBecause: outcome === undefined ? endedBecause(given) : outcomeInWords(outcome),
+    }),
     ...pauseOf(given),
   }
 }
@@ -87,10 +96,12 @@ function endedBecause({ consent, clientName, clientStatus }: CustomerConsent): s
   if (consent.deletedAt !== undefined) return `${clientName} has told us that it no longer needs access.`
   if (consent.status === 'CANC') return cancelledBecause(consent.statusReason?.code, clientName)
   if (consent.statusReason?.code === 'U036') return `${clientName} did not use it.`
-  return consent.status === 'COND' ? 'The payment was made.' : 'The time that you agreed to is over.'
+  if (consent.statusReason?.code === 'AC04') return 'The account that it was for is closed.'
+  return 'The time that you agreed to is over.'
 }
 
 function cancelledBecause(code: string | undefined, clientName: string): string {
+  if (code === 'AC04') return 'The account that it was for is closed.'
   if (code === 'CN01') return `${clientName} has told us that it no longer needs access.`
   return code === 'NARR' ? `You agreed to share other things with ${clientName} instead.` : 'You stopped access.'
 }

@@ -1,5 +1,6 @@
 import { getCustomerConsent, listCustomerConsents } from '@bankside/bank/consents/list-customer-consents'
 import { getProfile } from '@bankside/bank/customers/get-profile'
+import { outcomeOfConsent } from '@bankside/bank/payments/outcome-of-consent'
 import { connectedAccountPage } from '@bankside/consent-ui/connected-account'
 import { connectedAccountsPage } from '@bankside/consent-ui/connected-accounts'
 import { stopAccessPage } from '@bankside/consent-ui/stop-access'
@@ -58,9 +59,10 @@ async function detail(tx: Transaction, visit: DashboardVisit): Promise<Html> {
   const { session, formKeys } = visit
   const given = await getCustomerConsent(tx, { ...visit, ...session })
   const stoppable = given.active && given.consent.kind === 'account_access'
+  const outcome = given.consent.status === 'COND' ? await outcomeOfConsent(tx, given.consent.id) : undefined
   return connectedAccountPage({
     ...(await frame(tx, visit)),
-    ...detailOf(given, await accountsOf(tx, session.customerId)),
+    ...detailOf(given, await accountsOf(tx, session.customerId), outcome),
     overviewHref,
     ...(stoppable && { stop: { formAction: hrefOf(given), pageToken: actionToken(formKeys, session, purposes.dashboard_consent(visit)) } }),
   })

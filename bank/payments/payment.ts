@@ -53,6 +53,9 @@ export const rejectionReasons = {
   U042: 'the bank does not make this payment after its checks',
 } as const
 
+export const isRejectionReason = (text: unknown): text is RejectionReason =>
+  typeof text === 'string' && Object.hasOwn(rejectionReasons, text)
+
 export const paymentRow = z.object({
   payment_id: z.custom<PaymentId>(),
   consent_id: z.custom<ConsentId>(),
@@ -62,7 +65,7 @@ export const paymentRow = z.object({
   status: z.enum(['held', 'posted', 'rejected']),
   step: z.enum(['checks', 'review', 'cleared']).nullable(),
   status_updated_at: z.date(),
-  rejection_reason: z.custom<RejectionReason>((text) => typeof text === 'string' && Object.hasOwn(rejectionReasons, text)).nullable(),
+  rejection_reason: z.custom<RejectionReason>(isRejectionReason).nullable(),
   limit_id: z.custom<LimitId>().nullable(),
   debtor_account_id: z.custom<AccountId>(),
   creditor_account_id: z.custom<AccountId>(),
