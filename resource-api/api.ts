@@ -56,8 +56,10 @@ type Idempotent = Row & {
 }
 /** The same for a payment, which the bank makes together with those of other requests: key, consent, funds and all. */
 type Paying = Row & {
-  /** What is to be paid. Throws what is wrong with the body. */
+  /** What is to be paid. Throws what is wrong with the body, as far as it must know. */
   readonly order: (call: Call) => Pick<PaymentOrder, 'consentId'> & Initiation
+  /** Throws all that is wrong with the body: before the bank's own refusal, which says less. */
+  readonly checkBody: (body: unknown) => void
   readonly renderMade: (call: Call, made: Made) => Promise<Reply>
   readonly render: (call: Call, paymentId: string) => Promise<Reply>
 }

@@ -166,7 +166,7 @@ type Paying = {
 }
 
 async function pay(call: Call, { route, keyed, payments }: Paying): Promise<Reply> {
-  const { access, interactionId, now } = call
+  const { access, body, interactionId, now } = call
   const key = requestKey(keyed)
   let order: ReturnType<typeof route.order>
   try {
@@ -175,7 +175,10 @@ async function pay(call: Call, { route, keyed, payments }: Paying): Promise<Repl
     await refuseReusedKey(call.tx, { ...keyed, now })
     throw error
   }
-  const submitted = await payments.submit({ ...order, access, key, interactionId })
+  const submitted = await payments.submit({ ...order, access, key, interactionId }).catch((error) => {
+    if (refusalOf(error)?.code.startsWith('consent_')) route.checkBody(body)
+    throw error
+  })
   return 'replayed' in submitted ? route.render(call, submitted.replayed) : route.renderMade(call, submitted)
 }
 

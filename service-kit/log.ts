@@ -53,7 +53,8 @@ const maxDepth = 3
 /** The same object when there is nothing to blank, which is nearly always. */
 function blanked(fields: object, depth = 1): Record<string, unknown> {
   let shown = fields as Record<string, unknown>
-  for (const [field, value] of Object.entries(fields)) {
+  for (const field of Object.keys(fields)) {
+    const value = (fields as Record<string, unknown>)[field]
     const secret = secretFields.has(field) && value !== undefined
     const safe = secret ? '[redacted]' : isPlain(value) && depth < maxDepth ? blanked(value, depth + 1) : value
     if (safe !== value) shown = { ...shown, [field]: safe }

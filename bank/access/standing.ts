@@ -51,7 +51,9 @@ export type ConsentStanding = {
   readonly deletedAt: Date | undefined
 }
 
-const customerId = z.templateLiteral(['cus_', z.string()])
+const customerId = z.custom<CustomerId>((text) => typeof text === 'string' && text.startsWith('cus_'))
+/** A list, looked at without a copy of it. */
+const everyOne = <Member>(is: (member: unknown) => boolean) => z.custom<readonly Member[]>((list) => Array.isArray(list) && list.every(is))
 const tokenStandingRow = z.object({
   place: z.number(),
   client_status: z.enum(clientStatuses),
@@ -68,14 +70,14 @@ const tokenStandingRow = z.object({
   status: z.enum(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD']).nullable(),
   consent_customer_id: customerId.nullable(),
   consent_grant_id: z.string().nullable(),
-  permissions: z.array(z.custom<Permission>(isPermission)).nullable(),
+  permissions: everyOne<Permission>(isPermission).nullable(),
   expires_at: z.date().nullable(),
   transaction_from: z.date().nullable(),
   transaction_to: z.date().nullable(),
   deleted_at: z.date().nullable(),
 })
 const standingRow = tokenStandingRow.extend({
-  accounts: z.array(z.custom<AccountId>(isAccountId)),
+  accounts: everyOne<AccountId>(isAccountId),
   named_id: z.custom<AccountId>(isAccountId).nullable(),
   named_currency: z.custom<Currency>(isCurrency).nullable(),
   named_posted_minor: z.bigint().nullable(),

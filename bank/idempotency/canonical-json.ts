@@ -11,16 +11,19 @@ const maxDepth = 64
  */
 export function canonicalJson(value: unknown, depth = 0): string {
   if (depth > maxDepth) refuse('field_invalid', `nested more than ${maxDepth} deep`)
+  if (typeof value === 'string') return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, depth + 1)).join(',')}]`
-  if (typeof value === 'object' && value !== null) return `{${members(value, depth).join(',')}}`
+  if (typeof value === 'object' && value !== null) return `{${members(value as Record<string, unknown>, depth)}}`
   // Only JSON.parse of a number such as 1e400 makes these; JSON.stringify would make them null.
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   return JSON.stringify(value) ?? 'null'
 }
 
-function members(value: object, depth: number): string[] {
-  return Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`)
+function members(value: Record<string, unknown>, depth: number): string {
+  let text = ''
+  for (const name of Object.keys(value).sort()) {
+    const member = value[name]
+    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member, depth + 1)}`
+  }
+  return text
 }

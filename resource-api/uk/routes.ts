@@ -9,7 +9,14 @@ import {
   readFundsConfirmation,
   renderCreatedConsent,
 } from './domestic-payment-consents.ts'
-import { consentNamedIn, orderDomesticPayment, readDomesticPayment, renderCreatedPayment, renderMadePayment } from './domestic-payments.ts'
+import {
+  checkDomesticPayment,
+  consentNamedIn,
+  orderDomesticPayment,
+  readDomesticPayment,
+  renderCreatedPayment,
+  renderMadePayment,
+} from './domestic-payments.ts'
 import { renderUkProblem, ukAnswerTo } from './errors.ts'
 import { readStatement, readStatements, readStatementTransactions } from './statements.ts'
 import { readTransactions } from './transactions.ts'
@@ -105,6 +112,7 @@ const routes: readonly Route[] = [
     door: { api: 'uk', operation: 'payment.submit' },
     names: consentOfBody,
     order: orderDomesticPayment,
+    checkBody: checkDomesticPayment,
     renderMade: renderMadePayment,
     render: renderCreatedPayment,
   },
