@@ -2020,6 +2020,13 @@ declare
   keys integer;
   keyed integer;
 begin
+  if cardinality(p_key) <> movement_count then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
+  -- What is held follows from a hold, here or in what it is taken up by.
+  if p_leg_held_minor is not null and exists (
+    select from unnest(p_leg_operation, p_leg_held_minor) l (operation, held_minor)
+    where l.held_minor <> 0 and (p_operation_kind[l.operation] = 'hold') is not true) then
+    perform ledger.raise_unsound('held_amount_is_of_a_hold', 'hold');
+  end if;
   if has_targets then
     if (select count(target) <> count(distinct target) from unnest(p_operation_target) target) then
       raise exception 'a hold or an entry is taken up twice in one call'
@@ -2044,6 +2051,9 @@ begin
     from ledger.account where account_id = any (p_account_id) order by account_id for no key update) a;
   if found_id is distinct from p_account_id then
     -- Some are not there, or they were named in another order.
+    if (select count(*) <> count(distinct account_id) from unnest(p_account_id) account_id) then
+      perform ledger.raise_unsound('account_is_named_once', 'account');
+    end if;
     select array_agg(a.currency order by n.place), array_agg(a.status order by n.place),
       array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end order by n.place),
       array_agg(a.posted_minor order by n.place), array_agg(a.posting_count order by n.place),
@@ -2116,6 +2126,7 @@ begin
   -- whether that was too much.
   for operation in 1..cardinality(p_operation_movement) loop
     if p_operation_movement[operation] <> movement then
+      if p_operation_movement[operation] <> movement + 1 then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
       movement := p_operation_movement[operation];
       first_leg := leg;
       declined := words[movement] is not null;
@@ -2188,12 +2199,21 @@ begin
       perform ledger.raise_unsound('entry_has_two_postings', 'entry');
     elsif total <> 0 and p_leg_currency is null then
       perform ledger.raise_unsound('entry_balances', 'posting');
+    elsif p_operation_kind[operation] = 'hold' and (
+        leg = operation_leg + 1 and p_leg_held_minor[operation_leg] = p_operation_amount_minor[operation] and p_leg_amount_minor[operation_leg] = 0
+        and p_account_id[p_leg_account[operation_leg]] = p_operation_account_id[operation] and p_operation_amount_minor[operation] > 0) is not true then
+      perform ledger.raise_unsound('held_amount_is_of_a_hold', 'hold');
     end if;
   end loop;
+  if leg <= leg_count then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
   outcome := case when all_made then array_fill('done'::text, array[movement_count])
     else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
   if not 'done' = any (outcome) then return; end if;
 
+  if exists (select from unnest(p_leg_amount_minor) l (minor) where (abs(l.minor) < 1e37 and l.minor = trunc(l.minor)) is not true)
+    or exists (select from unnest(p_leg_held_minor) l (minor) where (abs(l.minor) < 1e37 and l.minor = trunc(l.minor)) is false) then
+    perform ledger.raise_unsound('amount_is_a_positive_whole_number', 'posting');
+  end if;
   if p_leg_currency is not null and exists (
     select from unnest(leg_entry_id, leg_currency, p_leg_amount_minor, numbered) l (entry_id, currency, amount_minor, number)
     where l.number is not null group by l.entry_id, l.currency having sum(l.amount_minor) <> 0) then

@@ -122,6 +122,8 @@ function startChild(watch: Watch, order: Pick<CrashOrder, 'databaseUrl' | 'accou
 /** Its processes by their numbers, the first one first. */
 async function killPostgres(folder: string): Promise<void> {
   const postmaster = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
+  // Stopped, it starts no other that we would not know of.
+  if (isAlive(postmaster)) process.kill(postmaster, 'SIGSTOP')
   const all = [postmaster, ...childrenOf(postmaster)]
   for (const pid of all) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   // The first one is a child of ours: until it is waited for, it looks as if it still ran.
