@@ -1,5 +1,5 @@
 import { systemClock } from '@bankside/service-kit/clock'
-import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
+import { certificatesOf, endOfRing, watchExpiry } from '@bankside/service-kit/expiry'
 import { createGuardedFetch } from '@bankside/service-kit/guarded-fetch'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
@@ -38,7 +38,13 @@ const operations = await startOperations({
   registry,
 })
 
-const expiry = watchExpiry({ registry, clock: systemClock, log, find: () => certificatesOf({ OUTBOUND_CA: config.OUTBOUND_CA }) })
+const expiry = watchExpiry({
+  ...{ registry, clock: systemClock, log },
+  find: async () => [
+    ...certificatesOf({ OUTBOUND_CA: config.OUTBOUND_CA }),
+    ...(sealing === undefined ? [] : endOfRing('audit key', (await auditKeysFromSettings.read()).keys)),
+  ],
+})
 await expiry.look()
 
 const stopping = new AbortController()
