@@ -32,5 +32,5 @@ COPY worker worker
 COPY sandbox sandbox
 COPY migrations migrations
 USER 1000:1000
-ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=8", "--max-old-space-size=512"]
+ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", "--max-old-space-size=512"]
 CMD ["auth-server/main.ts"]

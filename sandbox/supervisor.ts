@@ -86,7 +86,7 @@ export async function supervise({ services, logs, processes, say }: SupervisorOp
  * In megabytes, several times what a process needs. Without limits V8 lets the heap grow instead of tidying up: the authorization
  * server grew beyond 400 MB under load, with these it stays at 200.
  */
-const heapLimits = ['--max-semi-space-size=8', '--max-old-space-size=512']
+const heapLimits = ['--max-semi-space-size=16', '--max-old-space-size=512']
 
 /** In a group of its own, so that Ctrl-C reaches the launcher only, which stops its children in its own time. */
 function start({ name, file, environment }: Service, logs: string): ChildProcess {
