@@ -281,6 +281,16 @@ test('D7 RW-ID-04 the same key with another amount is 400 U006, and is put on re
   assert.equal(recorded, 1n)
 })
 
+test('D7 RW-ID-04 a key that was used is told of before what is wrong with the body, and a body before its consent', async () => {
+  const { submit, payment } = await authorised()
+  const headers = key()
+  assert.equal((await submit(payment, headers)).status, 201)
+  assert.deepEqual(errors(await submit(changed(payment, 'Data.Extra', 1), headers)), [400, 'U006 x-idempotency-key'])
+  assert.deepEqual(errors(await submit(changed(payment, 'Data.Extra', 1))), [400, 'U005 Data.Extra'])
+  assert.deepEqual(errors(await submit(changed(payment, 'Data.Initiation.Extra', 1))), [400, 'U005 Data.Initiation.Extra'])
+  assert.deepEqual(errors(await submit(payment)), [400, 'U009 Data.ConsentId'])
+})
+
 test('RW-ID-09 PIS-15 a second payment on the consent is 400 U009', async () => {
   const { submit } = await authorised()
   assert.equal((await submit()).status, 201)
