@@ -209,3 +209,52 @@ test('DB-02 a customer reads what became of a payment, and why it was not made',
   const stranger = await signedIn(bob)
   assert.equal((await stranger.at.browser.get(`/connected-accounts/${consents[0]}`)).status, 404)
 })
+
+test('customers set and end limits of their own, and nobody else’s, nor the bank’s', async () => {
+  const carol = await enterCustomer(server, 'carol')
+  const [account = ''] = carol.accounts
+  const { at, overview } = await signedIn(carol)
+  assert.match(overview.text, /href="\/connected-accounts\/limits"/)
+  const bankLimit = {
+    setBy: 'bank',
+    scope: 'account',
+    subjectId: account,
+    channel: undefined,
+    period: 'month',
+    soft: false,
+    actor: 'operator',
+  } as const
+  const now = new Date()
+  const bankLimitId = await transact(server.owner, (tx) => setLimit(tx, { ...bankLimit, most: { minor: 500_000n, currency: 'GBP' }, now }))
+  let page = await at.browser.get('/connected-accounts/limits')
+  assert.match(page.text, /£5,000\.00 a month from this account/)
+  assert.doesNotMatch(page.text, new RegExp(bankLimitId))
+  const send = async (values: Record<string, string>) =>
+    at.browser.follow(await at.browser.post('/connected-accounts/limits', fill(formAt(page, '/limits'), { action: 'confirm', ...values })))
+
+  const good = { account, per: 'day', most: '£1,250.5', kind: 'ask' }
+  for (const [wrong, field] of [
+    [{ account: bob.accounts[0] ?? '' }, 'account'],
+    [{ account: 'XXX' }, 'account'],
+    [{ per: 'week' }, 'per'],
+    [{ most: '1.005' }, 'most'],
+    [{ most: '-1' }, 'most'],
+    [{ kind: 'bank' }, 'kind'],
+  ] as const)
+    assert.match((await send({ ...good, ...wrong })).text, new RegExp(`<a href="#${field}">`), field)
+  page = await send(good)
+  assert.match(page.text, /Your limit is set\.[\s\S]*£1,250\.50 a day from this account/)
+  page = await send({ ...good, account: 'GBP', most: '90', kind: 'refuse' })
+  assert.match(page.text, /£90\.00 a day from all accounts together/)
+  const [, own = ''] = /name="limit" value="(lim_[0-9a-f]{32})"/.exec(page.text) ?? []
+  for (const id of [bankLimitId, 'lim_1']) await send({ action: 'stop', limit: id })
+  const holds = (id: string) =>
+    server.owner.oneFirst(sql.unsafe`select ended_at is null from payments.spending_limit where limit_id = ${id}`)
+  const stranger = await signedIn(bob)
+  const theirs = formAt(await stranger.at.browser.get('/connected-accounts/limits'), '/limits')
+  await stranger.at.browser.post('/connected-accounts/limits', fill(theirs, { action: 'stop', limit: own }))
+  assert.equal((await at.browser.post('/connected-accounts/limits', new URLSearchParams({ action: 'stop', limit: own }))).status, 403)
+  assert.deepEqual([await holds(bankLimitId), await holds(own)], [true, true])
+  assert.match((await send({ action: 'stop', limit: own })).text, /Your limit is removed\./)
+  assert.equal(await holds(own), false)
+})

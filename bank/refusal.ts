@@ -41,6 +41,7 @@ export function refuse(code: BankRefusal, message: string, options?: { path?: st
 const refusedByConstraint: Partial<Record<string, BankRefusal>> = {
   payment_one_per_consent: 'consent_already_used',
   beneficiary_is_unique_per_customer: 'beneficiary_exists',
+  limit_is_set_once: 'field_invalid',
 }
 
 /** The refusal behind an error, if it is one: thrown as such, or reported by a constraint. */

@@ -35,17 +35,28 @@ export type ConnectedAccounts = {
   readonly notifications?: readonly string[] | undefined
   /** What companies have asked and the customer has not answered yet. */
   readonly waiting?: { readonly count: number; readonly href: string } | undefined
+  /** The page on which customers limit what is paid. */
+  readonly limitsHref?: string | undefined
   readonly signOut?: SignOut | undefined
 }
 
 /** Who has access to what, since when and until when; ended ones apart (DB-06). */
-export function connectedAccountsPage({ common, active, inactive, notifications = [], waiting, signOut }: ConnectedAccounts): Html {
+export function connectedAccountsPage({
+  common,
+  active,
+  inactive,
+  notifications = [],
+  waiting,
+  limitsHref,
+  signOut,
+}: ConnectedAccounts): Html {
   const paused = active.filter(({ pausedBecause }) => pausedBecause !== undefined)
   const usable = active.filter(({ pausedBecause }) => pausedBecause === undefined)
   const content = html`${notifications.map(announcement)}
       <h1>Connected accounts</h1>
       ${waiting && waiting.count > 0 && notice(html`<a href="${linkTarget(waiting.href)}">${waiting.count === 1 ? 'One request waits' : `${waiting.count} requests wait`} for your answer</a>`)}
       <p class="lead">${active.length + inactive.length > 0 ? 'These companies can see your accounts or have paid from them, because you said yes. You can stop any of them at any time.' : 'When you let a company see your accounts, you will find it here. You can then stop it at any time.'}</p>
+      ${limitsHref !== undefined && html`<p><a href="${linkTarget(limitsHref)}">Limit what can be paid</a></p>`}
       <h2>Active now</h2>
       ${usable.length === 0 ? html`<p class="empty">No company can see your accounts.</p>` : list(usable)}
       ${paused.length > 0 && html`<h2>Paused</h2>${list(paused)}`}

@@ -14,5 +14,9 @@ export const formErrors = {
   accountsMissing: { field: 'account', message: 'Choose at least one account to share' },
   accountMissing: { field: 'account', message: 'Choose the account to pay from' },
   limitNotConfirmed: { field: 'beyond_limit', message: 'Confirm that you want to pay more than your own limit, or choose another account' },
+  limitPlaceMissing: { field: 'account', message: 'Choose where the limit should count' },
+  limitTimeMissing: { field: 'per', message: 'Choose how long the limit should count' },
+  limitAmountWrong: { field: 'most', message: 'Enter an amount such as 250.00' },
+  limitKindMissing: { field: 'kind', message: 'Choose what should happen when a payment is more' },
   accountNotUsable: { field: 'account', message: 'That account cannot be used for this. Choose another one' },
 } as const satisfies Record<string, FieldError>

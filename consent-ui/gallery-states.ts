@@ -23,6 +23,7 @@ import {
   rainyDay,
   signOut,
 } from './gallery-subjects.ts'
+import { ownLimitsPage } from './own-limits.ts'
 import { problemPage } from './problem.ts'
 import { refusedPage } from './refused.ts'
 import { secondFactorPage } from './second-factor.ts'
@@ -116,6 +117,22 @@ export const states: Readonly<Record<string, () => Html>> = {
   done: () => donePage({ common: bank, ...answeredTexts({ bankName: 'Bankside', agreed: true }), continueHref: '/connected-accounts' }),
   ...problems(),
   'connected-accounts': () => connectedAccountsPage({ common: maya, active: consents, inactive: ended, signOut }),
+  'own-limits': () =>
+    ownLimitsPage({
+      ...journey,
+      common: maya,
+      errors: [formErrors.limitAmountWrong],
+      limits: [
+        { id: 'lim_1', text: '£250.00 a day', of: 'Everyday, ending 4821', asks: true },
+        { text: '£5,000.00 a month', of: 'All accounts', asks: false },
+      ],
+      places: [
+        { id: 'acc_1', text: 'Everyday, ending 4821' },
+        { id: 'GBP', text: 'All accounts in GBP together' },
+      ],
+      overviewHref: '/connected-accounts',
+      signOut,
+    }),
   'connected-accounts-stopped': () =>
     connectedAccountsPage({
       common: maya,

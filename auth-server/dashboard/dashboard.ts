@@ -3,13 +3,15 @@ import { refusalOf } from '@bankside/bank/refusal'
 import { transact } from '@bankside/service-kit/postgres'
 import type { Provider } from 'oidc-provider'
 import type { AuthServerDependencies } from '../app.ts'
+import type { Form } from '../http/form.ts'
 import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { seeOther } from '../http/see-other.ts'
 import { endBrowserSession } from '../logout/end-browser-session.ts'
-import { type DashboardVisit, dashboardPages, overviewHref, purposes, signInHref } from './dashboard-pages.ts'
+import { type DashboardVisit, dashboardPages, limitsHref, overviewHref, purposes, signInHref } from './dashboard-pages.ts'
 import { endSession, isActionToken } from './dashboard-session.ts'
 import { dashboardSignIn } from './dashboard-sign-in.ts'
+import { changeLimits } from './limits-page.ts'
 import { signedInRequest } from './signed-in-request.ts'
 
 type DashboardDependencies = AuthServerDependencies & { readonly provider: Provider }
@@ -31,13 +33,15 @@ export function dashboard(dependencies: DashboardDependencies) {
   }
 }
 
-type Act = (ctx: Context, visit: DashboardVisit, action: string, dependencies: DashboardDependencies) => Promise<string>
+type Act = (ctx: Context, visit: DashboardVisit, form: Form, dependencies: DashboardDependencies) => Promise<string>
 
 /** What each form does, and where it leads. */
 const acts: Readonly<Record<keyof typeof purposes, Act>> = {
   dashboard_consent: async (ctx) => `${ctx.path}/stop`,
   dashboard_stop: stopAccess,
-  async dashboard_sign_out(ctx, { session, now }, _action, { provider, database }) {
+  dashboard_limits: async (_ctx, { session, now }, form, { database }) =>
+    `${limitsHref}?said=${await transact(database, (tx) => changeLimits(tx, form, { ...session, now }))}`,
+  async dashboard_sign_out(ctx, { session, now }, _form, { provider, database }) {
     await endSession(ctx, database, session)
     // Whoever signs out here does not expect to be known to the next company that sends them.
     await endBrowserSession(ctx, await provider.Session.get(ctx as never), { provider, database, now })
@@ -52,21 +56,21 @@ async function serve(ctx: Context, route: string, dependencies: DashboardDepende
   if (request === undefined) return
   const { form, ...looking } = request
   const [, , consentId = ''] = ctx.path.split('/')
-  const visit: DashboardVisit = { ...looking, consentId, stopped: ctx.query['stopped'] }
+  const visit: DashboardVisit = { ...looking, consentId, stopped: ctx.query['stopped'], said: ctx.query['said'] }
   const page = dashboardPages[route]
   if (form === undefined) return page && answerPage(ctx, await transact(dependencies.database, (tx) => page(tx, visit)))
   if (!isActRoute(route) || !isActionToken(visit.formKeys, visit.session, purposes[route](visit), form.one('page_token')))
     return answerProblem(ctx, problems.foreignForm, { backHref: overviewHref })
-  seeOther(ctx, await acts[route](ctx, visit, form.one('action'), dependencies))
+  seeOther(ctx, await acts[route](ctx, visit, form, dependencies))
 }
 
 async function stopAccess(
   ctx: Context,
   { session, consentId, now }: DashboardVisit,
-  action: string,
+  form: Form,
   { database, metrics }: AuthServerDependencies,
 ): Promise<string> {
-  if (action !== 'confirm') return `${overviewHref}/${consentId}`
+  if (form.one('action') !== 'confirm') return `${overviewHref}/${consentId}`
   await transact(database, (tx) => revokeConsent(tx, { consentId, ...session, interactionId: ctx.state.requestId, now }))
   metrics.journeys.inc({ kind: 'dashboard', outcome: 'stopped' })
   return `${overviewHref}?stopped=${consentId}`

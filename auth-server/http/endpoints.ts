@@ -65,6 +65,7 @@ export const endpoints: readonly Endpoint[] = [
     at: issuerOnly,
     answers: 'page',
   },
+  { name: 'dashboard_limits', path: /^\/connected-accounts\/limits$/, methods: ['GET', 'POST'], at: issuerOnly, answers: 'page' },
   { name: 'dashboard_sign_out', path: /^\/connected-accounts\/sign-out$/, methods: ['POST'], at: issuerOnly, answers: 'page' },
   {
     name: 'dashboard_consent',

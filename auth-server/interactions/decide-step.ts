@@ -95,7 +95,7 @@ function managedBy({ interaction, superseded }: Visit): AuthorisationOrder['mana
 }
 
 /** The limits that stood beside the box that the customer ticked. */
-export const confirmedIn = (form: Form): readonly string[] => (form.one('beyond_limit') ?? '').split(' ')
+export const confirmedIn = (form: Form): readonly string[] => form.one('beyond_limit').split(' ')
 
 /** What a decision is made with, by whichever door the customer came. */
 export type Decider = Pick<Visit, 'consent' | 'client' | 'journey' | 'requestId' | 'userAgent' | 'now'> & Partial<Pick<Visit, 'superseded'>>

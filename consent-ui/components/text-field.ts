@@ -9,7 +9,7 @@ type TextField = {
   readonly type?: 'text' | 'password'
   readonly value?: string | undefined
   /** For password managers and code autofill (WCAG 2.2 SC 1.3.5 and 3.3.8). */
-  readonly autocomplete: 'username' | 'current-password' | 'one-time-code'
+  readonly autocomplete: 'username' | 'current-password' | 'one-time-code' | 'transaction-amount'
   readonly numeric?: boolean
   readonly errors?: readonly FieldError[] | undefined
   /** The field is wrong together with others; the `id` of the message they share. */
