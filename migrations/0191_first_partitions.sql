@@ -1,4 +1,17 @@
 -- outside a transaction
+-- Ids that were made before ids began with their time would lie in a time still to come: they get that at which it happened.
+do $$
+declare
+  tomorrow text := housekeeping.bound('evt_', statement_timestamp() + interval '1 day');
+begin
+  if exists (select from events.event where event_id >= tomorrow) then
+    alter table events.notification drop constraint if exists notification_event_id_fkey;
+    update events.notification n set event_id = housekeeping.bound('evt_', e.occurred_at) || substr(e.event_id, 17)
+      from events.event e where e.event_id = n.event_id and e.event_id >= tomorrow;
+    update events.event set event_id = housekeeping.bound('evt_', occurred_at) || substr(event_id, 17) where event_id >= tomorrow;
+  end if;
+end $$;
+-- then
 -- What there is of events and notifications becomes their first partition, as it is. That all of it lies before a time still to
 -- come is said first, which locks nobody out for longer than a moment, and then proven while payments go on.
 do $$

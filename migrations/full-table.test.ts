@@ -44,6 +44,15 @@ before(async () => {
      from generate_series(1, $1::int) n`,
     [events],
   )
+  // From before ids began with their time.
+  await owner.query(
+    `insert into events.event (event_id, type, subject, payload, occurred_at, attempts, delivered_at)
+     values ('evt_' || repeat('f', 32), 'early', 'sub_early', '{}', '2026-03-02T12:00:00Z', 1, now())`,
+  )
+  await owner.query(
+    `insert into customers.customer values ('cus_' || repeat('a', 32), 'early', '', '', 'Early', 'early@example.test', true, '', now());
+     insert into events.notification values ('evt_' || repeat('f', 32), 'cus_' || repeat('a', 32), '2026-03-02T12:00:00Z', 'early', '{}')`,
+  )
 })
 after(async () => {
   await owner.end()
@@ -106,5 +115,7 @@ test('a full table is migrated while payments run: none fails, none waits long, 
        count(*) filter (where type = 'paid')::int as told from events.event`,
   )
   assert.deepEqual(rows, [{ old: events, numbered: true, told: paid }])
+  const early = await owner.query(`select event_id from events.event join events.notification using (event_id) where event.type = 'early'`)
+  assert.deepEqual(early.rows, [{ event_id: `evt_${Date.parse('2026-03-02T12:00:00Z').toString(16).padStart(12, '0')}${'f'.repeat(20)}` }])
   assert.equal((await owner.query(`select count(*)::int as n from ledger.entry`)).rows[0].n, paid)
 })
