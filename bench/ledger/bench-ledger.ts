@@ -50,8 +50,9 @@ async function compareRow(admin: pg.Client, row: LedgerRow, rounds: number, say:
     const early = round % 2 === 0 ? row.referred : row.measured
     const late = round % 2 === 0 ? row.measured : row.referred
     const [one, other] = [await measure(admin, early), await measure(admin, late)]
-    pairs.push(round % 2 === 0 ? [one, other] : [other, one])
-    say(`  ${row.name}: round ${round + 1} of ${rounds}`)
+    const [referred, measured] = round % 2 === 0 ? [one, other] : [other, one]
+    pairs.push([referred, measured])
+    say(`  ${row.name}: round ${round + 1} of ${rounds}, ${(measured.perSecond / referred.perSecond).toFixed(2)}x`)
   }
   return { row, pairs }
 }

@@ -21,13 +21,15 @@ export type LedgerSize = { readonly accounts: number; readonly entries: number }
 const listedAtMost = 50_000
 const pageOf = 50
 
+/** Of the role, which all databases of the server share. */
+const password = randomBytes(18).toString('base64url')
+
 /** A database of its own on the same server, migrated as any other, and filled by SQL past the functions: with sound books. */
 export async function fillLedger(adminUrl: string, { accounts, entries }: LedgerSize, stopping: Stopping): Promise<LedgerDatabase> {
   const name = `bench_ledger_${randomBytes(4).toString('hex')}`
   await asAdmin(adminUrl, (admin) => admin.query(`create database ${name}`))
   stopping.push(() => asAdmin(adminUrl, (admin) => admin.query(`drop database if exists ${name} with (force)`)))
   const ownerUrl = inDatabase(adminUrl, name)
-  const password = randomBytes(18).toString('base64url')
   const root = path.join(import.meta.dirname, '../..')
   await promisify(execFile)(process.execPath, [path.join(root, 'sandbox/migrate.ts')], {
     cwd: root,
