@@ -166,8 +166,11 @@ test('a run that died after the secrets were written is made good by the next', 
 })
 
 test('secrets of an earlier version are kept under their new names', async () => {
-  writeFileSync(files.secrets, JSON.stringify({ cookie_keys: ['a'.repeat(40)], form_key: 'f'.repeat(40), pairwise_salt: 'p'.repeat(40) }))
-  ensureSecrets(files.secrets)
+  const customer_data_key = newSecret()
+  const before = { cookie_keys: ['a'.repeat(40)], form_key: 'f'.repeat(40), pairwise_salt: 'p'.repeat(40), customer_data_key }
+  writeFileSync(files.secrets, JSON.stringify(before))
+  assert.deepEqual(ensureSecrets(files.secrets), [Buffer.from(customer_data_key, 'base64url')])
   const { SECRETS } = await activeAt(0)
+  assert.equal(SECRETS.customer_data_keys[0].toString('base64url'), customer_data_key)
   assert.deepEqual([SECRETS.cookie_keys, SECRETS.form_keys, SECRETS.pairwise_salt], [['a'.repeat(40)], ['f'.repeat(40)], 'p'.repeat(40)])
 })
