@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { type ActiveKeys, type KeyMaterial, keysAt } from '@bankside/auth-server/keys/key-material'
 import { keysFromSettings } from '@bankside/auth-server/keys/key-source'
+import { logSigner, logVerifiers, parseAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { type Checkpoint, openCheckpoint, signCheckpoint } from '@bankside/bank/audit/checkpoint'
 import { createSigningKeys, signingAlgorithms } from '@bankside/certs/signing-keys'
 import { createLog } from '@bankside/service-kit/log'
 import { notificationKeys } from '@bankside/worker/notification-keys'
 import { type KeyFiles, rotateKeys } from './key-rotation.ts'
-import { ensureNotificationKey, ensureSecrets, newSecret } from './secrets.ts'
+import { ensureAuditKeys, ensureNotificationKey, ensureSecrets, newSecret } from './secrets.ts'
 
 const aheadSeconds = 3_600
 const keptSeconds = 86_400
@@ -19,17 +21,19 @@ const at = (seconds: number) => new Date(noon.getTime() + seconds * 1000)
 const times = { aheadSeconds, keptSeconds }
 
 let folder: string
-let files: Required<KeyFiles> & { readonly notificationKeys: string }
+let files: { readonly [Name in keyof Required<KeyFiles>]: string }
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'bankside rotation '))
   files = {
     signingKeys: join(folder, 'signing-keys.json'),
     secrets: join(folder, 'secrets.json'),
     notificationKeys: join(folder, 'notification-keys'),
+    auditKeys: join(folder, 'audit-keys.json'),
   }
   writeFileSync(files.signingKeys, JSON.stringify(await createSigningKeys()))
   ensureSecrets(files.secrets)
   ensureNotificationKey(files.notificationKeys)
+  await ensureAuditKeys(files.auditKeys, 'audit.test/log')
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -71,6 +75,27 @@ test('FAPI2-CR-09 the next key is published first, then signs, then the old one 
   assert.equal((await activeAt(aheadSeconds + 30 * 86_400 + 1)).SECRETS.seal_keys.length, 1)
   assert.deepEqual(published.SECRETS.dpop_nonce_secret, before.SECRETS.dpop_nonce_secret)
   assert.notDeepEqual(signing.SECRETS.dpop_nonce_secret, before.SECRETS.dpop_nonce_secret)
+})
+
+test('the key of the audit log rotates, and what any of them ever signed is checked for ever, by public parts alone', async () => {
+  const rounds = [0, 100_000, 300_000]
+  const signed: Checkpoint[] = []
+  for (const seconds of rounds) {
+    await rotateKeys(files, { ...times, now: at(seconds) })
+    for (const later of [1, aheadSeconds + 1]) {
+      const signer = logSigner(parseAuditKeys(readFileSync(files.auditKeys, 'utf8')), at(seconds + later))
+      signed.push(await signCheckpoint(signer, { size: 1, root: Buffer.alloc(32) }, at(seconds + later)))
+    }
+  }
+  const { keys, ...log } = parseAuditKeys(readFileSync(files.auditKeys, 'utf8'))
+  const signatures = signed.map(({ note }) => note.split(' ').at(-1)?.slice(0, 5))
+  assert.deepEqual([new Set(signatures).size, signatures[1] === signatures[2], signatures[3] === signatures[4]], [4, true, true])
+  assert.deepEqual(
+    keys.map(({ d }) => d !== undefined),
+    [true, true, false, false],
+    'of those that have ended the private part is gone',
+  )
+  for (const { note } of signed) assert.ok(openCheckpoint(note, logVerifiers({ ...log, keys })))
 })
 
 test('OIDC-08 what third parties know customers by never changes', async () => {
@@ -133,7 +158,7 @@ test('a second command, while a successor waits or beside the first, changes not
   const written = readFileSync(files.signingKeys, 'utf8')
   assert.equal(await rotateKeys(files, { ...times, now: at(aheadSeconds - 1) }), undefined)
   assert.equal(readFileSync(files.signingKeys, 'utf8'), written)
-  assert.deepEqual(readdirSync(folder).toSorted(), ['notification-keys', 'secrets.json', 'signing-keys.json'])
+  assert.deepEqual(readdirSync(folder).toSorted(), ['audit-keys.json', 'notification-keys', 'secrets.json', 'signing-keys.json'])
 })
 
 test('on a schedule, what is new enough stays: by its time, and before there is one by that of its file', async () => {

@@ -13,6 +13,8 @@ export type KeyFiles = {
   readonly secrets: string
   /** Shared with the worker, and with nobody else. */
   readonly notificationKeys?: string | undefined
+  /** Of whoever seals, alone. */
+  readonly auditKeys?: string | undefined
 }
 export type RotationTimes = {
   readonly now: Date
@@ -26,7 +28,7 @@ export type RotationTimes = {
 
 /** With `nbf` and `exp` as `auth-server/keys` reads them. */
 type Timed = { readonly nbf?: number | undefined; readonly exp?: number | undefined }
-type Jwk = Timed & { readonly kid?: string; readonly alg?: string }
+type Jwk = Timed & { readonly kid?: string; readonly alg?: string; readonly d?: string }
 type Secret = Timed & { readonly key: string }
 
 export type Rotated = { readonly signFrom: Date; readonly kids: readonly string[]; readonly retiredAt: Date }
@@ -39,7 +41,7 @@ const lockedAtMostMs = 10_000
  * successor waits already, nothing changes: undefined. What must never change is not touched.
  */
 export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise<Rotated | undefined> {
-  for (const path of [files.signingKeys, files.secrets, files.notificationKeys])
+  for (const path of [files.signingKeys, files.secrets, files.notificationKeys, files.auditKeys])
     if (path !== undefined && !existsSync(path))
       throw new Problem(`${path} is not there: a sandbox makes its keys when it is started for the first time.`)
   const using = await lock(`${files.signingKeys}.lock`, { timeoutMs: lockedAtMostMs })
@@ -56,6 +58,7 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
     )
     // Secrets first: whoever dies in between leaves the signing keys due, and the next run finds the secrets' successors waiting.
     if (files.notificationKeys !== undefined) await rotateNotificationKeys(files.notificationKeys, schedule)
+    if (files.auditKeys !== undefined) await rotateAuditKeys(files.auditKeys, schedule)
     writePrivateFile(files.secrets, { ...secrets, ...Object.fromEntries(await Promise.all(rings)) })
     writePrivateFile(files.signingKeys, { keys: rotated.flat() })
     const kids = rotated.flat().flatMap(({ kid, nbf }) => (nbf === schedule.signFrom && kid !== undefined ? [kid] : []))
@@ -68,8 +71,8 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
 const scheduled = { olderThanSeconds: 30 * 86_400, aheadSeconds: 3_600, keptSeconds: 86_400 } as const
 const lookEveryMs = 3_600_000
 
-export const keyFilesOf = ({ signingKeys, secrets, notificationKey }: ReturnType<typeof placesIn>): KeyFiles => {
-  return { signingKeys, secrets, notificationKeys: notificationKey }
+export const keyFilesOf = ({ signingKeys, secrets, notificationKey, auditKeys }: ReturnType<typeof placesIn>): KeyFiles => {
+  return { signingKeys, secrets, notificationKeys: notificationKey, auditKeys }
 }
 
 /** For as long as a sandbox runs. @returns what ends it. */
@@ -95,6 +98,15 @@ async function rotateNotificationKeys(path: string, schedule: Schedule): Promise
     .parse(readFileSync(path, 'utf8'))
     .map(({ key, ...times }): Secret => ({ key: key.toString('base64url'), ...times }))
   writePrivateFile(path, await withSuccessor(ring, newTimedSecret, schedule))
+}
+
+/** What was signed is checked for ever: of a key that has ended the public part stays. */
+async function rotateAuditKeys(path: string, schedule: Schedule): Promise<void> {
+  const { origin, keys } = readJson(path) as { readonly origin: string; readonly keys: readonly Jwk[] }
+  const hasEnded = ({ exp }: Timed) => exp !== undefined && exp <= schedule.nowSeconds
+  const ended = keys.filter(hasEnded).map(({ d: _, ...publicKey }) => publicKey)
+  const going = keys.filter((key) => !hasEnded(key))
+  writePrivateFile(path, { origin, keys: [...(await withSuccessor(going, () => newKey('EdDSA'), schedule)), ...ended] })
 }
 
 type Schedule = { readonly nowSeconds: number; readonly signFrom: number; readonly goneFrom: number }
