@@ -168,6 +168,11 @@ const faults: Record<DiscrepancyName, () => Promise<string>> = {
     await breaking(sql.unsafe`update consents.consent set creditor_identification = 'another' where consent_id = ${consentId}`)
     return id
   },
+  'spending is not counted as it was paid': async () => {
+    const { debtorAccountId } = await payment('held')
+    await breaking(sql.unsafe`update payments.spent set spent_minor = spent_minor - 1 where account_id = ${debtorAccountId}`)
+    return debtorAccountId
+  },
   'payment that nobody was told of': async () => {
     const { id } = await payment('held')
     await breaking(sql.unsafe`delete from events.event where subject = ${id}`)

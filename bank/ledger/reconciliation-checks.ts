@@ -134,6 +134,15 @@ export const paymentChecks = {
     where (p.client_id, p.customer_id, p.debtor_account_id, p.amount_minor, p.currency, p.creditor_identification)
       is distinct from (c.client_id, c.customer_id, c.debtor_account_id, c.amount_minor, c.currency, c.creditor_identification)`,
 
+  'spending is not counted as it was paid': sql.fragment`
+    select account_id, format('%s, %s: counted %s, paid %s', hour, channel, s.spent_minor, p.minor)
+    from payments.spent s full join (
+      select debtor_account_id as account_id, date_trunc('hour', created_at, 'UTC') as hour, channel, sum(amount_minor) as minor, count(*) as payments
+      from payments.payment where status <> 'rejected' group by 1, 2, 3) p using (account_id, hour, channel)
+    where (coalesce(s.spent_minor, 0), coalesce(s.payment_count, 0)) <> (coalesce(p.minor, 0), coalesce(p.payments, 0))
+      -- No limit counts further back, and what is older is dropped.
+      and hour > (select max(hour) from payments.spent) - interval '31 days'`,
+
   'payment that nobody was told of': sql.fragment`
     select p.payment_id, format('no event payment.%s', p.status)
     from payments.payment p
