@@ -25,7 +25,11 @@ export function licenceLoops({ database, log, metrics, licences: { registers, si
         if (registers.size === 0) return 0
         const asked = await askRegisters(database, {
           ...{ registers, now, limit: organisationsPerRound },
-          onChange: ({ clientId, change }, organisation) => log.warn({ clientId, change, ...organisation }, 'a licence is not what it was'),
+          onChange: ({ clientId, change }, organisation) =>
+            log[change === 'withdrawn' ? 'warn' : 'info'](
+              { clientId, change, ...organisation },
+              'a register says something new of a client',
+            ),
           onFailure: (err, organisation, silentMs) => {
             const facts = { err, ...organisation, silentSeconds: Math.round(silentMs / 1_000) }
             if (silentMs > silentAtMostMs) log.error(facts, 'a register has been silent for too long')
