@@ -108,7 +108,7 @@ export const states: Readonly<Record<string, () => Html>> = {
       errors: [formErrors.limitNotConfirmed],
       accounts: [
         { ...everyday, beyond: [{ id: 'lim_1', text: '£100.00 a day from all accounts together' }], selected: true },
-        { ...rainyDay, beyond: [{ id: 'lim_2', text: '£50.00 at once from this account' }] },
+        { ...rainyDay, beyond: [{ id: 'lim_2', text: '£50.00 for each payment from this account' }] },
       ],
     }),
   'confirm-payment-too-little': () =>

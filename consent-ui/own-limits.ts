@@ -28,7 +28,7 @@ export function ownLimitsPage(page: OwnLimits): Html {
   const own = limits.filter(({ id }) => id !== undefined)
   const ours = limits.filter(({ id }) => id === undefined)
   const content = html`${errorSummary(errors)}${notifications.map(announcement)}
-      <p><a href="${linkTarget(overviewHref)}">Connected accounts</a></p>
+      <nav class="back-nav" aria-label="Back"><a class="back-link" href="${linkTarget(overviewHref)}">All connected accounts</a></nav>
       <h1>Your payment limits</h1>
       <p class="lead">You can limit what is paid from your accounts. You can change that at any time.</p>
       <h2>Limits you have set</h2>

@@ -22,7 +22,7 @@ const whyNot = {
   AC06: 'The account it was to be paid from is blocked.',
   AC07: 'The account it was to be paid to is closed.',
   AC11: 'The account it was to be paid to is in another currency.',
-  AM02: 'It was more than can be paid at once.',
+  AM02: 'It was more than one payment may be.',
   AM04: 'There was not enough money in the account.',
   AM14: 'It was more than can be paid in this time.',
   U042: 'We stopped it to protect your money. Contact us if you want it to be made.',

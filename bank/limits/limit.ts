@@ -60,7 +60,8 @@ export function limitInWords(
   { most, period, scope, channel }: Pick<Limit, 'most' | 'period' | 'scope' | 'channel'>,
   amountText = `${most.currency} ${formatMoney(most)}`,
 ): string {
-  const time = typeof period === 'object' ? `in any ${period.hours} hours` : { payment: 'at once', day: 'a day', month: 'a month' }[period]
+  const time =
+    typeof period === 'object' ? `in any ${period.hours} hours` : { payment: 'for each payment', day: 'a day', month: 'a month' }[period]
   const from = { account: 'from this account', customer: 'from all accounts together', consent: 'under one consent' }[scope]
   const through = channel === undefined ? '' : { uk_v4: ' through other companies', bank_api: ' through the bank’s own apps' }[channel]
   return `${amountText} ${time} ${from}${through}`
