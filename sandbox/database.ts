@@ -8,6 +8,8 @@ import { placesIn, repository, type Settings } from './settings.ts'
 
 const oldestVersion = 150_000
 const databaseName = 'bankside'
+/** Signing in takes a turn in the thread pool, behind the keys that are made for the certificates meanwhile. */
+const answersWithinMs = 60_000
 
 export type SandboxDatabase = { readonly ownerUrl: string; readonly migrated: readonly string[]; stop(): Promise<void> }
 
@@ -34,7 +36,7 @@ export async function startDatabase({ home, ports, databaseUrl }: Settings): Pro
 async function refuseUnfit(url: string): Promise<void> {
   const where = describe(url)
   if (new URL(url).password === '') throw new Problem('DATABASE_URL needs a password in it: those of the processes are derived from it.')
-  const database = await openDatabase(url, { maxConnections: 1 }).catch((error: unknown) => {
+  const database = await openDatabase(url, { maxConnections: 1, connectTimeoutMs: answersWithinMs }).catch((error: unknown) => {
     throw new Problem(`The database of DATABASE_URL (${where}) does not answer: ${rootMessage(error)}`)
   })
   try {
