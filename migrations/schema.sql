@@ -830,7 +830,7 @@ CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (s
 
 CREATE INDEX movement_age ON ledger.movement USING brin (made_at);
 
-CREATE INDEX movement_written_in ON ledger.movement USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX movement_by_transaction ON ledger.movement USING btree (written_in, movement_key);
 
 CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
 
