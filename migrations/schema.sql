@@ -768,7 +768,7 @@ create table payments.spent (
 
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
-CREATE INDEX record_written_in ON audit.record USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX record_written_in ON audit.record USING btree (written_in);
 
 CREATE INDEX certificate_expiry ON clients.certificate USING btree (expires_at);
 
@@ -824,7 +824,7 @@ CREATE INDEX entry_of_reversed ON ledger.entry USING btree (reverses) WHERE (rev
 
 CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
 
-CREATE INDEX entry_written_in ON ledger.entry USING brin (written_in) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX entry_written_in ON ledger.entry USING btree (written_in);
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
@@ -972,35 +972,6 @@ CREATE OR REPLACE FUNCTION audit.record_is_append_only()
 AS $function$
 begin
   raise exception 'the audit log is append-only' using errcode = '42501', constraint = 'record_is_append_only', table = 'record', schema = 'audit';
-end $function$
-;
-
-CREATE OR REPLACE FUNCTION audit.sum_up_written_in()
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET lock_timeout TO '20ms'
-AS $function$
-declare
-  found_index record;
-  pages_per_range constant integer := 32;
-begin
-  for found_index in
-    select i.indexrelid, pg_relation_size(i.indrelid) / current_setting('block_size')::bigint / pages_per_range as full_ranges
-    from pg_index i join pg_class c on c.oid = i.indexrelid and c.relkind = 'i' join pg_am m on m.oid = c.relam and m.amname = 'brin'
-      join pg_attribute a on a.attrelid = i.indexrelid and a.attname = 'written_in'
-    where i.indrelid in ('ledger.entry'::regclass, 'audit.record'::regclass)
-      or i.indrelid in (select relid from pg_partition_tree('ledger.entry') union all select relid from pg_partition_tree('audit.record'))
-  loop
-    begin
-      -- From the newest backwards, up to one that was summed up before.
-      for range in reverse found_index.full_ranges - 1 .. 0 loop
-        exit when brin_summarize_range(found_index.indexrelid, range * pages_per_range) = 0;
-      end loop;
-    exception when lock_not_available then null;
-    end;
-  end loop;
 end $function$
 ;
 
@@ -3187,7 +3158,6 @@ grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
 grant delete, select on payments.idempotent_request to bankside_worker;
 grant delete, select on payments.spent to bankside_worker;
-grant execute on function audit.sum_up_written_in() to bankside_sealer;
 grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;

@@ -9,8 +9,6 @@ import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSi
 /** Of one seal, and of one transaction that seals. */
 export const leavesPerSeal = 4_096
 const saltBytes = 32
-/** About as many rows as a range of the index by transaction holds. */
-const leavesPerSummary = 2_048
 
 /**
  * Seals the next rows that were booked or recorded: those of transactions of which none is running any more, so none of them can
@@ -19,20 +17,16 @@ const leavesPerSummary = 2_048
  * @returns how many leaves were added; fewer than {@link leavesPerSeal} when nothing is left.
  */
 export async function sealRows(database: Database, { now }: { readonly now: Date }): Promise<number> {
-  const { sealed, size } = await transact(database, (tx) => sealNext(tx, now))
-  const isMany = Math.floor(size / leavesPerSummary) !== Math.floor((size - sealed) / leavesPerSummary)
-  if (isMany) await transact(database, (tx) => tx.query(sql.unsafe`select audit.sum_up_written_in()`))
-  return sealed
+  return await transact(database, (tx) => sealNext(tx, now))
 }
 
-async function sealNext(tx: Transaction, now: Date): Promise<{ sealed: number; size: number }> {
-  const nothing = { sealed: 0, size: 0 }
-  if (!(await beOnlySealer(tx))) return nothing
+async function sealNext(tx: Transaction, now: Date): Promise<number> {
+  if (!(await beOnlySealer(tx))) return 0
   const last = await lastSeal(tx)
   const round = await nextRound(tx, last)
-  if (round === undefined) return nothing
+  if (round === undefined) return 0
   const found = await readLeaves(tx, { ...round, limit: leavesPerSeal + 1 })
-  if (found.length === 0) return nothing
+  if (found.length === 0) return 0
   const leaves = found.slice(0, leavesPerSeal)
   const salt = randomBytes(saltBytes)
   const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
@@ -45,7 +39,7 @@ async function sealNext(tx: Transaction, now: Date): Promise<{ sealed: number; s
       values (${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
         ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
   await insertNodes(tx, nodes)
-  return { sealed: hashes.length, size: tree.size }
+  return hashes.length
 }
 
 /** Whether nobody else seals or signs. Ends with the transaction. */
