@@ -212,6 +212,10 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
       await movement(tx, key, 'x'.repeat(32))
     },
   ],
+  [
+    'reconciliation_scope_is_known',
+    (tx) => tx.query(sql.unsafe`insert into ledger.reconciliation (scope, settled_before, discrepancies) values ('some', 0, '[]')`),
+  ],
 ]
 
 const exchange = async (tx: Transaction, { sold = 100, priced = 100, bought = 115, digits = 2, quoted = true }) => {
