@@ -16,9 +16,14 @@ export async function cloneClients(db: Client, template: ProofClient, count: num
       jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' },
     }
   })
+  const { rows } = await db.query<{ columns: string }>(
+    `select string_agg(quote_ident(attname), ', ') as columns from pg_attribute
+     where attrelid = 'clients.client'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+  )
+  const columns = rows[0]?.columns ?? ''
   await db.query(
-    `insert into clients.client
-     select copy.* from jsonb_to_recordset($1) as wanted ("clientId" text, jwk jsonb) join clients.client template on template.client_id = $2,
+    `insert into clients.client (${columns})
+     select ${columns.replaceAll(/[^ ,]+/g, 'copy.$&')} from jsonb_to_recordset($1) as wanted ("clientId" text, jwk jsonb) join clients.client template on template.client_id = $2,
        lateral jsonb_populate_record(template, jsonb_build_object('client_id', wanted."clientId",
          'metadata', template.metadata || jsonb_build_object('jwks', jsonb_build_object('keys', jsonb_build_array(wanted.jwk))))) copy
      on conflict (client_id) do update set metadata = excluded.metadata`,
