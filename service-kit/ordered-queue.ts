@@ -12,8 +12,8 @@ export type OrderedQueue<Item extends Queued> = {
   readonly waiting: () => number
   readonly underWay: () => number
   readonly add: (item: Item) => void
-  /** The next call: may be empty while others are under way. Whoever takes it says when it is done. */
-  readonly take: () => readonly Item[]
+  /** The next call, of so many at most: may be empty while others are under way. Whoever takes it says when it is done. */
+  readonly take: (atMost: number) => readonly Item[]
   readonly done: (items: readonly Item[]) => void
   /** Takes out those that have waited since before then. */
   readonly expired: (beforeMs: number) => readonly Item[]
@@ -23,8 +23,10 @@ export type OrderedQueue<Item extends Queued> = {
  * In the order in which they came: what touches something that a call under way touches waits for it, and what comes after and
  * touches the same waits behind it. So whatever has to do with each other is done in the order in which it came, and the order of
  * the rest makes no difference.
+ *
+ * @param lookAheadFactor How many times as far as a call is long is looked for what can go before what has to wait.
  */
-export function openOrderedQueue<Item extends Queued>({ perCall }: { perCall: number }): OrderedQueue<Item> {
+export function openOrderedQueue<Item extends Queued>({ lookAheadFactor = Number.POSITIVE_INFINITY } = {}): OrderedQueue<Item> {
   let queue: Item[] = []
   let underWay = 0
   const busy = new Map<string, number>()
@@ -33,8 +35,9 @@ export function openOrderedQueue<Item extends Queued>({ perCall }: { perCall: nu
     waiting: () => queue.length,
     underWay: () => underWay,
     add: (item) => void queue.push(item),
-    take() {
-      const { taken, kept, seen } = select(queue, perCall, busy)
+    take(atMost) {
+      const { taken, kept, seen } = select(queue, { atMost, within: atMost * lookAheadFactor }, busy)
+      if (taken.length === 0) return taken
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
       for (const item of taken) for (const name of namesOf(item)) busy.set(name, (busy.get(name) ?? 0) + 1)
@@ -59,14 +62,20 @@ export function openOrderedQueue<Item extends Queued>({ perCall }: { perCall: nu
 
 type Selection<Item> = { readonly taken: Item[]; readonly kept: Item[]; readonly seen: number }
 
-function select<Item extends Queued>(queue: readonly Item[], limit: number, busy: ReadonlyMap<string, number>): Selection<Item> {
+type Limits = { readonly atMost: number; readonly within: number }
+
+function select<Item extends Queued>(
+  queue: readonly Item[],
+  { atMost, within }: Limits,
+  busy: ReadonlyMap<string, number>,
+): Selection<Item> {
   const taken: Item[] = []
   const kept: Item[] = []
   /** Of those that stay behind: nothing passes them. */
   const blocked = new Set<string>()
   const once = new Set<string>()
   let seen = 0
-  for (; seen < queue.length && taken.length < limit; seen++) {
+  for (; seen < queue.length && taken.length < atMost && seen < within; seen++) {
     const item = queue[seen] as Item
     const free = (name: string) => !busy.has(name) && !blocked.has(name)
     if (item.shared.every(free) && item.alone.every((name) => free(name) && !once.has(name))) {

@@ -21,7 +21,8 @@ export async function retried<Result>(call: () => Promise<Result>): Promise<Resu
   }
 }
 
-function isRepeated(error: unknown): boolean {
+/** Whether the same call, asked again, may go through. */
+export function isRepeated(error: unknown): boolean {
   const state = sqlState(error)
   return state === undefined ? error instanceof Unavailable : repeated.has(state)
 }

@@ -4,7 +4,7 @@ import { Unavailable } from '@bankside/service-kit/refusal'
 import { checkMovement } from './check-movement.ts'
 import type { Movement, MovementOutcome } from './movement.ts'
 import { type Lane, openLanes } from './movement-lanes.ts'
-import { type MovementQueue, openMovementQueue, type Waiting } from './movement-queue.ts'
+import { type MovementQueue, openMovementQueue, touchedBy, type Waiting } from './movement-queue.ts'
 import { writeBatch } from './write-batch.ts'
 
 export type MovementWriter = {
@@ -29,6 +29,9 @@ export type MovementWriterOptions = {
   readonly waitingAtMost?: number
   readonly waitAtMostMs?: number
 }
+
+/** What it touches is not known yet. */
+type Arrived = Omit<Waiting, 'alone' | 'shared'>
 
 /**
  * Gathers the movements of a process into few calls. A movement that comes while a lane is free is sent at once, with whatever
@@ -70,12 +73,12 @@ export function openMovementWriter(databaseUrl: string, options: MovementWriterO
     }
     schedule()
   }
-  const add = (one: Omit<Waiting, 'accounts'>, accounts: readonly string[]) => {
-    queue.add({ ...one, accounts })
+  const add = (one: Arrived, accounts: readonly string[]) => {
+    queue.add({ ...one, ...touchedBy(one.movement, accounts) })
     schedule()
   }
   /** Whoever came later does not pass whoever's accounts are still being asked for. */
-  const addInTurn = async (one: Omit<Waiting, 'accounts'>, asked: ReturnType<typeof lanes.accountsOf>, before: Promise<void>) => {
+  const addInTurn = async (one: Arrived, asked: ReturnType<typeof lanes.accountsOf>, before: Promise<void>) => {
     const [accounts] = await Promise.allSettled([asked, before])
     resolving--
     if (accounts.status === 'fulfilled') add(one, accounts.value)

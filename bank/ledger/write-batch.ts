@@ -1,16 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@bankside/service-kit/clock'
-import { sqlState, violatedConstraint } from '@bankside/service-kit/postgres'
+import { violatedConstraint } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
+import { isRepeated, retried } from '@bankside/service-kit/retried'
 import type { EntryId, HoldId } from '../ids.ts'
 import { type Decline, declines, type MovementOutcome } from './movement.ts'
 import { type MovementCall, movementCall, movementStatement, transferCall, transferStatement } from './movement-call.ts'
 import type { Lane } from './movement-lanes.ts'
 import type { Waiting } from './movement-queue.ts'
-
-const attempts = 5
-/** Serialization failure, deadlock; it is being stopped, has crashed, or is starting. */
-const repeated = new Set(['40001', '40P01', '57P01', '57P02', '57P03'])
 
 /**
  * Writes a batch. A fault of one is answered to that one alone: the others are written without it.
@@ -48,16 +44,11 @@ async function callWithRetries(lane: Lane, batch: readonly Waiting[], clock: Clo
   const plain = single && (await callOne(lane, single))
   if (plain !== undefined) return [plain]
   const { values, made } = movementCall(movements, now)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const [row] = await lane.call<{ outcome: string[]; replayed: (string | null)[] | null }>(movementStatement, values)
-      if (row?.outcome.length !== batch.length) throw new Error('a call of the ledger was not answered for each movement')
-      return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', [made[index] ?? [], single?.made[0] ?? []]))
-    } catch (error) {
-      if (!isRepeated(error) || attempt === attempts) throw error
-      await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
-    }
-  }
+  return retried(async () => {
+    const [row] = await lane.call<{ outcome: string[]; replayed: (string | null)[] | null }>(movementStatement, values)
+    if (row?.outcome.length !== batch.length) throw new Error('a call of the ledger was not answered for each movement')
+    return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', [made[index] ?? [], single?.made[0] ?? []]))
+  })
 }
 
 /** One transfer by itself. Undefined when its key was used before, or when it is to be asked again: then it goes the way of all others. */
@@ -69,11 +60,6 @@ async function callOne(lane: Lane, { values, made }: MovementCall): Promise<Move
     if (isRepeated(error) || violatedConstraint(error) === 'movement_is_made_once') return undefined
     throw error
   }
-}
-
-function isRepeated(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === undefined ? error instanceof Unavailable : repeated.has(state)
 }
 
 /** `attempted`: the ids that this call gave, and those that one before it gave which was not answered. */

@@ -53,7 +53,7 @@ const longCallMs = 50
 export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmitterOptions): PaymentSubmitter {
   const { clock, lanes: laneCount = 2, paymentsPerCall = 100, waitingAtMost = 2_000, waitAtMostMs = 5_000 } = options
   const lanes = openLanes(databaseUrl, laneCount)
-  const queue = openOrderedQueue<Waiting>({ perCall: paymentsPerCall })
+  const queue = openOrderedQueue<Waiting>()
   let scheduled = false
   let closing = false
   let calledAtMs = 0
@@ -66,7 +66,7 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
     setImmediate(() => {
       scheduled = false
       for (let lane = lanes.take(); lane !== undefined; lane = lanes.take()) {
-        const batch = isDue() ? queue.take() : []
+        const batch = isDue() ? queue.take(paymentsPerCall) : []
         if (batch.length === 0) return lanes.give(lane)
         calledAtMs = performance.now()
         void work(lane, batch)
