@@ -1,6 +1,5 @@
-import { isAscii } from 'node:buffer'
 import { hash, KeyObject, type webcrypto } from 'node:crypto'
-import { fromBase64url } from '@bankside/service-kit/base64url'
+import { plainObjectIn, type Segments, segmentsOf, verifiedPayload } from '@bankside/service-kit/compact-jws'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { type SignatureAlgorithm, type VerificationKey, verificationKey } from '@bankside/service-kit/signature-keys'
@@ -40,8 +39,10 @@ const keysByHeader = leastRecentlyUsed<string, ProofKey>(knownKeys)
  */
 export async function verifyDpopProof(proof: string, of: ProofOf): Promise<VerifiedProof> {
   if (proof.length > proofLimit) refuseProof('the proof is too long')
-  const known = keysByHeader.get(proof.slice(0, Math.max(proof.indexOf('.'), 0)))
-  const { thumbprint, payload } = (known && (await verifiedClaims(proof, known))) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
+  const segments = segmentsOf(proof)
+  const known = segments && keysByHeader.get(segments.header)
+  const { thumbprint, payload } =
+    (known && (await verifiedClaims(segments, known))) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
   const issuedAt = checkClaims(payload, of)
   return {
     thumbprint,
@@ -53,23 +54,11 @@ export async function verifyDpopProof(proof: string, of: ProofOf): Promise<Verif
 type Verified = { readonly thumbprint: string; readonly payload: JWTPayload }
 
 /** Undefined for what jose should look at: an unusual form, or claims about time. @throws {Refusal} when the signature is not good. */
-async function verifiedClaims(proof: string, { thumbprint, verify }: ProofKey): Promise<Verified | undefined> {
-  const [, encodedPayload = '', encodedSignature = '', ...others] = proof.split('.')
-  const payload = fromBase64url(encodedPayload)
-  const signature = fromBase64url(encodedSignature)
-  if (payload === undefined || signature === undefined || others.length > 0 || !isAscii(payload)) return undefined
-  if (!(await verify(Buffer.from(proof.slice(0, proof.lastIndexOf('.')), 'latin1'), signature))) refuseProof('the proof is not valid')
-  const claims = parsed(payload.toString('latin1'))
-  return claims === undefined || claims.exp !== undefined || claims.nbf !== undefined ? undefined : { thumbprint, payload: claims }
-}
-
-function parsed(json: string): JWTPayload | undefined {
-  try {
-    const claims: unknown = JSON.parse(json)
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as JWTPayload) : undefined
-  } catch {
-    return undefined // jose says what is wrong with it.
-  }
+async function verifiedClaims(segments: Segments, { thumbprint, verify }: ProofKey): Promise<Verified | undefined> {
+  const payload = await verifiedPayload(segments, verify)
+  if (payload === 'forged') refuseProof('the proof is not valid')
+  const claims = payload && plainObjectIn(payload)
+  return claims === undefined || claims['exp'] !== undefined || claims['nbf'] !== undefined ? undefined : { thumbprint, payload: claims }
 }
 
 async function verifyWithJose(proof: string, currentDate: Date): Promise<Verified> {

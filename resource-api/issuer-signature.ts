@@ -1,6 +1,5 @@
-import { isAscii } from 'node:buffer'
 import { KeyObject, type webcrypto } from 'node:crypto'
-import { fromBase64url } from '@bankside/service-kit/base64url'
+import { plainObjectIn, type Segments, segmentsOf, verifiedPayload } from '@bankside/service-kit/compact-jws'
 import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type VerificationKey, verificationKey } from '@bankside/service-kit/signature-keys'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
@@ -35,7 +34,7 @@ export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jw
     const { payload, protectedHeader, key } = await jwtVerify(jwt, keys.find, options)
     const algorithm = tokenAlgorithms.find((name) => name === protectedHeader.alg)
     const verify = algorithm && verificationKey(KeyObject.from(key as webcrypto.CryptoKey), algorithm)
-    if (verify !== undefined && protectedHeader.crit === undefined) keysByHeader.set(headerOf(jwt), verify)
+    if (verify !== undefined && protectedHeader.crit === undefined) keysByHeader.set(jwt.slice(0, jwt.indexOf('.')), verify)
     return payload
   }
   return async (jwt, now) => {
@@ -43,30 +42,16 @@ export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jw
       generation = keys.generation()
       keysByHeader.clear()
     }
-    const verify = keysByHeader.get(headerOf(jwt))
-    const claims = verify && (await verifiedClaims(jwt, verify))
+    const segments = segmentsOf(jwt)
+    const verify = segments && keysByHeader.get(segments.header)
+    const claims = verify && (await verifiedClaims(segments, verify))
     return claims !== undefined && isPlain(claims, now) ? claims : verifyWithJose(jwt, now)
   }
 }
 
-const headerOf = (jwt: string): string => jwt.slice(0, Math.max(jwt.indexOf('.'), 0))
-
 /** Undefined for what has an unusual form. */
-async function verifiedClaims(jwt: string, verify: VerificationKey): Promise<JWTPayload | undefined> {
-  const [, encodedPayload = '', encodedSignature = '', ...others] = jwt.split('.')
-  const payload = fromBase64url(encodedPayload)
-  const signature = fromBase64url(encodedSignature)
-  if (payload === undefined || signature === undefined || others.length > 0 || !isAscii(payload)) return undefined
-  if (!(await verify(Buffer.from(jwt.slice(0, jwt.lastIndexOf('.')), 'latin1'), signature)))
-    throw new errors.JWSSignatureVerificationFailed()
-  return claimsIn(payload.toString('latin1'))
-}
-
-function claimsIn(json: string): JWTPayload | undefined {
-  try {
-    const claims: unknown = JSON.parse(json)
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as JWTPayload) : undefined
-  } catch {
-    return undefined // jose says what is wrong with it.
-  }
+async function verifiedClaims(segments: Segments, verify: VerificationKey): Promise<JWTPayload | undefined> {
+  const payload = await verifiedPayload(segments, verify)
+  if (payload === 'forged') throw new errors.JWSSignatureVerificationFailed()
+  return payload && plainObjectIn(payload)
 }

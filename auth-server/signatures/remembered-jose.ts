@@ -6,9 +6,9 @@
  * the key, ready to be used. After that, what is left is done here: three segments, canonical base64url, the signature, and
  * claims in JSON. Whatever is unusual goes to jose, which answers as always. So nothing passes here that jose would refuse.
  */
-import { isAscii } from 'node:buffer'
 import { createPrivateKey, KeyObject, type webcrypto } from 'node:crypto'
 import { fromBase64url } from '@bankside/service-kit/base64url'
+import { plainObjectIn, type Segments, segmentsOf, verifiedPayload } from '@bankside/service-kit/compact-jws'
 import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type SignatureAlgorithm, signEs256, type VerificationKey, verificationKey } from '@bankside/service-kit/signature-keys'
 import * as jose from 'jose'
@@ -17,7 +17,6 @@ export * from 'jose'
 
 type Header = jose.CompactJWSHeaderParameters
 type Remembered = { readonly header: Header; readonly verify: VerificationKey }
-type Segments = { readonly header: string; readonly payload: string; readonly signature: string; readonly signed: Buffer }
 
 /** Several times what a request object with a whole payment in it has. Nothing that is longer is decoded, let alone verified. */
 export const jwsAtMostLength = 16_384
@@ -38,7 +37,7 @@ export async function compactVerify(
   options?: jose.VerifyOptions,
 ): Promise<jose.CompactVerifyResult> {
   assertShort(jws)
-  const segments = segmentsOf(jws)
+  const segments = typeof jws === 'string' ? segmentsOf(jws) : undefined
   if (segments === undefined || !isJwk(key)) return jose.compactVerify(jws, key, options)
   const name = nameOf(segments.header, options?.algorithms)
   const known = ofKeys.get(key)
@@ -48,7 +47,7 @@ export async function compactVerify(
     await rememberFor(key, name, verified.protectedHeader)
     return verified
   }
-  const payload = await verifiedPayload(segments, remembered)
+  const payload = await payloadOf(segments, remembered)
   return payload === undefined ? jose.compactVerify(jws, key, options) : { payload, protectedHeader: remembered.header }
 }
 
@@ -68,8 +67,8 @@ export async function jwtVerify(
     await rememberEmbedded(name, verified)
     return verified
   }
-  const bytes = await verifiedPayload(segments, remembered)
-  const payload = bytes === undefined ? undefined : claimsOf(bytes)
+  const bytes = await payloadOf(segments, remembered)
+  const payload: jose.JWTPayload | undefined = bytes && plainObjectIn(bytes)
   // Times are jose's to judge, and so is what is no JSON object.
   if (payload === undefined || payload.exp !== undefined || payload.nbf !== undefined || typeof payload.iat !== 'number')
     return jose.jwtVerify(jwt, jose.EmbeddedJWK, options)
@@ -119,7 +118,7 @@ function decoded(segment: string | undefined): jose.JWTPayload | undefined {
 
 function readSegment(segment: string | undefined): jose.JWTPayload | undefined {
   const bytes = segment === undefined || segment === '' ? undefined : fromBase64url(segment)
-  return bytes && claimsOf(bytes)
+  return bytes && plainObjectIn(bytes)
 }
 
 /** As jose's, as far as the library uses it: to keep a pushed request. Claims that nobody keeps are not copied first. */
@@ -210,31 +209,11 @@ export class CompactSign extends jose.CompactSign {
 
 const base64urlOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
 
-/** Undefined for what jose should look at: not three segments, or not base64url as it ought to be. */
-function segmentsOf(jws: unknown): Segments | undefined {
-  if (typeof jws !== 'string') return undefined
-  const [header = '', payload = '', signature = '', ...others] = jws.split('.')
-  if (header === '' || payload === '' || signature === '' || others.length > 0) return undefined
-  return { header, payload, signature, signed: Buffer.from(jws.slice(0, -signature.length - 1), 'latin1') }
-}
-
 /** @throws {JWSSignatureVerificationFailed} once: a signature that is not good is not looked at twice. */
-async function verifiedPayload(segments: Segments, { verify }: Remembered): Promise<Buffer | undefined> {
-  const payload = fromBase64url(segments.payload)
-  const signature = fromBase64url(segments.signature)
-  if (payload === undefined || signature === undefined) return undefined
-  if (!(await verify(segments.signed, signature))) throw new jose.errors.JWSSignatureVerificationFailed()
+async function payloadOf(segments: Segments, { verify }: Remembered): Promise<Buffer | undefined> {
+  const payload = await verifiedPayload(segments, verify)
+  if (payload === 'forged') throw new jose.errors.JWSSignatureVerificationFailed()
   return payload
-}
-
-function claimsOf(bytes: Buffer): jose.JWTPayload | undefined {
-  if (!isAscii(bytes)) return undefined
-  try {
-    const claims: unknown = JSON.parse(bytes.toString('latin1'))
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as jose.JWTPayload) : undefined
-  } catch {
-    return undefined // jose says what is wrong with it.
-  }
 }
 
 const nameOf = (header: string, allowed: readonly string[] | undefined, typ = '') => `${header} ${typ} ${allowed?.join(' ') ?? '*'}`
