@@ -90,7 +90,7 @@ export const paymentColumns = sql.fragment`
   (select a.kind = 'customer' or a.account_number is not null from ledger.account a where a.account_id = p.creditor_account_id) as creditor_is_ours,
   p.amount_minor, p.currency, p.instruction_identification, p.end_to_end_identification, p.reference, p.hold_id, p.created_at`
 
-export function toPayment(row: PaymentRow): Payment {
+export function toPayment(row: Omit<PaymentRow, 'hold_id'>): Payment {
   return {
     id: row.payment_id,
     consentId: row.consent_id,

@@ -14,7 +14,7 @@ import {
 } from '../ids.ts'
 import type { Currency } from '../money.ts'
 import type { BankRefusal } from '../refusal.ts'
-import type { Payment, RejectionReason } from './payment.ts'
+import { type PaymentRow, type RejectionReason, toPayment } from './payment.ts'
 import type { Initiation, PaymentOrder, Submitted } from './payment-order.ts'
 
 /** How long a payment may wait for its checks. Then it is rejected and the funds are free again. */
@@ -112,29 +112,13 @@ export function outcomeOf(submission: Submission, row: SubmissionRow, now: Date)
   if (word === 'replayed') return { replayed: row.resource_id }
   if (word === 'idempotency_key_reused') return keyReused()
   if (word !== null) return new Refusal<BankRefusal>(word, refusals[word])
-  return { made: toPayment(submission, row, now), asksForRefund: row.asks_for_refund === true }
+  return { made: toPayment(rowOf(submission, row, now)), asksForRefund: row.asks_for_refund === true }
 }
 
-function toPayment({ order, consentId, paymentId }: Submission, row: SubmissionRow, now: Date): Payment {
-  return {
-    id: paymentId,
-    consentId,
-    clientId: order.access.clientId,
-    customerId: row.customer_id,
-    channel: order.channel,
-    status: row.rejection_reason === null ? 'held' : 'rejected',
-    step: row.rejection_reason === null ? 'checks' : undefined,
-    rejectionReason: row.rejection_reason ?? undefined,
-    limitId: row.limit_id ?? undefined,
-    debtorAccountId: row.debtor_account_id,
-    creditorAccountId: row.creditor_account_id,
-    creditor: { name: row.creditor_name, schemeName: row.creditor_scheme_name, identification: row.creditor_identification },
-    creditorIsOurs: row.creditor_is_ours,
-    amount: { minor: row.amount_minor, currency: row.currency },
-    instructionIdentification: row.instruction_identification,
-    endToEndIdentification: row.end_to_end_identification,
-    reference: row.reference,
-    createdAt: now,
-    statusUpdatedAt: now,
-  }
+/** What was written: of the order, of what the call found out, and held unless there was a reason not to. */
+function rowOf({ order, consentId, paymentId }: Submission, row: SubmissionRow, now: Date): Omit<PaymentRow, 'hold_id'> {
+  const ofOrder = { payment_id: paymentId, consent_id: consentId, client_id: order.access.clientId, channel: order.channel }
+  const state =
+    row.rejection_reason === null ? ({ status: 'held', step: 'checks' } as const) : ({ status: 'rejected', step: null } as const)
+  return { ...row, ...ofOrder, ...state, created_at: now, status_updated_at: now }
 }
