@@ -8,7 +8,8 @@ import { logVerifiers } from '@bankside/bank/audit/audit-keys'
 import { checkProof } from '@bankside/bank/audit/check-proof'
 import { BadCheckpoint } from '@bankside/bank/audit/checkpoint'
 import { keptCheckpoints } from '@bankside/bank/audit/checkpoint-file'
-import { auditCommand, keysIn, Problem, print } from './audit-command.ts'
+import { auditCommand, keysIn } from './audit-command.ts'
+import { Complaint, print } from './commands/run-command.ts'
 
 const usage = 'usage: npm run -s audit:check-proof -- proof.json --key key.json [--kept checkpoint]'
 
@@ -38,11 +39,11 @@ function read(path: string): string {
   }
 }
 
-/** @throws {Problem} for what people can do something about. */
+/** @throws {Complaint} for what people can do something about. */
 function explain(error: unknown, path: string): never {
-  if (error instanceof BadCheckpoint) throw new Problem(`The checkpoint in ${path} cannot be used: ${error.message}.`)
+  if (error instanceof BadCheckpoint) throw new Complaint(`The checkpoint in ${path} cannot be used: ${error.message}.`)
   const { code } = error as NodeJS.ErrnoException
-  if (code !== undefined) throw new Problem(`${path} cannot be read (${code}).`)
+  if (code !== undefined) throw new Complaint(`${path} cannot be read (${code}).`)
   throw error
 }
 
@@ -53,7 +54,7 @@ function readArguments(): { proofPath: string; keyPath: string; keptPath: string
     if (proofPath !== undefined && values.key !== undefined && others.length === 0)
       return { proofPath, keyPath: values.key, keptPath: values.kept }
   } catch (error) {
-    throw new Problem(`${(error as Error).message}\n${usage}`)
+    throw new Complaint(`${(error as Error).message}\n${usage}`)
   }
-  throw new Problem(usage)
+  throw new Complaint(usage)
 }

@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util'
 import { logVerifiers, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { type Audience, audiences, CannotProve, proveConsistency, provePayment } from '@bankside/bank/audit/prove'
 import { openDatabase, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
-import { auditCommand, auditKeys, auditSources, Problem, print } from './audit-command.ts'
+import { auditCommand, auditKeys, auditSources } from './audit-command.ts'
+import { Complaint, print } from './commands/run-command.ts'
 
 const usage =
   'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor]\n       npm run -s audit:prove -- --since SIZE\n       npm run -s audit:prove -- --public-key'
@@ -35,7 +36,7 @@ async function prove(): Promise<number> {
     print(JSON.stringify(proof, undefined, 2))
     return 0
   } catch (error) {
-    if (error instanceof CannotProve) throw new Problem(`There is no proof: ${error.message}.`)
+    if (error instanceof CannotProve) throw new Complaint(`There is no proof: ${error.message}.`)
     throw error
   } finally {
     await database.end()
@@ -49,7 +50,7 @@ function readArguments(): Asked {
   if (publicKey) return { publicKey }
   if (since !== undefined && /^[1-9][0-9]{0,15}$/.test(since)) return { since: Number(since) }
   const known = audiences.find((name) => name === audience)
-  if (payment === undefined || known === undefined) throw new Problem(usage)
+  if (payment === undefined || known === undefined) throw new Complaint(usage)
   return { payment, audience: known }
 }
 
@@ -60,6 +61,6 @@ function parse() {
       options: { payment: text, since: text, for: { ...text, default: 'third-party' }, 'public-key': { type: 'boolean' } },
     }).values
   } catch (error) {
-    throw new Problem(`${(error as Error).message}\n${usage}`)
+    throw new Complaint(`${(error as Error).message}\n${usage}`)
   }
 }

@@ -11,7 +11,8 @@ import type { Finding } from '@bankside/bank/audit/compare-rows'
 import { missingCheckpoints, storedCheckpoints } from '@bankside/bank/audit/stored-checkpoints'
 import { type KeptCheckpoint, verifyAudit } from '@bankside/bank/audit/verify-audit'
 import { openDatabase } from '@bankside/service-kit/postgres'
-import { auditCommand, auditSources, Problem, print } from './audit-command.ts'
+import { auditCommand, auditSources } from './audit-command.ts'
+import { Complaint, print } from './commands/run-command.ts'
 
 const exitCodes = { sound: 0, tampered: 1 } as const
 const tellEveryLeaves = 1_000_000
@@ -28,7 +29,7 @@ async function verify(): Promise<number> {
   const witnessed = (await Promise.all(witnesses.map((path) => keptIn(path, path)))).flat()
   const start = since === undefined ? undefined : kept.find(({ size }) => size === since)
   if (since !== undefined && start === undefined)
-    throw new Problem(`${checkpointsPath} has no checkpoint of ${since} leaves to begin from.`)
+    throw new Complaint(`${checkpointsPath} has no checkpoint of ${since} leaves to begin from.`)
 
   const database = await openDatabase(databaseUrl, { maxConnections: 2 })
   try {
@@ -72,14 +73,14 @@ function readArguments(): { since: number | undefined; witnesses: readonly strin
     if (values.since !== undefined && !/^[1-9][0-9]{0,15}$/.test(values.since)) throw new Error('--since is the size of a checkpoint')
     return { since: values.since === undefined ? undefined : Number(values.since), witnesses: values.witness }
   } catch (error) {
-    throw new Problem(`${(error as Error).message}\nusage: npm run audit:verify -- [--since SIZE] [--witness FILE]…`)
+    throw new Complaint(`${(error as Error).message}\nusage: npm run audit:verify -- [--since SIZE] [--witness FILE]…`)
   }
 }
 
-/** @throws {Problem} for what people can do something about. */
+/** @throws {Complaint} for what people can do something about. */
 function explain(error: unknown, path: string): never {
-  if (error instanceof BadCheckpoint) throw new Problem(`A checkpoint in ${path} cannot be used: ${error.message}.`)
+  if (error instanceof BadCheckpoint) throw new Complaint(`A checkpoint in ${path} cannot be used: ${error.message}.`)
   if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-    throw new Problem(`There are no checkpoints in ${path}: nothing was signed yet, or AUDIT_CHECKPOINTS names another file.`)
+    throw new Complaint(`There are no checkpoints in ${path}: nothing was signed yet, or AUDIT_CHECKPOINTS names another file.`)
   throw error
 }

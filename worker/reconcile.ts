@@ -9,11 +9,9 @@ import { type Discrepancy, reconcileWhole } from '@bankside/bank/ledger/reconcil
 import { keepReport } from '@bankside/bank/ledger/reconciliation-reports'
 import { formatMoney, isCurrency } from '@bankside/bank/money'
 import { systemClock } from '@bankside/service-kit/clock'
-import { ConfigError } from '@bankside/service-kit/config'
 import { type Database, openDatabase, reading, sql, transact, z } from '@bankside/service-kit/postgres'
-import { Unavailable } from '@bankside/service-kit/refusal'
-import { Complaint, operator } from './commands/run-command.ts'
-import { databaseToReconcile, NothingToReconcile } from './database-to-reconcile.ts'
+import { Complaint, exitStatusOf, isWhy, operator, print } from './commands/run-command.ts'
+import { databaseToReconcile } from './database-to-reconcile.ts'
 
 const exitCodes = { sound: 0, discrepancies: 1, notRun: 2 } as const
 
@@ -26,23 +24,16 @@ const summaryRow = z.object({
 })
 
 const usage = `npm run reconcile [-- --freeze]\nnpm run reconcile -- lift ACCOUNT_ID --why "…"`
-const whyAtMost = 500
 
-process.exitCode = await main()
+process.exitCode = await exitStatusOf(main, exitCodes.notRun)
 
 async function main(): Promise<number> {
+  const asked = readArguments()
+  const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
   try {
-    const asked = readArguments()
-    const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
-    try {
-      return 'lift' in asked ? await lift(database, asked) : await reconcileNow(database, asked)
-    } finally {
-      await database.end()
-    }
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof NothingToReconcile || error instanceof Complaint) return complain(error.message)
-    if (error instanceof Unavailable) return complain('The database does not answer.')
-    throw error
+    return 'lift' in asked ? await lift(database, asked) : await reconcileNow(database, asked)
+  } finally {
+    await database.end()
   }
 }
 
@@ -80,8 +71,7 @@ function readArguments(): { readonly freeze: boolean } | { readonly lift: string
     })
     const [command, lift, ...others] = positionals
     if (command === undefined) return { freeze: values.freeze }
-    if (command === 'lift' && lift !== undefined && others.length === 0 && values.why.trim() !== '' && values.why.length <= whyAtMost)
-      return { lift, why: values.why }
+    if (command === 'lift' && lift !== undefined && others.length === 0 && isWhy(values.why)) return { lift, why: values.why }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
   }
@@ -113,13 +103,4 @@ function report(discrepancies: readonly Discrepancy[]): number {
     print(`\n${name}:\n${found.map(({ subject, detail }) => `  ${subject}  ${detail}`).join('\n')}`)
   print(`\nThe books do not agree: ${discrepancies.length} ${discrepancies.length === 1 ? 'discrepancy' : 'discrepancies'}.`)
   return exitCodes.discrepancies
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-
-function complain(text: string): number {
-  process.stderr.write(`${text}\n`)
-  return exitCodes.notRun
 }

@@ -6,7 +6,7 @@ import { isShownText } from '@bankside/bank/shown-text'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import { Refusal } from '@bankside/service-kit/refusal'
-import { type Command, Complaint, operator, optionsIn } from './run-command.ts'
+import { type Command, Complaint, isWhy, operator, optionsIn } from './run-command.ts'
 
 const usage = `npm run accounts -- open --for CUSTOMER_ID --called "Holidays" --first "0.00 GBP" [--from ACCOUNT_ID]
                      [--sort-code 040404 --number 12345678]    its first money comes from the account, or it is not opened
@@ -16,7 +16,6 @@ npm run accounts -- close ACCOUNT_ID --why "…" [--rest-to ACCOUNT_ID]
 const options = ['for', 'called', 'first', 'from', 'sort-code', 'number', 'rest-to', 'why'] as const
 type Values = Readonly<Partial<Record<(typeof options)[number], string>>>
 const calledAtMost = 70
-const whyAtMost = 500
 
 /** `npm run accounts -- …`: accounts of customers, from their first entry to their last. */
 export const accountsCommand: Command = async (database, args) => {
@@ -56,8 +55,7 @@ async function open(database: Database, { for: customerId = '', called = '', fir
 }
 
 async function close(database: Database, accountId: string, { why = '', 'rest-to': restTo }: Values): Promise<string> {
-  if (!isAccountId(accountId) || why.trim() === '' || why.length > whyAtMost || (restTo !== undefined && !isAccountId(restTo)))
-    throw new Complaint(usage)
+  if (!isAccountId(accountId) || !isWhy(why) || (restTo !== undefined && !isAccountId(restTo))) throw new Complaint(usage)
   const restBy = await transact(database, async (tx) => {
     const outcome = await closeAccount(tx, { accountId, restTo, why, actor: operator(), now: systemClock.now() })
     if ('declined' in outcome) throw new Complaint(`${accountId} is not closed: ${notClosed[outcome.declined]}.`)

@@ -6,14 +6,12 @@ import type { Reason } from '@bankside/bank/risk/payment-check'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, transact } from '@bankside/service-kit/postgres'
 import { Refusal } from '@bankside/service-kit/refusal'
-import { type Command, Complaint, inColumns, operator, optionsIn } from './run-command.ts'
+import { type Command, Complaint, inColumns, isWhy, operator, optionsIn } from './run-command.ts'
 
 const usage = `npm run payments -- review                            those that wait for a person, and why
 npm run payments -- show PAYMENT_ID                   one, with all that was done to it and told of it
 npm run payments -- approve PAYMENT_ID --why "…"      it goes on
 npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again`
-
-const whyAtMost = 500
 
 /** `npm run payments -- …`: what a person decides about payments. */
 export const paymentsCommand: Command = async (database, args) => {
@@ -44,7 +42,7 @@ async function review(database: Database): Promise<string> {
 }
 
 async function decide(database: Database, decision: 'approve' | 'refuse', paymentId: string, why: string): Promise<string> {
-  if (why.trim() === '' || why.length > whyAtMost) throw new Complaint(usage)
+  if (!isWhy(why)) throw new Complaint(usage)
   const act = decision === 'approve' ? approvePayment : refusePayment
   await transact(database, (tx) => act(tx, { paymentId, actor: operator(), why, now: systemClock.now() }))
   return decision === 'approve' ? `${paymentId} goes on.` : `${paymentId} is rejected, and its funds are free again.`

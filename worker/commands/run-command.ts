@@ -15,22 +15,38 @@ export type Command = (database: Database, args: string[]) => Promise<string>
 /** Who is at the keyboard, for the audit log. */
 export const operator = (): string => `operator ${userInfo().username}`
 
-/** A command for the bank's engineers, on the database of DATABASE_URL or of the sandbox that runs here. */
-export async function runCommand(command: Command): Promise<void> {
+/** @returns the exit status: that of the command, or `notRun` when it could not be carried out, with a word of why. */
+export async function exitStatusOf(run: () => Promise<number>, notRun: number): Promise<number> {
   try {
-    const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
-    try {
-      process.stdout.write(`${await command(database, process.argv.slice(2))}\n`)
-    } finally {
-      await database.end()
-    }
+    return await run()
   } catch (error) {
     const known = [Complaint, ConfigError, NothingToReconcile, Unavailable].some((kind) => error instanceof kind)
     if (!known) throw error
     process.stderr.write(`${error instanceof Unavailable ? 'The database does not answer.' : (error as Error).message}\n`)
-    process.exitCode = 1
+    return notRun
   }
 }
+
+/** A command for the bank's engineers, on the database of DATABASE_URL or of the sandbox that runs here. */
+export async function runCommand(command: Command): Promise<void> {
+  process.exitCode = await exitStatusOf(async () => {
+    const database = await openDatabase(await databaseToReconcile(), { maxConnections: 1 })
+    try {
+      print(await command(database, process.argv.slice(2)))
+      return 0
+    } finally {
+      await database.end()
+    }
+  }, 1)
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+const whyAtMost = 500
+/** Whether it says why something was done, for the audit log. */
+export const isWhy = (why: string): boolean => why.trim() !== '' && why.length <= whyAtMost
 
 /** Columns of text, each as wide as its widest cell. */
 export function inColumns(rows: readonly (readonly string[])[]): string {
