@@ -8,7 +8,7 @@ import { Refusal, Unavailable } from '@bankside/service-kit/refusal'
 import { errors, type JWTPayload } from 'jose'
 import { refuseProof, type VerifiedProof, verifyDpopProof } from './dpop-proof.ts'
 import type { HolderCertificate } from './holder-certificate.ts'
-import type { IssuerKeys } from './issuer-keys.ts'
+import { type IssuerKeys, whileKeysLast } from './issuer-keys.ts'
 import { issuerSignature } from './issuer-signature.ts'
 import type { AccessTokenRefusal } from './request-refusal.ts'
 
@@ -40,6 +40,7 @@ type Confirmed = { readonly thumbprint?: string; readonly certificate?: string }
 type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed; readonly expiresAtSeconds: number }
 /** A token as it was brought. */
 type Held = Signed & { readonly scheme: string; readonly tokenHash: string }
+type Remembered = LeastRecentlyUsed<string, Held>
 
 /**
  * Verifies access tokens for one audience: signature, issuer, audience, expiry, and that whoever presents one holds the key
@@ -49,7 +50,8 @@ type Held = Signed & { readonly scheme: string; readonly tokenHash: string }
  * @see RFC 9068 section 4, RFC 9449 section 7.1, RFC 8705 section 3
  */
 export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => VerifiedToken | Promise<VerifiedToken> {
-  const rememberedOf = rememberTokens(trust)
+  // A signature is verified once for a token: what is remembered, by the header that brought it, is that it was good, never that the consent is.
+  const rememberedOf = whileKeysLast<Remembered>(trust.keys, () => leastRecentlyUsed(rememberedTokens))
   const checkSignature = issuerSignature(audience, trust)
   const checkHeld = (held: Held, { request, path, certificate, now }: Presented): VerifiedToken | Promise<VerifiedToken> => {
     const { scheme, tokenHash, token, confirmation } = held
@@ -91,23 +93,6 @@ function tokenIn(authorization: string): { readonly scheme: string; readonly jwt
   const [, scheme = '', jwt = ''] = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization) ?? []
   if (jwt === '' || jwt.length > tokenLimit) refuseToken('the Authorization header is malformed')
   return { scheme: scheme.toLowerCase(), jwt }
-}
-
-type Remembered = LeastRecentlyUsed<string, Held>
-
-/**
- * A signature is verified once for a token: what is remembered, by the header that brought it, is that it was good, never that the
- * consent is. With other keys of the issuer nothing is.
- */
-function rememberTokens({ keys }: Trust): () => Remembered {
-  let remembered: Remembered = leastRecentlyUsed(rememberedTokens)
-  let generation = keys.generation()
-  return () => {
-    if (generation === keys.generation()) return remembered
-    generation = keys.generation()
-    remembered = leastRecentlyUsed(rememberedTokens)
-    return remembered
-  }
 }
 
 function asRefusal(cause: unknown): never {

@@ -101,3 +101,19 @@ function publicSigningKeys(document: unknown): JSONWebKeySet {
   if (!Array.isArray(keys)) throw new Error('the JWKS has no keys')
   return { keys: keys.filter(({ kty, use }) => kty !== 'oct' && (use ?? 'sig') === 'sig') }
 }
+
+/**
+ * What was found out with the keys as they are, begun anew when they change. Whoever adds to it takes it before asking the keys: what
+ * was found with an earlier set is then lost with it.
+ */
+export function whileKeysLast<Found>({ generation }: Pick<IssuerKeys, 'generation'>, begin: () => Found): () => Found {
+  let found = begin()
+  let begunWith = generation()
+  return () => {
+    if (begunWith !== generation()) {
+      begunWith = generation()
+      found = begin()
+    }
+    return found
+  }
+}

@@ -1,13 +1,15 @@
 import { KeyObject, type webcrypto } from 'node:crypto'
 import { plainObjectIn, type Segments, segmentsOf, verifiedPayload } from '@bankside/service-kit/compact-jws'
-import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type VerificationKey, verificationKey } from '@bankside/service-kit/signature-keys'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
-import type { IssuerKeys } from './issuer-keys.ts'
+import { type IssuerKeys, whileKeysLast } from './issuer-keys.ts'
 
 const tokenAlgorithms = ['ES256', 'PS256'] as const
 const requiredClaims = ['exp', 'iat', 'sub', 'client_id', 'jti', 'cnf']
 const knownHeaders = 100
+
+type KeysByHeader = LeastRecentlyUsed<string, VerificationKey>
 
 export type Issuer = { readonly issuer: string; readonly keys: IssuerKeys }
 
@@ -19,8 +21,7 @@ export type Issuer = { readonly issuer: string; readonly keys: IssuerKeys }
  * @throws {JOSEError}
  */
 export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jwt: string, now: Date) => Promise<JWTPayload> {
-  const keysByHeader = leastRecentlyUsed<string, VerificationKey>(knownHeaders)
-  let generation = -1
+  const known = whileKeysLast<KeysByHeader>(keys, () => leastRecentlyUsed(knownHeaders))
   const isPlain = (claims: Partial<JWTPayload>, now: Date) =>
     claims.iss === issuer &&
     claims.aud === audience &&
@@ -29,7 +30,7 @@ export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jw
     typeof claims.exp === 'number' &&
     claims.exp > now.getTime() / 1_000 &&
     requiredClaims.every((name) => claims[name] !== undefined)
-  const verifyWithJose = async (jwt: string, now: Date) => {
+  const verifyWithJose = async (jwt: string, now: Date, keysByHeader: KeysByHeader) => {
     const options = { issuer, audience, algorithms: [...tokenAlgorithms], typ: 'at+jwt', currentDate: now, requiredClaims }
     const { payload, protectedHeader, key } = await jwtVerify(jwt, keys.find, options)
     const algorithm = tokenAlgorithms.find((name) => name === protectedHeader.alg)
@@ -38,14 +39,11 @@ export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jw
     return payload
   }
   return async (jwt, now) => {
-    if (generation !== keys.generation()) {
-      generation = keys.generation()
-      keysByHeader.clear()
-    }
+    const keysByHeader = known()
     const segments = segmentsOf(jwt)
     const verify = segments && keysByHeader.get(segments.header)
     const claims = verify && (await verifiedClaims(segments, verify))
-    return claims !== undefined && isPlain(claims, now) ? claims : verifyWithJose(jwt, now)
+    return claims !== undefined && isPlain(claims, now) ? claims : verifyWithJose(jwt, now, keysByHeader)
   }
 }
 
