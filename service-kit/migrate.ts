@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { sqlState } from './postgres-errors.ts'
+import { lockNotAvailable, sqlState } from './postgres-errors.ts'
 
 /** Any number; it must be the same in every version of the product, or two of them would migrate at once. */
 const migrationLock = 7_246_100
@@ -16,8 +16,6 @@ export type Migration = { readonly name: string; readonly text: string; readonly
  */
 const defaultLockTimeoutMs = 1_000
 const lockAttempts = 300
-/** PostgreSQL: the lock was not to be had in time. */
-const lockNotAvailable = '55P03'
 const sleepBetweenMs = 200
 
 /** Its first line. Then each part is one statement, on its own, and such that it can be repeated: after a failure all are. */

@@ -5,6 +5,9 @@ import { Unavailable } from './refusal.ts'
 /** What PostgreSQL asks to repeat: serialization failure, deadlock. */
 export const retryableStates = new Set(['40001', '40P01'])
 
+/** A lock was not to be had in the time that there is for it. */
+export const lockNotAvailable = '55P03'
+
 /** Classes and codes of PostgreSQL (appendix A) that say "not now": connections, resources, operator, read-only. */
 export function unavailable(error: unknown): Unavailable | undefined {
   if (error instanceof Unavailable) return error

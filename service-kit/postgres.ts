@@ -16,7 +16,7 @@ import { openTransactionPool, type TransactionPool } from './transaction-pool.ts
 
 export { NotFoundError } from 'slonik'
 export { z } from 'zod'
-export { sqlState, unavailable, violatedConstraint } from './postgres-errors.ts'
+export { lockNotAvailable, sqlState, unavailable, violatedConstraint } from './postgres-errors.ts'
 export type Database = DatabasePool
 /** Whatever changes state takes one of these first: only entry points open transactions. */
 export type Transaction = DatabaseTransactionConnection

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sqlState } from './postgres-errors.ts'
+import { retryableStates, sqlState } from './postgres-errors.ts'
 import { Unavailable } from './refusal.ts'
 
 const attempts = 5
-/** Serialization failure, deadlock; it is being stopped, has crashed, or is starting. */
-const repeated = new Set(['40001', '40P01', '57P01', '57P02', '57P03'])
+/** What PostgreSQL asks to repeat; it is being stopped, has crashed, or is starting. */
+const repeated = new Set([...retryableStates, '57P01', '57P02', '57P03'])
 
 /**
  * Asks PostgreSQL again when it says so or the connection was lost: for calls that find out by themselves whether they were

@@ -1,10 +1,8 @@
-import { type Database, sql, sqlState, transact, z } from '@bankside/service-kit/postgres'
+import { type Database, lockNotAvailable, sql, sqlState, transact, z } from '@bankside/service-kit/postgres'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
 const madePerRound = 100
 const droppedPerRound = 20
-/** PostgreSQL: somebody else has the table for longer than we would have others wait. */
-const lockNotAvailable = '55P03'
 
 type Needs = { readonly now: Date; readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition'> }
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { sql, sqlState, type Transaction, z } from '@bankside/service-kit/postgres'
+import { lockNotAvailable, sql, sqlState, type Transaction, z } from '@bankside/service-kit/postgres'
 import { Refusal } from '@bankside/service-kit/refusal'
 import type { ClientId } from '../ids.ts'
 import { type BankRefusal, refuse } from '../refusal.ts'
@@ -27,9 +27,6 @@ export type RequestKey = Keyed & { readonly requestHash: string }
 /** How long a key is remembered (RW-ID-02). After that a request under it is a new one. */
 export const keyRememberedMs = 24 * 60 * 60 * 1000
 export const maxKeyLength = 40
-
-/** SQLSTATE of a wait that was cut short. */
-export const lockNotAvailable = '55P03'
 const path = 'x-idempotency-key'
 
 /** @throws {Refusal} `field_invalid` for a key that is empty or too long. */
