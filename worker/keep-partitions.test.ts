@@ -97,8 +97,11 @@ test('rows that find no partition are told of, and moved when it is made; two wo
 
 test('what has had its time goes with its partition; what waits or needs a person stays, and the books agree', async () => {
   const hour = (offset: number) => sql.fragment`date_trunc('hour', now(), 'UTC') + ${offset}::int * interval '1 hour'`
+  // A database whose template was made before the hour was full has the last one already.
   for (const from of [-3, -1])
-    await bank.owner.query(sql.unsafe`select housekeeping.make_partition('oidc', 'used_proof', ${hour(from)}, ${hour(from + 1)})`)
+    await bank.owner.query(sql.unsafe`
+      select housekeeping.make_partition('oidc', 'used_proof', ${hour(from)}, ${hour(from + 1)})
+      where not exists (select from housekeeping.partition where table_name = 'used_proof' and from_time = ${hour(from)})`)
   const [old, recent] = (await partitions('oidc.used_proof')) as [string, string]
   const customerId = await bank.newCustomer()
   const insert = async (set: ReturnType<typeof sql.fragment>): Promise<EventId> => {
