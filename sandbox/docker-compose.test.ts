@@ -1,20 +1,23 @@
 /** docker-compose.yml is read here as text in the plain YAML that it keeps to, and compared with what the processes read. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readAuthServerConfig } from '@bankside/auth-server/config'
 import { freePorts } from '@bankside/auth-server/testing/server-processes'
+import { logSigner, parseAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { readSettings as readResourceApiSettings } from '@bankside/resource-api/config'
 import { readConfig } from '@bankside/service-kit/config'
 import { openRedis } from '@bankside/service-kit/redis'
 import { withoutRedis } from '@bankside/service-kit/test-redis'
 import { workerSettings } from '@bankside/worker/config'
+import { rotateKeys } from './key-rotation.ts'
 import { migrateSettings } from './migrate.ts'
 import { prepareCompose } from './prepare-compose.ts'
+import { ensureAuditKeys } from './secrets.ts'
 import { repository } from './settings.ts'
 
 const text = readFileSync(join(repository, 'docker-compose.yml'), 'utf8')
@@ -49,7 +52,8 @@ function environmentOf(name: string): Environment {
             value
               .replace('/run/secrets/', `${folder}/`)
               .replace('/run/keys/', `${folder}/keys/`)
-              .replace('/run/notification/', `${folder}/notification/`),
+              .replace('/run/notification/', `${folder}/notification/`)
+              .replace('/run/sealing/', `${folder}/sealing/`),
           ] as const,
         ]
   })
@@ -110,7 +114,8 @@ test('a service mounts exactly the secrets that its environment names', () => {
 test('FAPI2-CR-09 the keys that one service renews are those that the other reads, in a folder that only the first writes to', () => {
   const [reads, renews] = [environmentOf('auth-server'), environmentOf('rotate-keys')]
   const { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE } = reads
-  assert.deepEqual(renews, { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE })
+  const { AUDIT_KEYS_FILE } = environmentOf('worker')
+  assert.deepEqual(renews, { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE, AUDIT_KEYS_FILE })
   for (const path of Object.values(renews)) assert.equal(statSync(path ?? '').mode & 0o777, 0o600, path)
   assert.match(service('auth-server'), /keys:\/run\/keys:ro"/)
   assert.match(service('rotate-keys'), /keys:\/run\/keys"/)
@@ -118,6 +123,25 @@ test('FAPI2-CR-09 the keys that one service renews are those that the other read
   assert.deepEqual(new Set(shared), new Set([join(folder, 'notification', 'keys')]))
   for (const name of ['auth-server', 'worker']) assert.match(service(name), /notification:\/run\/notification:ro"/)
   assert.doesNotMatch(service('worker'), /\/run\/keys/, 'what is the authorization server’s own')
+  assert.match(service('worker'), /sealing:\/run\/sealing:ro"/)
+  for (const name of ['auth-server', 'resource-api']) assert.doesNotMatch(service(name), /sealing/, 'what signs the audit tree')
+})
+
+test('the key of the audit log is renewed where it is, and one that was a file of its own moves there, with its log', async () => {
+  const own = join(folder, 'from-before')
+  mkdirSync(own)
+  await ensureAuditKeys(join(own, 'audit_keys'), 'audit.bank.example/ledger')
+  const before = parseAuditKeys(readFileSync(join(own, 'audit_keys'), 'utf8'))
+  await prepareCompose(own)
+  const keys = join(own, 'sealing', 'keys')
+  assert.deepEqual([parseAuditKeys(readFileSync(keys, 'utf8')), existsSync(join(own, 'audit_keys'))], [before, false])
+  const [now, hour] = [new Date(), 3_600]
+  const files = { signingKeys: join(own, 'keys', 'signing_keys'), secrets: join(own, 'keys', 'auth_server_secrets'), auditKeys: keys }
+  await rotateKeys(files, { now, aheadSeconds: hour, keptSeconds: hour })
+  const renewed = parseAuditKeys(readFileSync(keys, 'utf8'))
+  const keyIdAt = (seconds: number) => logSigner(renewed, new Date(now.getTime() + 1000 * seconds)).signer.keyId
+  assert.deepEqual(keyIdAt(0), logSigner(before, now).signer.keyId)
+  assert.notDeepEqual(keyIdAt(2 * hour + 1), keyIdAt(0))
 })
 
 test('the Redis of the profile keeps what it is told, and its user may do what the authorization server does', {

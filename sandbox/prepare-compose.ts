@@ -1,6 +1,6 @@
 /** Makes the files that docker-compose.yml names as secrets, for a trial on this machine. What is there stays. */
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureSandboxFiles } from '@bankside/certs/sandbox-files'
 import { systemClock } from '@bankside/service-kit/clock'
@@ -35,8 +35,7 @@ export async function prepareCompose(folder: string, { redis = false } = {}): Pr
     const own = secret(`${name}_password`, password)
     secret(`${name}_database_url`, () => databaseUrl(`bankside_${name}`, own))
   }
-  await ensureAuditKeys(join(folder, 'audit_keys'), 'bankside.example/audit')
-  mkdirSync(join(folder, 'audit'), { recursive: true, mode: 0o700 })
+  await prepareSealing(folder)
   prepareRedis(folder, redis)
   const keys = join(folder, 'keys')
   mkdirSync(keys, { recursive: true, mode: 0o700 })
@@ -45,6 +44,14 @@ export async function prepareCompose(folder: string, { redis = false } = {}): Pr
   mkdirSync(notification, { recursive: true, mode: 0o700 })
   ensureNotificationKey(join(notification, 'keys'))
   await copyCertificates(folder)
+}
+
+/** The keys are in a folder, where they can be renewed; once they were a file that could not. The log keeps its name and keys. */
+async function prepareSealing(folder: string): Promise<void> {
+  const [single, keys] = [join(folder, 'audit_keys'), join(folder, 'sealing', 'keys')]
+  for (const name of ['audit', 'sealing']) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 })
+  if (existsSync(single) && !existsSync(keys)) renameSync(single, keys)
+  await ensureAuditKeys(keys, 'bankside.example/audit')
 }
 
 /** Without Redis the file with its URL is there and empty: an empty setting is none. */

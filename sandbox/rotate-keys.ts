@@ -1,7 +1,8 @@
 /**
  * `npm run rotate-keys`: gives every signing key and secret that changes a successor. It is published at once, signs after
  * `--ahead`, and what it replaced ends `--kept` later; running processes follow the files. Of a sandbox, or of the files
- * that SIGNING_KEYS_FILE, SECRETS_FILE and NOTIFICATION_KEYS_FILE name. With `--every 30d` it stays and does so whenever the newest is that old.
+ * that SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE and AUDIT_KEYS_FILE name. With `--every 30d` it stays and does so
+ * whenever the newest is that old.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
