@@ -26,6 +26,7 @@ const modules = join(root, 'node_modules')
 const installed = join(modules, '.package-lock.json')
 const lockFile = join(root, 'package-lock.json')
 const running = join(modules, '.running')
+const compiled = join(modules, '.compiled')
 const installLock = join(tmpdir(), `bankside-install-${createHash('sha256').update(root).digest('hex').slice(0, 16)}.lock`)
 const neededMajor = 24
 const spaceNeededMb = 1_000
@@ -196,6 +197,8 @@ async function runFile([file, ...args]) {
   }
   noteRunning()
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, file), ...args], {
+    // A process that finds itself compiled starts in half the time; so do those that it starts.
+    env: { NODE_COMPILE_CACHE: compiled, ...process.env },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
   // A terminal sends Ctrl-C to the child as well, npm may send it once more: the child counts the first one only. What is

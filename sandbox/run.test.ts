@@ -44,6 +44,7 @@ const environment = () => ({
   npm_execpath: join(parent, 'npm', 'npm-cli.js'),
   NPM_LOG: join(parent, 'npm.log'),
   NODE_TEST_CONTEXT: '',
+  NODE_COMPILE_CACHE: undefined,
 })
 
 function run(args: string[], extra: Record<string, string> = {}) {
@@ -84,6 +85,14 @@ test('a fresh clone installs once, says so in one line, and runs the file with i
   assert.equal(first.stderr, 'Installing what Bankside needs (npm ci). This happens once and takes a little while.\n')
   assert.deepEqual(run(['hello.ts']), { status: 7, stdout: 'hello []\n', stderr: '' })
   assert.equal(installations(), 1)
+})
+
+test('what is run is kept compiled, for the next start and for what it starts, where a new installation removes it', () => {
+  writeFileSync(join(clone, 'hello.ts'), `console.log(process.env.NODE_COMPILE_CACHE)`)
+  const folder = join(clone, 'node_modules', '.compiled')
+  assert.equal(run(['hello.ts']).stdout, `${folder}\n`)
+  assert.ok(existsSync(folder))
+  assert.equal(run(['hello.ts'], { NODE_COMPILE_CACHE: join(parent, 'elsewhere') }).stdout, `${join(parent, 'elsewhere')}\n`)
 })
 
 test('a lock file that is newer but says the same installs nothing; one that says something else installs', () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { currentEnvironment } from '@bankside/service-kit/config'
+import { compileCache } from '@bankside/service-kit/config'
 import { isAlive, type LockHolder, processIdentity } from '@bankside/service-kit/folder-lock'
 import { errorsIn } from './log-tail.ts'
 import { writePrivateFile } from './private-file.ts'
@@ -102,12 +102,6 @@ function start({ name, file, environment }: Service, logs: string): ChildProcess
   } finally {
     closeSync(log)
   }
-}
-
-/** run.mjs names it: a process that finds itself compiled starts in two thirds of the time. */
-function compileCache(): Record<string, string> {
-  const { NODE_COMPILE_CACHE: folder } = currentEnvironment()
-  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
 }
 
 function becomesReady(child: ChildProcess, service: Service, logs: string): Promise<void> {

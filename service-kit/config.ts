@@ -55,6 +55,12 @@ export function currentEnvironment(): Environment {
   return process.env
 }
 
+/** For a child that gets nothing else of the environment: where sandbox/run.mjs has Node keep what it compiled. */
+export function compileCache(): { readonly NODE_COMPILE_CACHE?: string } {
+  const { NODE_COMPILE_CACHE: folder } = process.env
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
+}
+
 const maxPort = 65_535
 
 export const port = z

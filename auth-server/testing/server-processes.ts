@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createAuthority } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { createSigningKeys } from '@bankside/certs/signing-keys'
+import { compileCache } from '@bankside/service-kit/config'
 import { openDatabase } from '@bankside/service-kit/postgres'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
 import { storedSeals } from '../storage/stored-seals.ts'
@@ -37,9 +38,6 @@ export type ServerProcesses = TestServer & {
   /** One more, which from now on gets its share of connections. */
   launch(environment?: Readonly<Record<string, string>>): Promise<ServerProcess>
 }
-
-/** Processes start in half the time when they find themselves compiled. */
-const compileCache = join(tmpdir(), `bankside-compiled-${process.getuid?.() ?? 'user'}`)
 
 export async function startServerProcesses(count: number, environment: Readonly<Record<string, string>> = {}): Promise<ServerProcesses> {
   const now = new Date()
@@ -89,7 +87,7 @@ export async function startServerProcesses(count: number, environment: Readonly<
     const [issuerAt = 0, mtlsAt = 0, operations = 0] = await freePorts(3)
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '..', 'main.ts')], {
       env: {
-        NODE_COMPILE_CACHE: compileCache,
+        ...compileCache(),
         ...settings,
         ISSUER_PORT: `${issuerAt}`,
         MTLS_PORT: `${mtlsAt}`,
