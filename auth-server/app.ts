@@ -27,6 +27,7 @@ import { requestLog } from './http/request-log.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
 import { serveAssets } from './http/serve-assets.ts'
 import { interactionPages } from './interactions/interaction-pages.ts'
+import { countSignOns } from './interactions/single-sign-on.ts'
 import { deliverLogouts } from './logout/deliver-logouts.ts'
 import { endSession } from './logout/end-session.ts'
 import type { AuthServerMetrics } from './metrics.ts'
@@ -61,6 +62,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const { config, metrics } = dependencies
   const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
+  countSignOns(provider, metrics)
   const register = registration(provider, dependencies)
   const pages = [
     interactionPages(provider, dependencies),

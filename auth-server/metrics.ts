@@ -21,7 +21,7 @@ export function createAuthServerMetrics(registry: Registry): AuthServerMetrics {
     }),
     journeys: new Counter({
       name: 'journeys_total',
-      help: 'Journeys of customers through the pages, by how they ended',
+      help: 'Journeys of customers, through the pages or by their session alone, by how they ended',
       labelNames: ['kind', 'outcome'],
       registers,
     }),

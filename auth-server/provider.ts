@@ -34,6 +34,7 @@ import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './inten
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
 import { grantReadBy, readOnce } from './interactions/read-once.ts'
+import { grantBySession } from './interactions/single-sign-on.ts'
 import { isElsewhere } from './keys/key-material.ts'
 import type { AuthServerMetrics } from './metrics.ts'
 import { protocolErrors } from './protocol-errors.ts'
@@ -110,6 +111,8 @@ function configuration(dependencies: ProviderDependencies, rows: KeyedRows): Con
   const { config, database, clock, published, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
+  const policy = promptPolicy()
+  const bySession = grantBySession({ config, clock, policy })
   return {
     adapter: createAdapter({ ...dependencies, rows, seals: storedSeals(secrets.seal_keys), own: ownStorage(dependencies) }),
     jwks: config.SIGNING_KEYS,
@@ -160,12 +163,13 @@ function configuration(dependencies: ProviderDependencies, rows: KeyedRows): Con
     issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
     rotateRefreshToken: ({ oidc: { client } }) => client !== undefined && profileOf(client).refreshTokens === 'rotated',
     expiresWithSession: () => false,
-    // A grant is for one consent: it is found only in the journey that made it, never again through the session.
+    // A third party's grant is for one consent: it is found only in the journey that made it, never again through the session.
     loadExistingGrant: async (ctx) => {
       const grantId = ctx.oidc.result?.consent?.grantId
-      return grantId === undefined ? undefined : (grantReadBy(ctx, grantId) ?? ctx.oidc.provider.Grant.find(grantId))
+      if (grantId === undefined) return bySession(ctx)
+      return grantReadBy(ctx, grantId) ?? ctx.oidc.provider.Grant.find(grantId)
     },
-    interactions: { policy: promptPolicy(), url: (_ctx, { uid }) => `/interaction/${uid}` },
+    interactions: { policy, url: (_ctx, { uid }) => `/interaction/${uid}` },
     renderError,
     features: features({ ...dependencies, limit }),
   }

@@ -570,6 +570,7 @@ create table oidc."grant" (
   revoked_at timestamp with time zone,
   expires_at timestamp with time zone not null,
   claim_before timestamp with time zone,
+  session_hash bytea,
   constraint grant_pkey PRIMARY KEY (grant_id)
 );
 
@@ -857,6 +858,8 @@ CREATE INDEX backchannel_request_of_grant ON oidc.backchannel_authentication_req
 CREATE INDEX grant_expiry ON oidc."grant" USING btree (expires_at);
 
 CREATE INDEX grant_of_client ON oidc."grant" USING btree (client_id) WHERE (revoked_at IS NULL);
+
+CREATE INDEX grant_of_session ON oidc."grant" USING btree (session_hash) WHERE (session_hash IS NOT NULL);
 
 CREATE INDEX grant_unclaimed ON oidc."grant" USING btree (claim_before) WHERE (claim_before IS NOT NULL);
 

@@ -19,7 +19,7 @@ import { longestJourneySeconds } from '../tokens/lifetimes.ts'
 import { endedBy } from './end-journey.ts'
 import { makeGrant, newGrantId } from './grant.ts'
 import { type JourneyState, keepJourney } from './journey.ts'
-import type { Visit } from './visit.ts'
+import { replacesSession, type Visit } from './visit.ts'
 
 type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config; readonly log: Log }
 
@@ -39,6 +39,7 @@ export async function submitDecision({ provider, database, config, log }: Decidi
     customerId,
     accountIds,
     firstParty: isFirstParty(client),
+    throughSession: isFirstParty(client) && !replacesSession(visit, customerId) ? visit.session.uid : undefined,
     managed,
     now,
   }

@@ -7,7 +7,7 @@ import { endReplacedSession } from '../logout/end-browser-session.ts'
 import type { JourneyDependencies } from './interaction-pages.ts'
 import type { JourneyState } from './journey.ts'
 import { goesOnWith } from './read-once.ts'
-import type { Visit } from './visit.ts'
+import { replacesSession, type Visit } from './visit.ts'
 
 /**
  * On to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again, for as
@@ -17,15 +17,14 @@ import type { Visit } from './visit.ts'
  */
 export async function finishJourney(
   ctx: Context,
-  { interaction, client, session, kind, granted, now }: Visit,
+  visit: Visit,
   state: JourneyState,
   { metrics, provider, database, config }: JourneyDependencies,
   next: Next,
 ): Promise<void> {
+  const { interaction, client, session, kind, granted, now } = visit
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
-  // When the journey began, and now: somebody may have signed in in another tab meanwhile.
-  const known = [interaction.session?.accountId, session.accountId].filter((customer) => customer !== undefined)
-  if (state.customerId !== undefined && known.some((customer) => customer !== state.customerId)) {
+  if (state.customerId !== undefined && replacesSession(visit, state.customerId)) {
     // Or the library would ask by a page with a script whether the other's session should end.
     await endReplacedSession(session, { provider, database, now })
     interaction.session = undefined

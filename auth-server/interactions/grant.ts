@@ -18,6 +18,8 @@ export type GrantOrder = {
   readonly firstParty: boolean
   /** The name under which the third party will manage it, if it asked for that; new to it, or known. */
   readonly managed?: { readonly grantId: string; readonly isNew: boolean } | undefined
+  /** The session that it ends with: for an app of the bank. */
+  readonly throughSession?: string | undefined
   readonly now: Date
 }
 
@@ -43,7 +45,8 @@ export function makeGrant(provider: Provider, config: Config, order: GrantOrder)
   grant.addOIDCClaims(granted)
   grant.rejectOIDCClaims(rejected)
   if (consent !== undefined) grant.addRar(detailOf(order, consent))
-  const ours = { managedGrantId: order.managed?.grantId, claimBefore: claimBefore(order), userinfoClaims }
+  const { managed, throughSession } = order
+  const ours = { managedGrantId: managed?.grantId, claimBefore: claimBefore(order), userinfoClaims, throughSession }
   Object.assign(grant, { expiresIn: grantSeconds(consent, now, config.ACCOUNT_REAUTHENTICATION), ...ours })
   return grant
 }
@@ -55,12 +58,16 @@ function claimBefore({ params, firstParty, managed, now }: GrantOrder): number |
   return Math.floor(now.getTime() / 1000) + claimGrantSeconds
 }
 
+const claimsParameter = ({ claims }: RequestParameters): ClaimsParameter => (typeof claims === 'string' ? JSON.parse(claims) : {})
+
+/** What is asked for at the userinfo endpoint. */
+export const userinfoClaimsOf = (params: RequestParameters): readonly string[] => Object.keys(claimsParameter(params).userinfo ?? {})
+
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
 function claimsOf(params: RequestParameters, firstParty: boolean) {
-  const { id_token, userinfo } = (typeof params.claims === 'string' ? JSON.parse(params.claims) : {}) as ClaimsParameter
   const mayHave = (claim: string) => firstParty || claim !== 'name'
-  const userinfoClaims = Object.keys(userinfo ?? {})
-  const asked = [...new Set([...Object.keys(id_token ?? {}), ...userinfoClaims])]
+  const userinfoClaims = userinfoClaimsOf(params)
+  const asked = [...new Set([...Object.keys(claimsParameter(params).id_token ?? {}), ...userinfoClaims])]
   return { granted: asked.filter(mayHave), rejected: asked.filter((claim) => !mayHave(claim)), userinfoClaims }
 }
 

@@ -96,6 +96,13 @@ async function keepAlive(session: Session, now: Date): Promise<void> {
   if (session.accountId !== undefined) await session.save(sessionSeconds(session.loginTs, now.getTime() / 1000))
 }
 
+/**
+ * Whether the browser has another session afterwards: it was somebody else's when the journey began, or is now, because somebody
+ * signed in in another tab meanwhile.
+ */
+export const replacesSession = ({ interaction, session }: Arrival, customerId: CustomerId): boolean =>
+  [interaction.session?.accountId, session.accountId].some((known) => known !== undefined && known !== customerId)
+
 /** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
 export async function openVisit(database: Database, arrival: Arrival): Promise<Visit> {
   const { interaction, journeyKey, now } = arrival

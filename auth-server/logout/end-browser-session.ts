@@ -8,6 +8,7 @@ import type { Client, Provider, Session } from 'oidc-provider'
 import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
+import { handleHash } from '../storage/handle-hash.ts'
 
 type Needs = { readonly provider: Provider; readonly database: Database; readonly now: Date }
 
@@ -22,7 +23,7 @@ export async function endBrowserSession(ctx: Context, session: Session, { provid
   if (customerId !== undefined) {
     const involved = await clientsOf(session, provider)
     await transact(database, async (tx) => {
-      for (const one of involved) await endFor(tx, one, customerId, now)
+      await endAll(tx, { session, involved, customerId, now })
       await closeSessionsOf(tx, customerId)
       const interactionId = ctx.state.requestId
       await appendAudit(tx, { actor: customerId, action: 'customer.signed_out', subject: customerId, interactionId, details: {}, now })
@@ -37,9 +38,7 @@ export async function endReplacedSession(session: Session, { provider, database,
   const customerId = session.accountId as CustomerId | undefined
   if (customerId !== undefined) {
     const involved = await clientsOf(session, provider)
-    await transact(database, async (tx) => {
-      for (const one of involved) await endFor(tx, one, customerId, now)
-    })
+    await transact(database, (tx) => endAll(tx, { session, involved, customerId, now }))
   }
   await session.destroy()
 }
@@ -52,6 +51,16 @@ async function clientsOf({ authorizations = {} }: Session, { Client }: Provider)
     Object.entries(authorizations).map(async ([clientId, { sid, grantId }]) => ({ client: await Client.find(clientId), sid, grantId })),
   )
   return found.flatMap(({ client, ...rest }) => (client === undefined ? [] : [{ client, ...rest }]))
+}
+
+type Ending = { readonly session: Session; readonly involved: readonly Involved[]; readonly customerId: CustomerId; readonly now: Date }
+
+/** The session knows the last grant of each client; those before it, and those of another tab, know the session. */
+async function endAll(tx: Transaction, { session, involved, customerId, now }: Ending): Promise<void> {
+  for (const one of involved) await endFor(tx, one, customerId, now)
+  await tx.query(sql.unsafe`
+    select consents.end_grant(grant_id, ${sql.timestamp(now)}) from oidc.grant
+    where session_hash = ${sql.binary(handleHash(session.uid))} and customer_id = ${customerId} and revoked_at is null`)
 }
 
 async function endFor(tx: Transaction, { client, sid, grantId }: Involved, customerId: CustomerId, now: Date): Promise<void> {

@@ -2,6 +2,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type SqlFragment, sql } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload, Grant } from 'oidc-provider'
+import { handleHash } from './handle-hash.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 
@@ -26,12 +27,12 @@ export function grantStorage(
       const now = clock.now()
       await prepared.query(
         'oidc_grant_upsert',
-        `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before)
-         values ($1, $2, $3, $4, $5, $6, $7)
+        `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before, session_hash)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (grant_id) do update set payload = excluded.payload, expires_at = excluded.expires_at`,
         [
           ...[id, payload.clientId, payload.accountId, payloads.seal(id, payload)],
-          ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload)],
+          ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload), sessionHash(payload)],
         ],
         // Nothing refers to it yet: the decision that does comes after it, waits for the disk, and takes it with it.
         { mayBeLost: true },
@@ -55,11 +56,17 @@ export async function insertGrant(payloads: SealedPayloads, grant: Grant, now: D
   const { payload } = await (grant as unknown as { getValueAndPayload(): Promise<{ payload: AdapterPayload }> }).getValueAndPayload()
   const { clientId, accountId } = payload
   if (!clientId || !accountId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')
-  const claimed = claimBefore(payload)
+  const [claimed, session] = [claimBefore(payload), sessionHash(payload)]
   return sql.fragment`
-    insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before)
+    insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before, session_hash)
     values (${id}, ${clientId}, ${accountId}, ${payloads.seal(id, payload)}, ${sql.timestamp(now)},
-      ${sql.timestamp(new Date(now.getTime() + expiresIn * 1000))}, ${claimed === null ? null : sql.timestamp(claimed)})`
+      ${sql.timestamp(new Date(now.getTime() + expiresIn * 1000))}, ${claimed === null ? null : sql.timestamp(claimed)}, ${session === null ? null : sql.binary(session)})`
+}
+
+/** Of the session that it ends with. */
+function sessionHash(payload: AdapterPayload): Buffer | null {
+  const uid = payload['throughSession']
+  return typeof uid === 'string' ? handleHash(uid) : null
 }
 
 function claimBefore(payload: AdapterPayload): Date | null {
