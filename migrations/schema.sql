@@ -319,6 +319,17 @@ create table events.notification (
   constraint notification_pkey PRIMARY KEY (event_id)
 ) partition by RANGE (event_id);
 
+create table housekeeping.generation (
+  schema_name text not null,
+  table_name text not null,
+  generation integer not null,
+  begun_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint generation_ends_after_it_began CHECK ((ended_at >= begun_at)),
+  constraint generation_is_numbered_once PRIMARY KEY (schema_name, table_name, generation),
+  constraint generation_is_of_a_remembering_table FOREIGN KEY (schema_name, table_name) REFERENCES housekeeping.remembering_table(schema_name, table_name)
+);
+
 create table housekeeping.partition (
   schema_name text not null,
   table_name text not null,
@@ -341,6 +352,14 @@ create table housekeeping.partitioned_table (
   dropped_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
   constraint partitioned_table_is_named_once PRIMARY KEY (schema_name, table_name),
   constraint partitioned_table_width_is_known CHECK ((width = ANY (ARRAY['hour'::text, 'month'::text])))
+);
+
+create table housekeeping.remembering_table (
+  schema_name text not null,
+  table_name text not null,
+  begun_every interval not null,
+  kept interval not null,
+  constraint remembering_table_is_named_once PRIMARY KEY (schema_name, table_name)
 );
 
 create table ledger.account (
@@ -450,8 +469,9 @@ create table ledger.movement (
   made_at timestamp with time zone not null,
   written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   released text,
-  constraint movement_is_made_once PRIMARY KEY (movement_key)
-);
+  generation integer default 1 not null,
+  constraint movement_is_made_once PRIMARY KEY (movement_key, generation)
+) partition by LIST (generation);
 
 create table ledger.posting (
   account_id text not null,
@@ -648,9 +668,10 @@ create table payments.idempotent_request (
   request_hash bytea not null,
   resource_id text not null,
   created_at timestamp with time zone not null,
-  constraint idempotent_request_is_claimed_once PRIMARY KEY (client_id, method, endpoint, key),
+  generation integer default 1 not null,
+  constraint idempotent_request_is_claimed_once PRIMARY KEY (client_id, method, endpoint, key, generation),
   constraint idempotent_request_key_within_length CHECK (((length(key) >= 1) AND (length(key) <= 40)))
-);
+) partition by LIST (generation);
 
 create table payments.known_to_customer (
   customer_id text not null,
@@ -815,6 +836,8 @@ CREATE INDEX event_waiting_of_subject ON ONLY events.event USING btree (subject,
 
 CREATE INDEX notification_of_customer ON ONLY events.notification USING btree (customer_id, occurred_at DESC);
 
+CREATE UNIQUE INDEX generation_is_the_only_one ON housekeeping.generation USING btree (schema_name, table_name) WHERE (ended_at IS NULL);
+
 CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, account_id) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX account_of_settlement ON ledger.account USING btree (currency) WHERE (kind = 'settlement'::text);
@@ -829,9 +852,7 @@ CREATE INDEX entry_written_in ON ledger.entry USING btree (written_in);
 
 CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
-CREATE INDEX movement_age ON ledger.movement USING brin (made_at);
-
-CREATE INDEX movement_by_transaction ON ledger.movement USING btree (written_in, movement_key);
+CREATE INDEX movement_by_transaction ON ONLY ledger.movement USING btree (written_in, movement_key);
 
 CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
 
@@ -880,8 +901,6 @@ CREATE INDEX revoked_token_expiry ON oidc.revoked_token USING btree (expires_at)
 CREATE INDEX session_expiry ON oidc.session USING btree (expires_at);
 
 CREATE INDEX used_identifier_expiry ON oidc.used_identifier USING btree (expires_at);
-
-CREATE INDEX idempotent_request_age ON payments.idempotent_request USING btree (created_at);
 
 CREATE UNIQUE INDEX limit_is_set_once ON payments.spending_limit USING btree (scope, COALESCE(subject_id, ''::text), set_by, is_soft, COALESCE(channel, ''::text), period, COALESCE(window_hours, 0), currency) WHERE (ended_at IS NULL);
 
@@ -1227,6 +1246,36 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION housekeeping.begin_generation(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+declare
+  last record;
+  next_name text;
+begin
+  select g.* into last
+  from housekeeping.generation g join housekeeping.remembering_table t using (schema_name, table_name)
+  where g.ended_at is null and g.begun_at + t.begun_every <= least(p_now, statement_timestamp())
+  order by g.begun_at limit 1 for update of g skip locked;
+  if not found then
+    return null;
+  end if;
+  next_name := last.table_name || '_' || last.generation + 1;
+  perform housekeeping.make_table_like(last.schema_name, last.table_name, next_name, null);
+  execute format('lock table %I.%I in access exclusive mode', last.schema_name, last.table_name);
+  execute format('alter table %1$I.%2$I attach partition %1$I.%3$I for values in (%4$s)', last.schema_name, last.table_name, next_name, last.generation + 1);
+  execute format('alter table only %I.%I alter column generation set default %s', last.schema_name, last.table_name, last.generation + 1);
+  update housekeeping.generation set ended_at = clock_timestamp()
+    where (schema_name, table_name, generation) = (last.schema_name, last.table_name, last.generation);
+  insert into housekeeping.generation values (last.schema_name, last.table_name, last.generation + 1, clock_timestamp(), null);
+  return format('%s.%s', last.schema_name, next_name);
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION housekeeping.bound(id_prefix text, at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -1248,6 +1297,29 @@ AS $function$
   select case width when 'hour' then date_trunc('hour', at, 'UTC') + interval '1 hour'
     else date_trunc('month', date_trunc('month', at, 'UTC') + interval '32 days', 'UTC') end
 $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.drop_generation(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+declare
+  old record;
+begin
+  select g.* into old
+  from housekeeping.generation g join housekeeping.remembering_table t using (schema_name, table_name)
+  where g.ended_at + t.kept <= least(p_now, statement_timestamp())
+  order by g.ended_at limit 1 for update of g skip locked;
+  if not found then
+    return null;
+  end if;
+  execute format('drop table %I.%I', old.schema_name, old.table_name || '_' || old.generation);
+  delete from housekeeping.generation where (schema_name, table_name, generation) = (old.schema_name, old.table_name, old.generation);
+  return format('%s.%s_%s', old.schema_name, old.table_name, old.generation);
+end $function$
 ;
 
 CREATE OR REPLACE FUNCTION housekeeping.drop_partition(p_now timestamp with time zone)
@@ -1276,6 +1348,35 @@ begin
   update housekeeping.partitioned_table set dropped_to = greatest(dropped_to, old.before_time)
     where schema_name = old.schema_name and table_name = old.table_name;
   return format('%s.%s', old.schema_name, old.partition_name);
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.generation_state()
+ RETURNS TABLE(name text, begun_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('%s.%s', schema_name, table_name), max(begun_at) from housekeeping.generation group by schema_name, table_name order by 1
+$function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.hand_over_privileges(p_from regclass, p_to regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  given record;
+begin
+  for given in
+    select grantee::regrole as role, privilege_type, null as column_name from pg_class c, aclexplode(c.relacl) where c.oid = p_from and grantee <> c.relowner
+    union all
+    select grantee::regrole, privilege_type, attname from pg_attribute a, aclexplode(a.attacl) where a.attrelid = p_from
+  loop
+    execute format('grant %s%s on %s to %s', given.privilege_type, ' (' || quote_ident(given.column_name) || ')', p_to, given.role);
+    execute format('revoke %s%s on %s from %s', given.privilege_type, ' (' || quote_ident(given.column_name) || ')', p_from, given.role);
+  end loop;
 end $function$
 ;
 
@@ -1346,6 +1447,32 @@ begin
     p_schema, p_table || '_other', name, housekeeping.key_of(p_schema, p_table), first_key, next_key);
   execute format('alter table %1$I.%2$I attach partition %1$I.%3$I for values from (%4$L) to (%5$L)', p_schema, p_table, name, first_key, next_key);
   insert into housekeeping.partition values (p_schema, p_table, name, p_from, p_before);
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.make_table_like(p_schema text, p_table text, p_name text, p_stored_with text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  suffix text := substr(p_name, length(p_table) + 2);
+  held record;
+begin
+  execute format('create table %1$I.%2$I (like %1$I.%3$I including defaults including constraints including storage)%4$s',
+    p_schema, p_name, p_table, ' with (' || p_stored_with || ')');
+  for held in
+    select c.conname, pg_get_constraintdef(c.oid) as definition from pg_constraint c
+    where c.conrelid = format('%I.%I', p_schema, p_table)::regclass and c.contype in ('p', 'u')
+  loop
+    execute format('alter table %I.%I add constraint %I %s', p_schema, p_name, held.conname || '__' || suffix, held.definition);
+  end loop;
+  for held in
+    select pg_get_triggerdef(t.oid) as definition from pg_trigger t
+    where t.tgrelid = format('%I.%I', p_schema, p_table)::regclass and not t.tgisinternal and t.tgtype & 1 = 0
+  loop
+    execute replace(held.definition, format(' ON %I.%I ', p_schema, p_table), format(' ON %I.%I ', p_schema, p_name));
+  end loop;
 end $function$
 ;
 
@@ -2080,7 +2207,7 @@ begin
       array_agg(case when m.request_hash = asked.request_hash then 'replayed' when m.movement_key is not null then 'key_reused' end order by asked.position)
     into replayed, words
     from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
-      left join ledger.movement m on m.movement_key = asked.movement_key and m.made_at > p_forget_before;
+      left join lateral (select * from ledger.movement m where m.movement_key = asked.movement_key and m.made_at > p_forget_before order by m.made_at desc limit 1) m on true;
     all_made := false;
   end if;
 
@@ -2358,6 +2485,10 @@ begin
     end if;
     return declined;
   end if;
+  -- Within this generation of keys the primary key decides; what was written to those before is seen.
+  if exists (select from ledger.movement where movement_key = p_key) then
+    raise exception 'the key was used before' using errcode = '23505', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
+  end if;
   debtor_party := ledger.party_of(debtor);
   creditor_party := ledger.party_of(creditor);
 
@@ -2441,21 +2572,19 @@ declare
   first payments.idempotent_request;
 begin
   loop
-    insert into payments.idempotent_request (client_id, method, endpoint, key, request_hash, resource_id, created_at)
-    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_resource_id, p_now) on conflict do nothing;
-    if found then outcome := 'claimed'; return; end if;
-
+    -- Looked for before it is claimed: from here on no generation begins, and what was written to those before is seen.
     select * into first from payments.idempotent_request r
-    where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key;
-    -- Forgotten by the worker in between, or old enough to be: the key is free again.
-    if not found then continue; end if;
+    where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key order by r.created_at desc limit 1;
     if first.created_at > p_forget_before then
       outcome := case when first.request_hash = p_request_hash then 'replayed' else 'reused' end;
       resource_id := case when first.request_hash = p_request_hash then first.resource_id end;
       return;
     end if;
-    update payments.idempotent_request r set request_hash = p_request_hash, resource_id = p_resource_id, created_at = p_now
-    where r.client_id = p_client_id and r.method = p_method and r.endpoint = p_endpoint and r.key = p_key and r.created_at = first.created_at;
+    insert into payments.idempotent_request as r (client_id, method, endpoint, key, request_hash, resource_id, created_at)
+    values (p_client_id, p_method, p_endpoint, p_key, p_request_hash, p_resource_id, p_now)
+    on conflict on constraint idempotent_request_is_claimed_once
+      do update set request_hash = excluded.request_hash, resource_id = excluded.resource_id, created_at = excluded.created_at
+      where r.created_at <= p_forget_before;
     if found then outcome := 'claimed'; return; end if;
   end loop;
 end $function$
@@ -2911,7 +3040,7 @@ begin
     left join lateral (
       select claimed.created_at > p_forget_before as remembered, claimed.request_hash, claimed.resource_id from payments.idempotent_request claimed
       where (claimed.client_id, claimed.method, claimed.endpoint, claimed.key) = (asked.client_id, asked.method, asked.endpoint, asked.key)
-      offset 0) used on true
+      order by claimed.created_at desc limit 1) used on true
     left join lateral (select known.minor_digits from ledger.currency known where known.currency = c.currency offset 0) money on true
     left join lateral (select * from ledger.account payee where payee.account_id = coalesce(
       c.creditor_account_id,
@@ -3157,9 +3286,7 @@ grant delete, insert, select, update on oidc.refresh_token to bankside_auth_serv
 grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
-grant delete, select on ledger.movement to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
-grant delete, select on payments.idempotent_request to bankside_worker;
 grant delete, select on payments.spent to bankside_worker;
 grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
@@ -3175,7 +3302,10 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[]) to bankside_auth_server;
+grant execute on function housekeeping.begin_generation(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.drop_generation(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.generation_state() to bankside_worker;
 grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.account_is_well_formed() to public;
@@ -3231,6 +3361,10 @@ grant insert on events.event to bankside_auth_server;
 grant insert on events.event to bankside_resource_api;
 grant insert on ledger.exchange to bankside_books;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
+grant insert on payments.idempotent_request (column client_id) to bankside_resource_api;
+grant insert on payments.idempotent_request (column endpoint) to bankside_resource_api;
+grant insert on payments.idempotent_request (column key) to bankside_resource_api;
+grant insert on payments.idempotent_request (column method) to bankside_resource_api;
 grant insert, select on audit.checkpoint to bankside_sealer;
 grant insert, select on audit.seal to bankside_sealer;
 grant insert, select on audit.tree_node to bankside_sealer;
@@ -3255,7 +3389,6 @@ grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on oidc.used_proof to bankside_resource_api;
-grant insert, select on payments.idempotent_request to bankside_resource_api;
 grant insert, select on payments.payment to bankside_resource_api;
 grant insert, select on payments.spending_limit to bankside_auth_server;
 grant insert, select, update on consents.consent to bankside_auth_server;
@@ -3263,6 +3396,9 @@ grant insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
 grant insert, update on clients.register_entry (column next_ask_at) to bankside_auth_server;
+grant insert, update on payments.idempotent_request (column created_at) to bankside_resource_api;
+grant insert, update on payments.idempotent_request (column request_hash) to bankside_resource_api;
+grant insert, update on payments.idempotent_request (column resource_id) to bankside_resource_api;
 grant select on audit.record to bankside_sealer;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
@@ -3333,6 +3469,7 @@ grant select on ledger.hold to bankside_ledger;
 grant select on ledger.hold to bankside_resource_api;
 grant select on ledger.hold to bankside_worker;
 grant select on ledger.movement to bankside_ledger;
+grant select on ledger.movement to bankside_worker;
 grant select on ledger.posting to bankside_ledger;
 grant select on ledger.posting to bankside_resource_api;
 grant select on ledger.posting to bankside_sealer;
@@ -3374,6 +3511,8 @@ grant select on oidc.session (column expires_at) to bankside_worker;
 grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
+grant select on payments.idempotent_request to bankside_resource_api;
+grant select on payments.idempotent_request to bankside_worker;
 grant select on payments.known_to_customer to bankside_worker;
 grant select on payments.payment (column consent_id) to bankside_sealer;
 grant select on payments.payment (column entry_id) to bankside_sealer;
@@ -3444,9 +3583,6 @@ grant update on oidc.backchannel_notification (column given_up_at) to bankside_w
 grant update on oidc.backchannel_notification (column last_error) to bankside_worker;
 grant update on oidc.backchannel_notification (column next_attempt_at) to bankside_auth_server;
 grant update on oidc.backchannel_notification (column next_attempt_at) to bankside_worker;
-grant update on payments.idempotent_request (column created_at) to bankside_resource_api;
-grant update on payments.idempotent_request (column request_hash) to bankside_resource_api;
-grant update on payments.idempotent_request (column resource_id) to bankside_resource_api;
 grant update on payments.payment (column lease) to bankside_worker;
 grant update on payments.payment (column lease_until) to bankside_worker;
 grant update on payments.spending_limit (column ended_at) to bankside_auth_server;

@@ -100,3 +100,22 @@ test('outside a transaction: what failed half way is repeated from its beginning
   assert.deepEqual(await migrate(database.ownerUrl, folder), ['0002_second.sql'])
   assert.deepEqual(await query('select n from public.half'), [])
 })
+
+test('an index that was left invalid is made again, whatever a migration takes for made; one that cannot be made stops it by its name', async () => {
+  const second = '-- outside a transaction\ncreate unique index concurrently if not exists one_once on public.one (n);\n'
+  await migrate(database.ownerUrl, folder)
+  await query('insert into public.one values (1), (1)')
+  write('0002_second.sql', second)
+  await assert.rejects(migrate(database.ownerUrl, folder), /migration 0002_second\.sql: .*one_once/)
+  // This time it is there, and says nothing.
+  await assert.rejects(
+    migrate(database.ownerUrl, folder),
+    /the index public\.one_once is invalid, and cannot be made: could not create unique index/,
+  )
+  await query('delete from public.one where ctid = (select min(ctid) from public.one)')
+  assert.deepEqual(await migrate(database.ownerUrl, folder), [])
+  assert.deepEqual(
+    await query(`select relname, indisvalid from pg_index join pg_class c on c.oid = indexrelid where indrelid = 'public.one'::regclass`),
+    [{ relname: 'one_once', indisvalid: true }],
+  )
+})

@@ -52,6 +52,7 @@ export async function migrate(
     const missing = migrations.filter(({ name }) => !applied.has(name))
     await client.query(`set lock_timeout = ${Math.round(lockTimeoutMs)}`)
     for (const migration of missing) await apply(client, migration)
+    await mendIndexes(client)
     return missing.map(({ name }) => name)
   } finally {
     await client.end()
@@ -87,6 +88,29 @@ async function waitForOthers(client: pg.Client): Promise<void> {
     await sleep(sleepBetweenMs)
   }
 }
+
+/**
+ * What was to be made concurrently and failed half way leaves an index that is written to and never read, that holds nothing unique, and that
+ * `if not exists` takes for made. It is made again; one that cannot be, because rows are not unique, stops whoever migrates, by its name.
+ */
+async function mendIndexes(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string; leftover: boolean }>(invalidIndexes)
+  for (const { name, leftover } of rows)
+    try {
+      await givingWay(() => client.query(leftover ? `drop index concurrently if exists ${name}` : `reindex index concurrently ${name}`))
+    } catch (error) {
+      throw new Error(`the index ${name} is invalid, and cannot be made: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      })
+    }
+}
+
+/** But for one that somebody else makes at this moment, and those of partitioned tables, which are valid when all their parts are. */
+const invalidIndexes = `
+  select format('%I.%I', nspname, relname) as name, relname ~ '_cc(new|old)\\d*$' as leftover
+  from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+  where not i.indisvalid and c.relkind = 'i' and nspname !~ '^pg_' and not exists (select from pg_stat_progress_create_index p where p.relid = i.indrelid)
+  order by leftover desc`
 
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   const { name, text } = migration

@@ -30,9 +30,14 @@ function isConnectionError(error: unknown): boolean {
   return error instanceof SlonikError && lostConnections.has(error.constructor.name)
 }
 
+/** A partition's own key is named after its table's, with this and the partition's suffix behind it. */
+const ofPartition = /__\w+$/
+
 /** Name of the constraint that an error reports as violated. Code maps constraint names, never message text. */
 export function violatedConstraint(error: unknown): string | undefined {
-  return causes(error).find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)?.constraint
+  return causes(error)
+    .find((cause): cause is pg.DatabaseError => cause instanceof pg.DatabaseError)
+    ?.constraint?.replace(ofPartition, '')
 }
 
 export function sqlState(error: unknown): string | undefined {

@@ -48,9 +48,6 @@ const rows: Record<string, (name: string, ms: number) => ReturnType<typeof sql.u
   'customers.sign_in_attempt': (name, ms) => sql.unsafe`insert into customers.sign_in_attempt values (${bytes(name)}, 1, null, ${at(ms)})`,
   'customers.totp_step_used': (name, ms) =>
     sql.unsafe`insert into customers.totp_step_used values (${customer}, ${name.length}, ${at(ms)})`,
-  'ledger.movement': (name, ms) => sql.unsafe`insert into ledger.movement values (gen_random_uuid(), ${bytes(name)}, '', ${at(ms)})`,
-  'payments.idempotent_request': (name, ms) =>
-    sql.unsafe`insert into payments.idempotent_request values ('third-party', 'POST', '/', ${name}, ''::bytea, 'pay_1', ${at(ms)})`,
 }
 
 test('what has run out is dropped, in bounded batches, and nothing else', async () => {

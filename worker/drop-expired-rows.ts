@@ -1,5 +1,3 @@
-import { keyRememberedMs } from '@bankside/bank/idempotency/claim-key'
-import { movementKeyRememberedMs } from '@bankside/bank/ledger/movement-call'
 import { type Database, sql, transact } from '@bankside/service-kit/postgres'
 
 const hourMs = 60 * 60 * 1000
@@ -33,10 +31,8 @@ const expiring: readonly Expiring[] = [
   // Longer than any lock: forgetting a count is no way around it.
   { table: ['customers', 'sign_in_attempt'], key: 'username_hash', time: 'updated_at', keptMs: dayMs },
   { table: ['customers', 'totp_step_used'], key: 'ctid', time: 'used_at', keptMs: dayMs },
-  { table: ['payments', 'idempotent_request'], key: 'ctid', time: 'created_at', keptMs: keyRememberedMs },
   // No limit counts further back.
   { table: ['payments', 'spent'], key: 'ctid', time: 'hour', keptMs: 62 * dayMs },
-  { table: ['ledger', 'movement'], key: 'ctid', time: 'made_at', keptMs: movementKeyRememberedMs, inAnyOrder: true },
 ]
 
 type Expiring = {
@@ -44,25 +40,22 @@ type Expiring = {
   readonly key: string
   readonly time: string
   readonly keptMs: number
-  /** Rows lie as they were made, and a BRIN index says where: to sort all that have had their time would cost more than to drop them. */
-  readonly inAnyOrder?: true
 }
 type Limits = { readonly now: Date /** Rows of each table. */; readonly limit: number }
 
 /**
- * Drops at most `limit` rows of each table, the oldest first where there is an order, each table in a transaction of its own.
+ * Drops at most `limit` rows of each table, the oldest first, each table in a transaction of its own.
  *
  * @returns how many were dropped.
  */
 export async function dropExpiredRows(database: Database, { now, limit }: Limits): Promise<number> {
   let dropped = 0
-  for (const { table, key, time, keptMs, inAnyOrder } of expiring) {
+  for (const { table, key, time, keptMs } of expiring) {
     const before = sql.timestamp(new Date(now.getTime() - keptMs))
     const [name, column, age] = [sql.identifier([...table]), sql.identifier([key]), sql.identifier([time])]
-    const order = inAnyOrder === true ? sql.fragment`` : sql.fragment`order by ${age}`
     const { rowCount } = await transact(database, (tx) =>
       tx.query(sql.unsafe`
-        delete from ${name} where ${column} in (select ${column} from ${name} where ${age} < ${before} ${order} limit ${limit})`),
+        delete from ${name} where ${column} in (select ${column} from ${name} where ${age} < ${before} order by ${age} limit ${limit})`),
     )
     dropped += rowCount
   }

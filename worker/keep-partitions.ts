@@ -4,18 +4,25 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 const madePerRound = 100
 const droppedPerRound = 20
 
-type Needs = { readonly now: Date; readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition'> }
+type Needs = {
+  readonly now: Date
+  readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition' | 'keysWrittenSince'>
+}
 
 /**
- * Makes partitions ahead, and drops those whose rows have all had their time: how long that is stands in
- * `housekeeping.partitioned_table`. What cannot be done now, because the table is in use, is done another time.
+ * Makes partitions ahead, begins the next generation of what is remembered for a day, and drops partitions whose rows have all had their
+ * time: how long that is stands in `housekeeping.partitioned_table` and `housekeeping.remembering_table`. What cannot be done now, because the
+ * table is in use, is done another time.
  *
  * @returns how many were dropped.
  */
 export async function keepPartitions(database: Database, { now, metrics }: Needs): Promise<number> {
   const time = sql.timestamp(now)
   await asOften(madePerRound, () => one(database, sql.fragment`housekeeping.make_next_partition(${time})`))
-  const dropped = await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_partition(${time})`))
+  await asOften(madePerRound, () => one(database, sql.fragment`housekeeping.begin_generation(${time})`))
+  const dropped =
+    (await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_partition(${time})`))) +
+    (await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_generation(${time})`)))
   await measure(database, { now, metrics })
   return dropped
 }
@@ -39,6 +46,7 @@ async function one(database: Database, call: ReturnType<typeof sql.fragment>): P
   }
 }
 
+const generationRow = z.object({ name: z.string(), begun_at: z.date() })
 const stateRow = z.object({ name: z.string(), made_to: z.date().nullable(), misplaced: z.number() })
 
 async function measure(database: Database, { now, metrics }: Needs): Promise<void> {
@@ -49,4 +57,8 @@ async function measure(database: Database, { now, metrics }: Needs): Promise<voi
     metrics.partitionsMadeAhead.set({ table: name }, ((made_to ?? now).getTime() - now.getTime()) / 1000)
     metrics.rowsWithoutPartition.set({ table: name }, misplaced)
   }
+  const generations = await transact(database, (tx) =>
+    tx.any(sql.type(generationRow)`select name, begun_at from housekeeping.generation_state()`),
+  )
+  for (const { name, begun_at } of generations) metrics.keysWrittenSince.set({ table: name }, begun_at.getTime() / 1000)
 }

@@ -72,6 +72,12 @@ export function createWorkerMetrics(registry: Registry) {
 }
 
 const partitionGauges = (registers: Registry[]) => ({
+  keysWrittenSince: new Gauge({
+    name: 'bankside_generation_begun_timestamp_seconds',
+    help: 'When the generation of keys began that is written to. Older than two days, and somebody has to look: nothing is dropped',
+    labelNames: ['table'],
+    registers,
+  }),
   partitionsMadeAhead: new Gauge({
     name: 'bankside_partitions_made_ahead_seconds',
     help: 'For how long from now there are partitions. Below an hour somebody has to look',
