@@ -1,7 +1,7 @@
 /** `npm run bench`: the product against a naive peer, path by path, in interleaved rounds. See README.md. */
 import pg from 'pg'
 import { benchLedger } from './ledger/bench-ledger.ts'
-import { codeFlow, stepsOf } from './load/code-flow.ts'
+import { stepsOf } from './load/code-flow.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
 import { residentMegabytes } from './measure/memory.ts'
 import { type Options, parseOptions, usage } from './options.ts'
@@ -75,7 +75,7 @@ async function report(options: Options, admin: pg.Client, sides: Sides, comparis
   for (const { path, consistsOf, generatorShare } of summaries)
     say(`${path}: ${consistsOf}. The load generator took ${Math.round(generatorShare * 100)} % of a core.`)
   for (const line of memory(sides)) say(line)
-  for (const side of sides) if (stepsOf.has(side)) say(`${codeFlow.name}, ${side.name}: ${stepsOf.get(side)}`)
+  for (const side of sides) for (const steps of stepsOf.get(side) ?? []) say(`A code flow of the ${side.name}: ${steps}`)
   const warning = quietness(summaries)
   if (warning !== undefined) say(`\n${warning}`)
   const file = await saveResults({ options, admin, sides, comparisons, summaries })

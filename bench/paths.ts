@@ -1,6 +1,6 @@
 import { balanceWithCertificate, balanceWithDpop } from './load/balance.ts'
 import { clientCredentials, manyClients } from './load/client-credentials.ts'
-import { codeFlow } from './load/code-flow.ts'
+import { codeFlow, codeFlowWithConsent } from './load/code-flow.ts'
 import { discovery, jwks } from './load/documents.ts'
 import { introspection } from './load/introspection.ts'
 import type { Path } from './load/path.ts'
@@ -10,7 +10,7 @@ import { transfer } from './load/transfer.ts'
 
 /** In the order in which they are measured and printed. */
 export const paths: readonly Path[] = [
-  ...[clientCredentials, manyClients, pushedRequest, codeFlow, refresh, introspection, jwks, discovery],
+  ...[clientCredentials, manyClients, pushedRequest, codeFlow, codeFlowWithConsent, refresh, introspection, jwks, discovery],
   ...[balanceWithDpop, balanceWithCertificate, transfer],
 ]
 

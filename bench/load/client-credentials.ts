@@ -43,11 +43,12 @@ export function authentication({ clientId, key }: Pick<ProofClient, 'clientId' |
 }
 
 /** A token is worth counting when it is bound to our key, for our client, and in force. */
-export function checkToken(client: ProofClient, body: string): void {
+export function checkToken(client: ProofClient, body: string, wanted = 'accounts'): void {
   const { token_type, access_token, scope } = JSON.parse(body) as Record<string, string>
   const claims = decodeClaims(access_token ?? '')
+  const isScoped = scope?.split(' ').includes(wanted)
   const bound = (claims['cnf'] as { jkt?: string } | undefined)?.jkt === client.proofKey.thumbprint
-  if (token_type !== 'DPoP' || !bound || claims['client_id'] !== client.clientId || !scope?.split(' ').includes('accounts'))
+  if (token_type !== 'DPoP' || !bound || claims['client_id'] !== client.clientId || !isScoped)
     throw new UnexpectedAnswer(`a token that is not bound, not ours or without its scope: ${body.slice(0, 300)} ${JSON.stringify(claims)}`)
 }
 

@@ -13,7 +13,11 @@ export const pushedRequest: Path = {
   prepare: async (target, count) => {
     const consents = await target.lodgeConsents(consentsPerRound)
     const requests = Array.from({ length: count }, (_, index) =>
-      pushRequest(target, consents[index % consents.length] ?? '', randomBytes(32).toString('base64url')),
+      pushRequest(
+        target,
+        { client: target.client, scope: 'openid accounts', consentId: consents[index % consents.length] },
+        randomBytes(32).toString('base64url'),
+      ),
     )
     const answers: string[] = []
     return {

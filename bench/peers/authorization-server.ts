@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import Router from '@koa/router'
 import type { JWK } from 'jose'
-import { type Configuration, interactionPolicy, Provider } from 'oidc-provider'
+import { type Configuration, type Grant, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import pg from 'pg'
 import { decideConsent, readConsent } from './consents.ts'
 import { jsonbAdapter } from './jsonb-adapter.ts'
@@ -35,7 +35,7 @@ function configuration({ audience, signingKey, acr }: AuthorizationServerSetting
     jwks: { keys: [signingKey] } as never,
     cookies: { keys: [randomBytes(32).toString('hex')] },
     acrValues: [acr],
-    claims: { openid: ['sub'], openbanking_intent_id: null, acr: null, auth_time: null } as never,
+    claims: { openid: ['sub', 'acr', 'amr', 'auth_time'], openbanking_intent_id: null },
     scopes: ['openid', 'accounts', 'payments'],
     clientAuthMethods: ['private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: 'PS256' },
@@ -93,13 +93,27 @@ function configuration({ audience, signingKey, acr }: AuthorizationServerSetting
       accountId: sub,
       claims: async () => ({ sub, openbanking_intent_id: intentOf(ctx.oidc.entities.AuthorizationCode?.claims ?? ctx.oidc.claims) }),
     }),
-    // Every authorization is for a consent of its own: what an earlier flow granted does not count.
+    extraClientMetadata: { properties: ['first_party'] },
+    // A third party's authorization is for a consent of its own: what an earlier flow granted does not count. The bank's own apps
+    // skip the consent page, as the library's documentation shows it.
     loadExistingGrant: async (ctx) => {
-      const grantId = (ctx.oidc.result?.['consent'] as { grantId?: string } | undefined)?.grantId
-      return grantId === undefined ? undefined : ctx.oidc.provider.Grant.find(grantId)
+      const { client, session, result, provider } = ctx.oidc
+      const isOwn = client?.['first_party'] === true
+      const grantId =
+        (result?.['consent'] as { grantId?: string } | undefined)?.grantId ?? (isOwn ? session?.grantIdFor(client.clientId) : undefined)
+      if (grantId !== undefined) return provider.Grant.find(grantId)
+      return isOwn ? grantWithoutPage(ctx, audience) : undefined
     },
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: interactionPolicy.base() },
   }
+}
+
+async function grantWithoutPage({ oidc }: KoaContextWithOIDC, audience: string): Promise<Grant> {
+  const grant = new oidc.provider.Grant({ clientId: oidc.client?.clientId ?? '', accountId: oidc.session?.accountId ?? '' })
+  grant.addOIDCScope('openid accounts')
+  grant.addResourceScope(audience, 'accounts')
+  await grant.save()
+  return grant
 }
 
 function interactionRoutes(provider: Provider, pool: pg.Pool, acr: string): Router {

@@ -7,7 +7,7 @@ import { freePorts } from '../processes/free-ports.ts'
 import { startPeer } from '../processes/peer-process.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { mintAccessToken } from './access-token.ts'
-import { type Confirmation, type Customer, payingAccounts, type Target } from './target.ts'
+import { type Confirmation, type Customer, type ProofClient, payingAccounts, type Target } from './target.ts'
 
 export type PeerSettings = {
   readonly name: string
@@ -24,6 +24,7 @@ const accountsPerCustomer = 3
 const openingMinor = 1_000_000
 const acr = 'urn:openbanking:psd2:sca'
 const clientId = 'bench-client'
+const appId = 'bench-app'
 const resourceServerId = 'bench-resource-server'
 const redirectUri = 'https://localhost:1/callback'
 const permissions = ['ReadAccountsDetail', 'ReadBalances', 'ReadTransactionsCredits', 'ReadTransactionsDebits', 'ReadTransactionsDetail']
@@ -62,12 +63,8 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
     ca: [certificates.ca],
     pids,
     databaseName,
-    client: {
-      clientId,
-      redirectUri,
-      key: { algorithm: settings.clientAlgorithm, kid: 'client', privateKey: client.privateKey },
-      proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
-    },
+    client: proofClient(clientId, client, settings.clientAlgorithm),
+    app: { client: proofClient(appId, client, settings.clientAlgorithm), scope: 'openid accounts' },
     certificateClient: { clientId, ...certificates.client },
     customers: Array.from(
       { length: customerCount },
@@ -86,6 +83,13 @@ export async function startPeerTarget(settings: PeerSettings, stopping: Stopping
     checkBooks: (payments) => checkBooks(db, payments, customerCount),
   }
 }
+
+const proofClient = (id: string, { privateKey }: Key, algorithm: Algorithm): ProofClient => ({
+  clientId: id,
+  redirectUri,
+  key: { algorithm, kid: 'client', privateKey },
+  proofKey: proofKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+})
 
 async function createDatabase(adminUrl: string, name: string): Promise<string> {
   const admin = new pg.Client(adminUrl)
@@ -140,9 +144,11 @@ async function fill(db: pg.Client, customers: number, jwk: JsonWebKey, algorithm
     jwks: { keys: [jwk] },
   }
   const resourceServer = { ...metadata, client_id: resourceServerId, grant_types: [], response_types: [], redirect_uris: [] }
-  await db.query(`insert into oidc_payload (type, id, payload) values ('Client', $1, $2), ('Client', $3, $4)`, [
+  const app = { ...metadata, client_id: appId, first_party: true }
+  await db.query(`insert into oidc_payload (type, id, payload) values ('Client', $1, $2), ('Client', $3, $4), ('Client', $5, $6)`, [
     ...[clientId, metadata],
     ...[resourceServerId, resourceServer],
+    ...[appId, app],
   ])
   await db.query(
     `insert into account select format('acc_%s', replace(gen_random_uuid()::text, '-', '')), format('customer-%s', customer), 'Holder', 'Current', 'GBP',

@@ -46,7 +46,7 @@ async function databaseOf(adminUrl: string): Promise<string> {
 
 async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<Target, 'pids' | 'databaseName'>): Promise<Target> {
   const { issuer, resource_api: resourceApi } = sandbox
-  const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: await proofClient(sandbox, db) }
+  const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: await proofClient(sandbox, db, 'third party') }
   const { rows: debtors } = await db.query<{ account_id: string; identification: string }>(
     `select account_id, sort_code || account_number as identification from ledger.account
      where kind = 'customer' and currency = 'GBP' and type_code = 'CACC' and status = 'open' and posted_minor - held_minor >= $1
@@ -81,6 +81,7 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
     name: 'product',
     ...base,
     ...runs,
+    app: { client: await proofClient(sandbox, db, 'own app'), scope: 'openid accounts:read' },
     certificateClient: certificateClient(sandbox),
     customers: sandbox.customers.map(({ username, password, totp_secret }) => ({ username, password, totpSecret: totp_secret })),
     introspector: introspector(sandbox),
@@ -126,11 +127,12 @@ function anyOf<Thing>(things: readonly Thing[]): Thing {
   return things[Math.floor(Math.random() * things.length)] ?? neverEmpty()
 }
 
-async function proofClient({ clients }: SandboxDescription, db: pg.Client): Promise<ProofClient> {
+async function proofClient({ clients }: SandboxDescription, db: pg.Client, kind: 'third party' | 'own app'): Promise<ProofClient> {
   const client = clients.find(
-    (one) => !one.first_party && one.token_endpoint_auth_method === 'private_key_jwt' && one.sender_constraint === 'dpop',
+    (one) =>
+      one.first_party === (kind === 'own app') && one.token_endpoint_auth_method === 'private_key_jwt' && one.sender_constraint === 'dpop',
   )
-  if (client?.jwks_file == null) throw new Error('the sandbox has no client with private_key_jwt and DPoP')
+  if (client?.jwks_file == null) throw new Error(`the sandbox has no ${kind} with private_key_jwt and DPoP`)
   const { rows } = await db.query(
     `select metadata ->> 'token_endpoint_auth_signing_alg' as algorithm from clients.client where client_id = $1`,
     [client.client_id],

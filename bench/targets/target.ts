@@ -32,6 +32,8 @@ export type Target = {
   readonly pids: readonly number[]
   readonly databaseName: string
   readonly client: ProofClient
+  /** The bank's own, on which no customer has to agree, and what it asks for. */
+  readonly app: { readonly client: ProofClient; readonly scope: string }
   /** Instead of the one client, where many take turns. */
   readonly clients?: readonly ProofClient[]
   readonly certificateClient: CertificateClient
