@@ -14,8 +14,9 @@ create table audit.checkpoint (
   tree_size bigint not null,
   note text not null,
   signed_at timestamp with time zone not null,
+  log integer default 1 not null,
   constraint checkpoint_is_short CHECK ((length(note) <= 4096)),
-  constraint checkpoint_of_a_size_is_signed_once PRIMARY KEY (tree_size)
+  constraint checkpoint_of_a_size_is_signed_once PRIMARY KEY (log, tree_size)
 );
 
 create table audit.record (
@@ -41,9 +42,10 @@ create table audit.seal (
   salt bytea not null,
   leaf_hashes bytea not null,
   row_index bytea not null,
+  log integer default 1 not null,
   constraint seal_has_a_hash_for_each_leaf CHECK ((length(leaf_hashes) = (32 * leaf_count))),
   constraint seal_has_leaves CHECK (((first_leaf >= 0) AND ((leaf_count >= 1) AND (leaf_count <= 4096)))),
-  constraint seal_is_placed_once PRIMARY KEY (first_leaf),
+  constraint seal_is_placed_once PRIMARY KEY (log, first_leaf),
   constraint seal_round_goes_forward CHECK ((from_xact < before_xact)),
   constraint seal_salt_is_long CHECK ((length(salt) = 32))
 );
@@ -58,8 +60,9 @@ create table audit.tree_node (
   level integer not null,
   "position" bigint not null,
   hash bytea not null,
+  log integer default 1 not null,
   constraint tree_node_hash_is_sha_256 CHECK ((length(hash) = 32)),
-  constraint tree_node_is_placed_once PRIMARY KEY (level, "position"),
+  constraint tree_node_is_placed_once PRIMARY KEY (log, level, "position"),
   constraint tree_node_level_within_range CHECK (((level >= 8) AND (level <= 48)))
 );
 
@@ -512,6 +515,14 @@ create table ledger.reconciliation (
   constraint reconciliation_scope_is_known CHECK ((scope = ANY (ARRAY['whole'::text, 'recent'::text])))
 );
 
+create table ledger.transaction_numbers (
+  only_one boolean not null,
+  added bigint not null,
+  constraint transaction_numbers_added_is_never_less CHECK ((added >= 0)),
+  constraint transaction_numbers_is_one_row CHECK (only_one),
+  constraint transaction_numbers_pkey PRIMARY KEY (only_one)
+);
+
 create table oidc.authorization_code (
   id_hash bytea not null,
   grant_id text not null,
@@ -791,6 +802,8 @@ create table payments.spent (
 CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
 
 CREATE INDEX record_written_in ON audit.record USING btree (written_in);
+
+CREATE INDEX seal_by_round ON audit.seal USING btree (log, before_xact, first_leaf);
 
 CREATE INDEX certificate_expiry ON clients.certificate USING btree (expires_at);
 
@@ -1602,6 +1615,39 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.count_transactions_on()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '500ms'
+AS $function$
+declare
+  counted text[];
+  counted_table text;
+  found bigint;
+  highest bigint;
+  block constant bigint := 4294967296;
+begin
+  select array_agg(format('%I.%I', n.nspname, c.relname) order by 1) into counted
+  from pg_attribute a join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+    join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+  where a.attname = 'written_in' and c.relkind in ('r', 'p') and not c.relispartition;
+  select greatest(n.added + pg_current_xact_id()::text::bigint, (select max(before_xact) from audit.seal),
+    (select max(settled_before) from ledger.reconciliation)) into highest from ledger.transaction_numbers n;
+  foreach counted_table in array counted loop
+    execute format('lock table %s in access exclusive mode', counted_table);
+    execute format('select max(written_in) from %s', counted_table) into found;
+    highest := greatest(highest, found);
+  end loop;
+  highest := (highest / block + 1) * block;
+  foreach counted_table in array counted loop
+    execute format('alter table %s alter column written_in set default (pg_current_xact_id()::text::bigint + %s)', counted_table, highest);
+  end loop;
+  update ledger.transaction_numbers set added = highest;
+  return highest;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.entry_is_sound()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2013,6 +2059,16 @@ begin
   where e.entry_id is null or e.kind = 'reversal' or remaining * booked < 0 or abs(remaining) > abs(booked) limit 1;
   return over_id;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.settled_before()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select pg_snapshot_xmin(pg_current_snapshot())::text::bigint + added from ledger.transaction_numbers
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.ten_to_the(exponent integer)
@@ -3319,6 +3375,9 @@ grant execute on function ledger.place_holds(p_hold_id text[], p_account_id text
 grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_books;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.reversed_beyond(p_entry_id text[]) to bankside_books;
+grant execute on function ledger.settled_before() to bankside_ledger;
+grant execute on function ledger.settled_before() to bankside_sealer;
+grant execute on function ledger.settled_before() to bankside_worker;
 grant execute on function ledger.ten_to_the(exponent integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_ledger;

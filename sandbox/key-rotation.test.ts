@@ -84,7 +84,7 @@ test('the key of the audit log rotates, and what any of them ever signed is chec
     await rotateKeys(files, { ...times, now: at(seconds) })
     for (const later of [1, aheadSeconds + 1]) {
       const signer = logSigner(parseAuditKeys(readFileSync(files.auditKeys, 'utf8')), at(seconds + later))
-      signed.push(await signCheckpoint(signer, { size: 1, root: Buffer.alloc(32) }, at(seconds + later)))
+      signed.push(await signCheckpoint(signer, { log: 1, size: 1, root: Buffer.alloc(32) }, at(seconds + later)))
     }
   }
   const { keys, ...log } = parseAuditKeys(readFileSync(files.auditKeys, 'utf8'))

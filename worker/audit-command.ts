@@ -1,9 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { type AuditKeySet, parseAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { BadCheckpoint, type LogVerifiers } from '@bankside/bank/audit/checkpoint'
+import { keptCheckpoints } from '@bankside/bank/audit/checkpoint-file'
+import type { Finding } from '@bankside/bank/audit/compare-rows'
+import type { KeptCheckpoint } from '@bankside/bank/audit/verify-audit'
 import { readConfig } from '@bankside/service-kit/config'
 import { z } from '@bankside/service-kit/postgres'
 import { auditFilesIn, sandboxHome, sealingSettings } from './audit-settings.ts'
-import { Complaint, exitStatusOf } from './commands/run-command.ts'
+import { Complaint, exitStatusOf, print } from './commands/run-command.ts'
 import { databaseToReconcile } from './database-to-reconcile.ts'
 
 const notRun = 2
@@ -26,6 +30,23 @@ export async function auditSources(): Promise<AuditSources> {
 export function auditKeys(): AuditKeySet {
   const { AUDIT_KEYS, BANKSIDE_HOME } = readConfig(settings)
   return AUDIT_KEYS ?? keysIn(auditFilesIn(BANKSIDE_HOME).keys)
+}
+
+/** @throws {Complaint} for what people can do something about. */
+export async function checkpointsIn(path: string, from: string, verifiers: LogVerifiers): Promise<KeptCheckpoint[]> {
+  try {
+    return (await keptCheckpoints(path, verifiers)).map((checkpoint) => ({ ...checkpoint, from }))
+  } catch (error) {
+    if (error instanceof BadCheckpoint) throw new Complaint(`A checkpoint in ${path} cannot be used: ${error.message}.`)
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new Complaint(`There are no checkpoints in ${path}: nothing was signed yet, or AUDIT_CHECKPOINTS names another file.`)
+    throw error
+  }
+}
+
+export function printFindings(findings: readonly Finding[]): void {
+  for (const { what, table, id, column, detail } of findings)
+    print(`${what.padEnd(8)}  ${table}  ${id}${column === undefined ? '' : `  ${column}`}  (${detail})`)
 }
 
 const { AUDIT_KEYS, AUDIT_CHECKPOINTS } = sealingSettings

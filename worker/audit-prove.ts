@@ -1,17 +1,19 @@
 /**
  * `npm run audit:prove -- --payment ID > proof.json`: what a third party (or `--for customer`, `--for auditor`) can check without
- * us. `--since SIZE` proves instead that a checkpoint somebody kept is how the log of today began, `--public-key` prints what to
+ * us. `--since SIZE` (of `--log 2`, where there are several) proves instead that a checkpoint somebody kept is how the log of today began, `--public-key` prints what to
  * check it all with.
  */
 import { parseArgs } from 'node:util'
 import { logVerifiers, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
-import { type Audience, audiences, CannotProve, proveConsistency, provePayment } from '@bankside/bank/audit/prove'
+import { provePayment } from '@bankside/bank/audit/prove'
+import { type KeptPlace, proveConsistency } from '@bankside/bank/audit/prove-consistency'
+import { type Audience, audiences, CannotProve } from '@bankside/bank/audit/prove-leaf'
 import { openDatabase, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { auditCommand, auditKeys, auditSources } from './audit-command.ts'
 import { Complaint, print } from './commands/run-command.ts'
 
 const usage =
-  'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor]\n       npm run -s audit:prove -- --since SIZE\n       npm run -s audit:prove -- --public-key'
+  'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor]\n       npm run -s audit:prove -- --since SIZE [--log NUMBER]\n       npm run -s audit:prove -- --public-key'
 
 process.exitCode = await auditCommand(prove)
 
@@ -43,12 +45,13 @@ async function prove(): Promise<number> {
   }
 }
 
-type Asked = { readonly payment: string; readonly audience: Audience } | { readonly since: number } | { readonly publicKey: true }
+type Asked = { readonly payment: string; readonly audience: Audience } | { readonly since: KeptPlace } | { readonly publicKey: true }
 
 function readArguments(): Asked {
-  const { payment, since, 'public-key': publicKey, for: audience } = parse()
+  const { payment, since, log = '1', 'public-key': publicKey, for: audience } = parse()
   if (publicKey) return { publicKey }
-  if (since !== undefined && /^[1-9][0-9]{0,15}$/.test(since)) return { since: Number(since) }
+  if (since !== undefined && [since, log].every((text) => /^[1-9][0-9]{0,15}$/.test(text)))
+    return { since: { log: Number(log), size: Number(since) } }
   const known = audiences.find((name) => name === audience)
   if (payment === undefined || known === undefined) throw new Complaint(usage)
   return { payment, audience: known }
@@ -58,7 +61,7 @@ function parse() {
   try {
     const text = { type: 'string' } as const
     return parseArgs({
-      options: { payment: text, since: text, for: { ...text, default: 'third-party' }, 'public-key': { type: 'boolean' } },
+      options: { payment: text, since: text, log: text, for: { ...text, default: 'third-party' }, 'public-key': { type: 'boolean' } },
     }).values
   } catch (error) {
     throw new Complaint(`${(error as Error).message}\n${usage}`)

@@ -5,13 +5,12 @@
  */
 import { parseArgs } from 'node:util'
 import { logVerifiers } from '@bankside/bank/audit/audit-keys'
-import { BadCheckpoint } from '@bankside/bank/audit/checkpoint'
-import { keptCheckpoints } from '@bankside/bank/audit/checkpoint-file'
+import { inWordsOf } from '@bankside/bank/audit/check-leaf'
 import type { Finding } from '@bankside/bank/audit/compare-rows'
 import { missingCheckpoints, storedCheckpoints } from '@bankside/bank/audit/stored-checkpoints'
-import { type KeptCheckpoint, verifyAudit } from '@bankside/bank/audit/verify-audit'
+import { verifyAudit } from '@bankside/bank/audit/verify-audit'
 import { openDatabase } from '@bankside/service-kit/postgres'
-import { auditCommand, auditSources } from './audit-command.ts'
+import { auditCommand, auditSources, checkpointsIn, printFindings } from './audit-command.ts'
 import { Complaint, print } from './commands/run-command.ts'
 
 const exitCodes = { sound: 0, tampered: 1 } as const
@@ -23,11 +22,10 @@ async function verify(): Promise<number> {
   const { since, witnesses } = readArguments()
   const { databaseUrl, keys, checkpointsPath } = await auditSources()
   const verifiers = logVerifiers(keys)
-  const keptIn = async (path: string, from: string): Promise<KeptCheckpoint[]> =>
-    (await keptCheckpoints(path, verifiers).catch((error: unknown) => explain(error, path))).map((checkpoint) => ({ ...checkpoint, from }))
-  const kept = await keptIn(checkpointsPath, 'the file')
-  const witnessed = (await Promise.all(witnesses.map((path) => keptIn(path, path)))).flat()
-  const start = since === undefined ? undefined : kept.find(({ size }) => size === since)
+  const kept = await checkpointsIn(checkpointsPath, 'the file', verifiers)
+  const witnessed = (await Promise.all(witnesses.map((path) => checkpointsIn(path, path, verifiers)))).flat()
+  const log = kept.at(-1)?.log
+  const start = since === undefined ? undefined : kept.find((checkpoint) => checkpoint.size === since && checkpoint.log === log)
   if (since !== undefined && start === undefined)
     throw new Complaint(`${checkpointsPath} has no checkpoint of ${since} leaves to begin from.`)
 
@@ -36,6 +34,7 @@ async function verify(): Promise<number> {
     const stored = await storedCheckpoints(database, verifiers)
     let told = 0
     const verified = await verifyAudit(database, {
+      verifiers,
       checkpoints: [...kept, ...witnessed, ...stored.checkpoints],
       since: start,
       onProgress: (leaves) => {
@@ -45,10 +44,11 @@ async function verify(): Promise<number> {
       },
     })
     const findings = [...stored.findings, ...missingCheckpoints(stored, kept), ...verified.findings]
-    const { leaves, read, checkpoints, unsealed } = verified
+    const { leaves, read, checkpoints, unsealed, beginnings } = verified
     print(`${read} of ${leaves} leaves read, ${checkpoints} checkpoints met; ${unsealed} rows wait to be sealed.`)
     if (witnessed.length === 0 && kept.length === 0)
       print('There was no checkpoint from outside the database: whoever owns it could have rewritten all of it.')
+    for (const line of beginnings.flatMap(inWordsOf)) print(line)
     return report(findings, kept.at(-1)?.size)
   } finally {
     await database.end()
@@ -61,8 +61,7 @@ function report(findings: readonly Finding[], size: number | undefined): number 
     if (size !== undefined) print(`Next time, "--since ${size}" reads only what comes after.`)
     return exitCodes.sound
   }
-  for (const { what, table, id, column, detail } of findings)
-    print(`${what.padEnd(8)}  ${table}  ${id}${column === undefined ? '' : `  ${column}`}  (${detail})`)
+  printFindings(findings)
   print(`\nThe books are not as they were sealed: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`)
   return exitCodes.tampered
 }
@@ -75,12 +74,4 @@ function readArguments(): { since: number | undefined; witnesses: readonly strin
   } catch (error) {
     throw new Complaint(`${(error as Error).message}\nusage: npm run audit:verify -- [--since SIZE] [--witness FILE]…`)
   }
-}
-
-/** @throws {Complaint} for what people can do something about. */
-function explain(error: unknown, path: string): never {
-  if (error instanceof BadCheckpoint) throw new Complaint(`A checkpoint in ${path} cannot be used: ${error.message}.`)
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-    throw new Complaint(`There are no checkpoints in ${path}: nothing was signed yet, or AUDIT_CHECKPOINTS names another file.`)
-  throw error
 }

@@ -148,6 +148,19 @@ test('npm run audit:verify says what it lacks, with exit status 2', async () => 
   }
 })
 
+test('npm run audit:begin does not leave a log behind that goes on, and needs to be told why and given the key', async () => {
+  const why = ['--why', 'restored']
+  for (const [args, changed, said] of [
+    [why, { AUDIT_KEYS_FILE: inFolder('keys.json') }, /^No log was begun: the log goes on/m],
+    [why, {}, /there is no audit key to sign with now: AUDIT_KEYS_FILE must hold the private part/],
+    [[], { AUDIT_KEYS_FILE: inFolder('keys.json') }, /usage: npm run audit:begin -- --why/],
+  ] as const) {
+    const { code, text } = await run('audit-begin.ts', args, changed)
+    assert.equal(code, 2, text)
+    assert.match(text, said)
+  }
+})
+
 test('a worker that is given half of what it takes to seal says what is missing', async () => {
   const { code, text } = await run('main.ts', [], { OPERATIONS_PORT: '1', NOTIFICATION_KEYS: 'A'.repeat(43) })
   assert.notEqual(code, 0)

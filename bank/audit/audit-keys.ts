@@ -38,7 +38,7 @@ export const publicAuditKeys = ({ origin, keys }: AuditKeySet): AuditKeySet => (
 })
 
 export function logVerifiers({ origin, keys }: AuditKeySet): LogVerifiers {
-  return { origin, verifiers: keys.map((key) => verifierOf(origin, key)) }
+  return { origin, verifiers: keys.map(verifierOf) }
 }
 
 /** @throws when no key of the set can sign at this moment. */
@@ -47,13 +47,14 @@ export function logSigner(keySet: AuditKeySet, now: Date): LogSigner {
   const [key] = keysInOrder(keySet.keys, nowSeconds).filter((key) => key.d !== undefined && isInUse(key, nowSeconds))
   if (key === undefined) throw new Error('there is no audit key to sign with now')
   const privateKey = createPrivateKey({ key: key as JsonWebKey, format: 'jwk' })
-  const signer = { keyId: verifierOf(keySet.origin, key).keyId, sign: async (text: Buffer) => sign(null, text, privateKey) }
+  const signer = { keyIdOf: verifierOf(key).keyIdOf, sign: async (text: Buffer) => sign(null, text, privateKey) }
   return { ...logVerifiers(keySet), signer }
 }
 
-function verifierOf(origin: string, { kty, crv, x }: z.infer<typeof auditKey>): NoteVerifier {
+function verifierOf({ kty, crv, x }: z.infer<typeof auditKey>): NoteVerifier {
   const publicKey: KeyObject = createPublicKey({ key: { kty, crv, x }, format: 'jwk' })
-  return { keyId: keyIdOf(origin, Buffer.from(x, 'base64url')), verify: (text, signature) => verify(null, text, publicKey, signature) }
+  const bytes = Buffer.from(x, 'base64url')
+  return { keyIdOf: (origin) => keyIdOf(origin, bytes), verify: (text, signature) => verify(null, text, publicKey, signature) }
 }
 
 /** C2SP signed-note: the first four bytes over the name, a line feed, the kind of key (1 is Ed25519) and the key. */

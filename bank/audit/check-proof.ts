@@ -1,16 +1,13 @@
 import { formatMoney, isCurrency } from '../money.ts'
-import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
-import { hashOfClosed, hashOfGivenLeaf } from './leaf.ts'
-import { isConsistent, rootByInclusion } from './merkle-tree.ts'
-import { type ConsistencyProof, consistencyProof, type PaymentProof, type ProvenLeaf, paymentProof } from './proof.ts'
-
-/** In plain words: what is proven, line by line, and what does not fit. Nothing is proven where something does not. */
-export type CheckedProof = { readonly proven: readonly string[]; readonly problems: readonly string[] }
+import { checkConsistency } from './check-consistency.ts'
+import { type CheckedProof, checkBeginning, checkLeaf, inWordsOf, isSameSize, opened, twoHistories } from './check-leaf.ts'
+import type { Checkpoint, LogVerifiers } from './checkpoint.ts'
+import { consistencyProof, type PaymentProof, type ProvenLeaf, paymentProof } from './proof.ts'
 
 /**
  * Checks what the bank gave away, with nothing but the bank's public key. Reaches no server and no database.
  *
- * @param kept a checkpoint that whoever asks has kept: a proof of consistency must begin from it.
+ * @param kept a checkpoint that whoever asks has kept: a proof of consistency must begin from it, and a payment's agree with it.
  */
 export function checkProof(text: string, verifiers: LogVerifiers, kept?: Checkpoint): CheckedProof {
   let given: unknown
@@ -23,36 +20,16 @@ export function checkProof(text: string, verifiers: LogVerifiers, kept?: Checkpo
   const parsed = (isConsistency ? consistencyProof : paymentProof).safeParse(given)
   if (!parsed.success)
     return { proven: [], problems: parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the file'}: ${message}`) }
-  return 'from' in parsed.data ? checkConsistency(parsed.data, verifiers, kept) : checkPayment(parsed.data, verifiers)
+  return 'from' in parsed.data ? checkConsistency(parsed.data, verifiers, kept) : checkPayment(parsed.data, verifiers, kept)
 }
 
-function checkConsistency({ from, to, path }: ConsistencyProof, verifiers: LogVerifiers, kept: Checkpoint | undefined): CheckedProof {
-  const problems: string[] = []
-  const [earlier, later] = [opened(from, 'from', verifiers, problems), opened(to, 'to', verifiers, problems)]
-  if (earlier === undefined || later === undefined) return { proven: [], problems }
-  const isFromKept = kept === undefined || (kept.size === earlier.size && kept.root.equals(earlier.root))
-  if (!isFromKept)
-    problems.push(
-      kept.size === earlier.size
-        ? `from: the checkpoint that was kept, of ${kept.size} leaves too, has another root: the bank signed two histories`
-        : `from: it is of ${earlier.size} leaves; the one that was kept is of ${kept.size}`,
-    )
-  if (!isConsistent(earlier, later, path.map(fromBase64)))
-    problems.push(`path: it does not lead from ${earlier.size} to ${later.size} leaves: it was changed, or the history was rewritten`)
-  if (problems.length > 0) return { proven: [], problems }
-  return {
-    proven: [
-      `The log ${later.origin} of ${later.size} leaves, signed ${later.signedAt.toISOString()}, begins with the ${earlier.size} leaves that were signed ${earlier.signedAt.toISOString()}.`,
-      'Nothing that was sealed by then was changed, taken away, slipped in or moved in between.',
-    ],
-    problems,
-  }
-}
-
-function checkPayment(proof: PaymentProof, verifiers: LogVerifiers): CheckedProof {
+function checkPayment(proof: PaymentProof, verifiers: LogVerifiers, kept: Checkpoint | undefined): CheckedProof {
   const problems: string[] = []
   const checkpoint = opened(proof.checkpoint, 'checkpoint', verifiers, problems)
   if (checkpoint === undefined) return { proven: [], problems }
+  const beginning = checkBeginning(proof.begins as ProvenLeaf | undefined, { checkpoint, verifiers, kept }, problems)
+  if (kept !== undefined && isSameSize(kept, checkpoint) && !kept.root.equals(checkpoint.root))
+    problems.push(twoHistories(kept, 'checkpoint'))
   for (const proven of proof.leaves as ProvenLeaf[]) problems.push(...checkLeaf(proven, checkpoint))
   // Only what is in the tree is worth comparing.
   if (problems.length > 0) return { proven: [], problems }
@@ -61,40 +38,11 @@ function checkPayment(proof: PaymentProof, verifiers: LogVerifiers): CheckedProo
   return {
     proven: [
       `The log ${checkpoint.origin} had ${checkpoint.size} leaves when it was signed ${checkpoint.signedAt.toISOString()}; the signature is good, and each of the following is in it:`,
+      ...(beginning === undefined ? [] : inWordsOf(beginning)),
       ...story.proven,
     ],
     problems,
   }
-}
-
-function opened(note: string, name: string, verifiers: LogVerifiers, problems: string[]): Checkpoint | undefined {
-  try {
-    return openCheckpoint(note, verifiers)
-  } catch (error) {
-    if (!(error instanceof BadCheckpoint)) throw error
-    problems.push(`${name}: ${error.message}`)
-    return undefined
-  }
-}
-
-const fromBase64 = (text: string): Buffer => Buffer.from(text, 'base64')
-const nameOf = ({ leaf, content }: ProvenLeaf): string =>
-  content.table === 'ledger.entry'
-    ? `leaf ${leaf} (entry ${content.row['entry_id']})`
-    : `leaf ${leaf} (${content.shown['action']} of ${content.shown['subject']})`
-
-function checkLeaf(proven: ProvenLeaf, { size, root }: Checkpoint): string[] {
-  const { leaf, content, path } = proven
-  const reached = rootByInclusion(leaf, size, hashOfGivenLeaf(content), path.map(fromBase64))
-  if (reached?.equals(root) !== true)
-    return [`${nameOf(proven)}: it does not lead to the checkpoint: its content, its number or its path was changed`]
-  const closed =
-    content.table === 'ledger.entry' ? [...content.postings.map((posting) => posting.closed), content.closed] : [content.closed]
-  return proven.opened.flatMap((part, index) =>
-    closed.includes(hashOfClosed(part))
-      ? []
-      : [`${nameOf(proven)}: opened part ${index + 1} is not what the leaf holds closed: it was changed`],
-  )
 }
 
 /** What the leaves say together, and where they contradict each other. */

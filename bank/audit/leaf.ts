@@ -19,8 +19,9 @@ const shownOfPosting = ['account_id', 'amount_minor', 'booked_at', 'currency']
 const shownOfRecord = ['action', 'interaction_id', 'occurred_at', 'record_id', 'subject']
 /** Members of a record's details that name nobody. Shown where they are no lists or objects. */
 const shownDetails = [
-  ...['amountMinor', 'channel', 'consentId', 'creditorAccountId', 'currency', 'debtorAccountId', 'entryId', 'holdId'],
-  ...['kind', 'operation', 'paymentId', 'reason', 'requestHash', 'status'],
+  ...['amountMinor', 'begunBecause', 'channel', 'consentId', 'creditorAccountId', 'currency', 'debtorAccountId', 'endedCheckpoint'],
+  ...['entryCount', 'entryId', 'findingCount', 'holdId', 'kind', 'metCheckpoint', 'operation', 'paymentId', 'reason', 'recordCount'],
+  ...['requestHash', 'status', 'treeLog', 'treeRoot', 'treeSize'],
 ]
 
 /** Of every leaf that is made; a change of what is hashed is another version. */

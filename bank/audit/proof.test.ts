@@ -10,7 +10,9 @@ import { logVerifiers } from './audit-keys.ts'
 import { checkProof } from './check-proof.ts'
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
 import type { ConsistencyProof, PaymentProof } from './proof.ts'
-import { type Audience, proveConsistency, provePayment } from './prove.ts'
+import { provePayment } from './prove.ts'
+import { proveConsistency } from './prove-consistency.ts'
+import type { Audience } from './prove-leaf.ts'
 import { type AuditedBank, newAuditKeys, openAuditedBank } from './testing/audited-bank.ts'
 
 let bank: AuditedBank
@@ -162,7 +164,7 @@ test('what is not signed yet, or not what was sealed, is not proven', async () =
 })
 
 test('a checkpoint that somebody kept is shown to be how the log of today began; another history is not', async () => {
-  const consistency = await transact(bank.owner, (tx) => proveConsistency(tx, kept.size, verifiers()))
+  const consistency = await transact(bank.owner, (tx) => proveConsistency(tx, { size: kept.size }, verifiers()))
   const checkKept = (of: ConsistencyProof, from = kept) => checkProof(JSON.stringify(of), verifiers(), from)
   assert.deepEqual(checkKept(consistency).problems, [])
   assert.match(
@@ -182,13 +184,13 @@ test('a checkpoint that somebody kept is shown to be how the log of today began;
   for (let more = 0; more < 2; more++) await other.pay()
   const [first, last] = [await other.sealAndSign(), await other.pay().then(other.sealAndSign)]
   assert.ok(first && last)
-  const forged = await transact(other.owner, (tx) => proveConsistency(tx, first.size, verifiers()))
+  const forged = await transact(other.owner, (tx) => proveConsistency(tx, { size: first.size }, verifiers()))
   assert.deepEqual(checkKept(forged, first).problems, [])
   assert.match(checkKept(forged, { ...kept, size: first.size }).problems.join(), /has another root: the bank signed two histories/)
   assert.match(checkKept({ ...forged, from: consistency.from }).problems.join(), /path: it does not lead from/)
   await other.close()
   await assert.rejects(
-    transact(bank.owner, (tx) => proveConsistency(tx, 1, verifiers())),
+    transact(bank.owner, (tx) => proveConsistency(tx, { size: 1 }, verifiers())),
     /there is no checkpoint of 1 leaves/,
   )
 })

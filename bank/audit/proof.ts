@@ -31,17 +31,28 @@ const provenLeaf = z.strictObject({
   opened: z.array(z.strictObject({ salt: z.string(), columns })).max(1_000),
 })
 
+const note = z.string().max(4_096)
+const logsAtMost = 1_000
+
 export const paymentProof = z.strictObject({
   format: z.literal('bankside-payment-proof/1'),
   payment_id: z.string(),
-  checkpoint: z.string().max(4_096),
+  checkpoint: note,
+  /** The first leaf of a log that follows another. */
+  begins: provenLeaf.optional(),
   leaves: z.array(provenLeaf).min(1).max(200),
 })
+
+/** Up to the last checkpoint, or up to the one after which another log begins; then log by log, each by its first leaf. */
 export const consistencyProof = z.strictObject({
   format: z.literal('bankside-consistency-proof/1'),
-  from: z.string().max(4_096),
-  to: z.string().max(4_096),
+  from: note,
+  to: note,
   path: z.array(hash).max(128),
+  later: z
+    .array(z.strictObject({ checkpoint: note, begins: provenLeaf }))
+    .max(logsAtMost)
+    .optional(),
 })
 
 export type ProvenLeaf = Omit<z.infer<typeof provenLeaf>, 'content'> & { readonly content: LeafContent }

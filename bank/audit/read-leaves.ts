@@ -65,6 +65,9 @@ const recordColumns = sql.fragment`
 /** Leaves of a round stand in the order of their tables, then of their keys. */
 export const leafTables: readonly LeafTable[] = ['ledger.entry', 'audit.record']
 export type LeafPlace = { readonly table: LeafTable; readonly key: string }
+/** Whether one stands at another's place or before it. Ids are plain ASCII, which the database compares as here. */
+export const isInOrder = (one: LeafPlace, other: LeafPlace): boolean =>
+  one.table === other.table ? one.key <= other.key : leafTables.indexOf(one.table) < leafTables.indexOf(other.table)
 
 export type WrittenLeaf = LeafRows & { readonly writtenIn: bigint }
 

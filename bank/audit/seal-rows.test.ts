@@ -32,7 +32,7 @@ const record = (subject: string, then: () => unknown = () => {}) =>
     return id
   })
 const sealedKeys = async () =>
-  (await transact(bank.sealer, (tx) => sealsFrom(tx, 0, 10_000))).flatMap(
+  (await transact(bank.sealer, (tx) => sealsFrom(tx, 1, 0, 10_000))).flatMap(
     ({ rowIndex }) => readRowIndex(rowIndex)?.map(({ key }) => key) ?? [],
   )
 

@@ -6,9 +6,11 @@ import { type LeafPlace, readLeaves } from './read-leaves.ts'
 import { readRowIndex, writeRowIndex } from './row-index.ts'
 import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
 
+/** That of a bank which never had to begin another. */
+export const firstLog = 1
 /** Of one seal, and of one transaction that seals. */
 export const leavesPerSeal = 4_096
-const saltBytes = 32
+export const saltBytes = 32
 
 /**
  * Seals the next rows that were booked or recorded: those of transactions of which none is running any more, so none of them can
@@ -30,15 +32,16 @@ async function sealNext(tx: Transaction, now: Date): Promise<number> {
   const leaves = found.slice(0, leavesPerSeal)
   const salt = randomBytes(saltBytes)
   const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
-  const tree = await treeOfSize(tx, last?.endLeaf ?? 0)
+  const log = last?.log ?? firstLog
+  const tree = await treeOfSize(tx, log, last?.endLeaf ?? 0)
   const firstLeaf = tree.size
   const nodes: TreeNode[] = []
   for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
   await tx.query(sql.unsafe`
-      insert into audit.seal (first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
-      values (${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
+      insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
+      values (${log}, ${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
         ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
-  await insertNodes(tx, nodes)
+  await insertNodes(tx, log, nodes)
   return hashes.length
 }
 
@@ -60,7 +63,9 @@ async function nextRound(tx: Transaction, last: Seal | undefined): Promise<Round
   const beforeXact = await settledBefore(tx)
   // After a restore from a dump the counter begins anew: rows would go unsealed in silence.
   if (beforeXact < fromXact)
-    throw new BrokenTree(`transactions are sealed up to ${fromXact}, but the database has come to ${beforeXact} only`)
+    throw new BrokenTree(
+      `transactions are sealed up to ${fromXact}, but the database has come to ${beforeXact} only: npm run audit:begin begins another log`,
+    )
   return beforeXact === fromXact ? undefined : { fromXact, beforeXact }
 }
 
@@ -69,9 +74,7 @@ export const lastPlaceOf = (seal: Seal): LeafPlace | undefined => readRowIndex(s
 
 /** Transactions below are over: each was committed, and is seen from here on, or never will be. */
 async function settledBefore(tx: Transaction): Promise<bigint> {
-  const { before } = await tx.one(
-    sql.type(z.object({ before: z.bigint() }))`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as before`,
-  )
+  const { before } = await tx.one(sql.type(z.object({ before: z.bigint() }))`select ledger.settled_before() as before`)
   return before
 }
 
@@ -80,7 +83,7 @@ export async function unsealedSeconds(database: Database, now: Date): Promise<nu
   const { since } = await transact(database, (tx) =>
     tx.one(sql.type(z.object({ since: z.date().nullable() }))`
       select min(occurred_at) as since from audit.record
-      where written_in >= coalesce((select before_xact from audit.seal order by first_leaf desc limit 1), 0)`),
+      where written_in >= coalesce((select before_xact from audit.seal order by log desc, first_leaf desc limit 1), 0)`),
   )
   return since === null ? 0 : Math.max(0, (now.getTime() - since.getTime()) / 1000)
 }

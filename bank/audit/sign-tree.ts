@@ -1,13 +1,15 @@
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
-import { type Checkpoint, type LogSigner, openCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { BadCheckpoint, type Checkpoint, type LogSigner, openCheckpoint, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
+import { type Beginning, isLater, readBeginning } from './log-beginning.ts'
 import type { GrowingTree } from './merkle-tree.ts'
-import { beOnlySealer } from './seal-rows.ts'
+import { beOnlySealer, firstLog } from './seal-rows.ts'
 import { BrokenTree, lastSeal, sealsFrom, treeOfSize } from './stored-tree.ts'
 
 export type SigningNeeds = { readonly log: CheckpointLog; readonly signer: LogSigner; readonly now: Date }
 
 const sealsAtOnce = 64
+const beginAnother = 'npm run audit:begin begins another log'
 
 /**
  * Signs the tree as it is now, if it grew. What was signed last is read from outside the database, and the tree must begin as
@@ -17,33 +19,63 @@ const sealsAtOnce = 64
  * @returns the checkpoint, or undefined when there is nothing new to sign.
  * @throws {BrokenTree} when the tree is not what was signed.
  */
-export async function signTree(database: Database, { log, signer, now }: SigningNeeds): Promise<Checkpoint | undefined> {
+export async function signTree(database: Database, { log: file, signer, now }: SigningNeeds): Promise<Checkpoint | undefined> {
   return transact(database, async (tx) => {
     if (!(await beOnlySealer(tx))) return undefined
-    const note = await log.last()
-    const before = note === undefined ? undefined : openCheckpoint(note, signer)
+    const note = await file.last()
     const seal = await lastSeal(tx)
+    const log = seal?.log ?? firstLog
+    const before = await lastOf(tx, log, note === undefined ? undefined : openCheckpoint(note, signer), signer)
     const size = seal?.endLeaf ?? 0
     const sizeBefore = before?.size ?? 0
-    if (size < sizeBefore) throw new BrokenTree(`the tree has ${size} leaves, and was signed with ${sizeBefore}`)
-    const tree = await treeOfSize(tx, sizeBefore)
+    if (size < sizeBefore)
+      throw new BrokenTree(`the tree has ${size} leaves, and was signed with ${sizeBefore}: after a restore or a failover, ${beginAnother}`)
+    const tree = await treeOfSize(tx, log, sizeBefore)
     assertAsSigned(tree, before)
     // What another process signed, or this one before it died.
-    const others = await checkpointsAfter(tx, sizeBefore, signer)
-    await growTo(tx, tree, size, async () => {
+    const others = await checkpointsAfter(tx, { log, size: sizeBefore }, signer)
+    await growTo(tx, { log, tree, size }, async () => {
       if (others[0]?.size !== tree.size) return
       const [other] = others.splice(0, 1) as [Checkpoint]
       assertAsSigned(tree, other)
-      await log.append(other.note)
+      await file.append(other.note)
     })
     if (others[0] !== undefined) throw new BrokenTree(`the tree has ${size} leaves, and was signed with ${others[0].size}`)
     if (before !== undefined) await keep(tx, before)
-    if (size === sizeBefore || (await isSigned(tx, size))) return undefined
-    const checkpoint = await signCheckpoint(signer, tree, now)
-    await log.append(checkpoint.note)
+    if (size === sizeBefore || (await isSigned(tx, log, size))) return undefined
+    const checkpoint = await signCheckpoint(signer, { log, size: tree.size, root: tree.root }, now)
+    await file.append(checkpoint.note)
     await keep(tx, checkpoint)
     return checkpoint
   })
+}
+
+/**
+ * What of this log was signed last, as the file has it. Only whoever holds the key begins another log, and signs its beginning: a file
+ * that does not know of it yet takes it over where it names all that the file has of the one before.
+ */
+async function lastOf(tx: Transaction, log: number, before: Checkpoint | undefined, signer: LogSigner): Promise<Checkpoint | undefined> {
+  if (before?.log === log || (before === undefined && log === firstLog)) return before
+  if (before !== undefined && before.log > log)
+    throw new BrokenTree(`it has come to log ${log}, and log ${before.log} was signed: after a restore or a failover, ${beginAnother}`)
+  const [signed] = await checkpointsAfter(tx, { log, size: 0 }, signer)
+  if (signed === undefined) throw new BrokenTree(`it begins log ${log}, which nobody who has the key has begun`)
+  for (let later = before === undefined ? log : before.log + 1; later <= log; later++) {
+    const beginning = await beginningOf(tx, later, signer)
+    if (before !== undefined && beginning !== undefined && isLater(before, beginning.ended))
+      throw new BrokenTree(`log ${later} says that ${before.origin} ended before ${before.size} leaves, which were signed`)
+  }
+  return undefined
+}
+
+/** Undefined for a log that the database never had, because it was restored from before. */
+async function beginningOf(tx: Transaction, log: number, signer: LogSigner): Promise<Beginning | undefined> {
+  if ((await sealsFrom(tx, log, 0, 1)).length === 0) return undefined
+  try {
+    return await readBeginning(tx, log, signer)
+  } catch (error) {
+    throw error instanceof BadCheckpoint ? new BrokenTree(`log ${log} cannot be signed: ${error.message}`) : error
+  }
 }
 
 export function assertAsSigned(tree: GrowingTree, checkpoint: Checkpoint | undefined): void {
@@ -51,9 +83,11 @@ export function assertAsSigned(tree: GrowingTree, checkpoint: Checkpoint | undef
     throw new BrokenTree(`the first ${checkpoint.size} leaves are not those that were signed at ${checkpoint.signedAt.toISOString()}`)
 }
 
-async function growTo(tx: Transaction, tree: GrowingTree, size: number, afterSeal: () => Promise<void>): Promise<void> {
+type Growing = { readonly log: number; readonly tree: GrowingTree; readonly size: number }
+
+async function growTo(tx: Transaction, { log, tree, size }: Growing, afterSeal: () => Promise<void>): Promise<void> {
   while (tree.size < size) {
-    const seals = await sealsFrom(tx, tree.size, sealsAtOnce)
+    const seals = await sealsFrom(tx, log, tree.size, sealsAtOnce)
     if (seals.length === 0) throw new BrokenTree(`no seal holds leaf ${tree.size}`)
     for (const seal of seals) {
       if (seal.firstLeaf !== tree.size) throw new BrokenTree(`no seal holds leaf ${tree.size}`)
@@ -63,17 +97,19 @@ async function growTo(tx: Transaction, tree: GrowingTree, size: number, afterSea
   }
 }
 
-async function checkpointsAfter(tx: Transaction, size: number, signer: LogSigner): Promise<Checkpoint[]> {
+type LogSize = { readonly log: number; readonly size: number }
+
+async function checkpointsAfter(tx: Transaction, { log, size }: LogSize, signer: LogSigner): Promise<Checkpoint[]> {
   const rows = await tx.any(sql.type(z.object({ note: z.string() }))`
-    select note from audit.checkpoint where tree_size > ${size} order by tree_size`)
+    select note from audit.checkpoint where log = ${log} and tree_size > ${size} order by tree_size`)
   return rows.map(({ note }) => openCheckpoint(note, signer))
 }
 
-const isSigned = async (tx: Transaction, size: number): Promise<boolean> =>
-  (await tx.maybeOne(sql.unsafe`select 1 from audit.checkpoint where tree_size = ${size}`)) !== null
+const isSigned = async (tx: Transaction, log: number, size: number): Promise<boolean> =>
+  (await tx.maybeOne(sql.unsafe`select 1 from audit.checkpoint where log = ${log} and tree_size = ${size}`)) !== null
 
 /** A process that died between the file and the commit has it in the file only. */
-async function keep(tx: Transaction, { size, note, signedAt }: Checkpoint): Promise<void> {
+export async function keep(tx: Transaction, { log, size, note, signedAt }: Checkpoint): Promise<void> {
   await tx.query(sql.unsafe`
-    insert into audit.checkpoint (tree_size, note, signed_at) values (${size}, ${note}, ${sql.timestamp(signedAt)}) on conflict do nothing`)
+    insert into audit.checkpoint (log, tree_size, note, signed_at) values (${log}, ${size}, ${note}, ${sql.timestamp(signedAt)}) on conflict do nothing`)
 }

@@ -1,6 +1,7 @@
 import { type Database, reading, sql, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
 import type { Finding } from './compare-rows.ts'
+import { firstLog } from './seal-rows.ts'
 import type { KeptCheckpoint } from './verify-audit.ts'
 
 /** What stands in the database, and what is wrong with it: whoever owns the database may have written it. */
@@ -9,17 +10,18 @@ export async function storedCheckpoints(
   verifiers: LogVerifiers,
 ): Promise<{ checkpoints: KeptCheckpoint[]; findings: Finding[] }> {
   const rows = await reading(
-    database.any(sql.type(z.object({ tree_size: z.bigint(), note: z.string() }))`
-      select tree_size, note from audit.checkpoint where tree_size >= ${0} order by tree_size`),
+    database.any(sql.type(z.object({ log: z.number(), tree_size: z.bigint(), note: z.string() }))`
+      select log, tree_size, note from audit.checkpoint where tree_size >= ${0} order by log, tree_size`),
   )
   const checkpoints: KeptCheckpoint[] = []
   const findings: Finding[] = []
-  for (const { tree_size, note } of rows) {
-    const changed = (detail: string) => findings.push({ table: 'audit.checkpoint', id: String(tree_size), what: 'changed', detail })
+  for (const { log, tree_size, note } of rows) {
+    const changed = (detail: string) =>
+      findings.push({ table: 'audit.checkpoint', id: checkpointName(log, tree_size), what: 'changed', detail })
     try {
       const checkpoint = openCheckpoint(note, verifiers)
-      if (BigInt(checkpoint.size) === tree_size) checkpoints.push({ ...checkpoint, from: 'the database' })
-      else changed(`its note is of ${checkpoint.size} leaves`)
+      if (BigInt(checkpoint.size) === tree_size && checkpoint.log === log) checkpoints.push({ ...checkpoint, from: 'the database' })
+      else changed(`its note is of ${checkpoint.size} leaves of ${checkpoint.origin}`)
     } catch (error) {
       if (!(error instanceof BadCheckpoint)) throw error
       changed(error.message)
@@ -33,14 +35,19 @@ export function missingCheckpoints(
   { checkpoints: stored, findings }: Awaited<ReturnType<typeof storedCheckpoints>>,
   kept: readonly KeptCheckpoint[],
 ): Finding[] {
-  const inDatabase = new Set([...stored.map(({ size }) => size), ...findings.map(({ id }) => Number(id))])
-  const inFile = new Set(kept.map(({ size }) => size))
-  const lastKept = Math.max(0, ...inFile)
-  const missing = (size: number, detail: string): Finding => ({ table: 'audit.checkpoint', id: String(size), what: 'missing', detail })
+  const name = ({ log, size }: KeptCheckpoint) => checkpointName(log, size)
+  const inDatabase = new Set([...stored.map(name), ...findings.map(({ id }) => id)])
+  const inFile = new Set(kept.map(name))
+  const last = kept.at(-1)
+  const isBefore = ({ log, size }: KeptCheckpoint) => last !== undefined && (log < last.log || (log === last.log && size < last.size))
+  const missing = (id: string, detail: string): Finding => ({ table: 'audit.checkpoint', id, what: 'missing', detail })
   return [
-    ...kept.filter(({ size }) => !inDatabase.has(size)).map(({ size, from }) => missing(size, `${from} has it, the database has not`)),
+    ...kept.filter((one) => !inDatabase.has(name(one))).map((one) => missing(name(one), `${one.from} has it, the database has not`)),
     ...stored
-      .filter(({ size }) => size < lastKept && !inFile.has(size))
-      .map(({ size }) => missing(size, 'the database has it, the file has not')),
+      .filter((one) => isBefore(one) && !inFile.has(name(one)))
+      .map((one) => missing(name(one), 'the database has it, the file has not')),
   ]
 }
+
+/** Its size; of a log that is not the first one, that too. */
+export const checkpointName = (log: number, size: number | bigint): string => (log === firstLog ? String(size) : `${size} of log ${log}`)

@@ -7,6 +7,7 @@ const block = 2 ** lowestKeptLevel
 
 const bytes = z.custom<Buffer>(Buffer.isBuffer)
 const sealRow = z.object({
+  log: z.number(),
   first_leaf: z.bigint(),
   leaf_count: z.number(),
   from_xact: z.bigint(),
@@ -17,9 +18,10 @@ const sealRow = z.object({
   leaf_hashes: bytes,
   row_index: bytes,
 })
-const sealColumns = sql.fragment`first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index`
+const sealColumns = sql.fragment`log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index`
 
 export type Seal = {
+  readonly log: number
   readonly firstLeaf: number
   readonly endLeaf: number
   readonly fromXact: bigint
@@ -34,6 +36,7 @@ export type Seal = {
 function toSeal(row: z.infer<typeof sealRow>): Seal {
   const firstLeaf = Number(row.first_leaf)
   return {
+    log: row.log,
     firstLeaf,
     endLeaf: firstLeaf + row.leaf_count,
     fromXact: row.from_xact,
@@ -46,36 +49,45 @@ function toSeal(row: z.infer<typeof sealRow>): Seal {
   }
 }
 
+/** Of the log that goes on now. */
 export async function lastSeal(tx: Transaction): Promise<Seal | undefined> {
-  return sealBefore(tx, Number.MAX_SAFE_INTEGER)
+  const row = await tx.maybeOne(
+    sql.type(sealRow)`select ${sealColumns} from audit.seal where log > ${0} order by log desc, first_leaf desc limit 1`,
+  )
+  return row === null ? undefined : toSeal(row)
 }
 
 /** The one whose leaves come before this one. */
-export async function sealBefore(tx: Transaction, leaf: number): Promise<Seal | undefined> {
+export async function sealBefore(tx: Transaction, log: number, leaf: number): Promise<Seal | undefined> {
   const row = await tx.maybeOne(
-    sql.type(sealRow)`select ${sealColumns} from audit.seal where first_leaf < ${leaf} order by first_leaf desc limit 1`,
+    sql.type(sealRow)`select ${sealColumns} from audit.seal where log = ${log} and first_leaf < ${leaf} order by first_leaf desc limit 1`,
   )
   return row === null ? undefined : toSeal(row)
 }
 
 /** In their order, from the one that begins at a leaf or after it. */
-export async function sealsFrom(tx: Transaction, leaf: number, limit: number): Promise<Seal[]> {
+export async function sealsFrom(tx: Transaction, log: number, leaf: number, limit: number): Promise<Seal[]> {
   const rows = await tx.any(
-    sql.type(sealRow)`select ${sealColumns} from audit.seal where first_leaf >= ${leaf} order by first_leaf limit ${limit}`,
+    sql.type(
+      sealRow,
+    )`select ${sealColumns} from audit.seal where log = ${log} and first_leaf >= ${leaf} order by first_leaf limit ${limit}`,
   )
   return rows.map(toSeal)
 }
 
-/** Those that hold the rows of a transaction. */
-export async function sealsOfTransaction(tx: Transaction, xact: bigint): Promise<Seal[]> {
-  const rows = await tx.any(sql.type(sealRow)`
-    select ${sealColumns} from audit.seal where from_xact <= ${xact} and before_xact > ${xact} order by first_leaf`)
-  return rows.map(toSeal)
+/** Where the seals begin that hold the rows of a transaction: many, where many rows were sealed as one round. */
+export async function sealsOfTransaction(tx: Transaction, log: number, xact: bigint): Promise<number[]> {
+  const firstLeaves = await tx.anyFirst(sql.unsafe`
+    select s.first_leaf
+    from (select before_xact from audit.seal where log = ${log} and before_xact > ${xact} order by before_xact limit 1) round
+      join audit.seal s on s.log = ${log} and s.before_xact = round.before_xact and s.from_xact <= ${xact}
+    order by s.first_leaf`)
+  return firstLeaves.map(Number)
 }
 
 /** The seal whose leaves one of this number is among. */
-async function sealAt(tx: Transaction, leaf: number): Promise<Seal | undefined> {
-  const seal = await sealBefore(tx, leaf + 1)
+export async function sealAt(tx: Transaction, log: number, leaf: number): Promise<Seal | undefined> {
+  const seal = await sealBefore(tx, log, leaf + 1)
   return seal !== undefined && leaf < seal.endLeaf ? seal : undefined
 }
 
@@ -85,11 +97,11 @@ export class BrokenTree extends Error {
 }
 
 /** Leaf hashes from one number up to another, wherever seals begin and end. */
-export async function leafHashes(tx: Transaction, begin: number, end: number): Promise<Buffer[]> {
+export async function leafHashes(tx: Transaction, log: number, begin: number, end: number): Promise<Buffer[]> {
   const hashes: Buffer[] = []
   while (begin + hashes.length < end) {
     const at = begin + hashes.length
-    const seal = await sealAt(tx, at)
+    const seal = await sealAt(tx, log, at)
     if (seal === undefined) throw new BrokenTree(`no seal holds leaf ${at}`)
     hashes.push(...seal.leafHashes.slice(at - seal.firstLeaf, end - seal.firstLeaf))
   }
@@ -98,7 +110,7 @@ export async function leafHashes(tx: Transaction, begin: number, end: number): P
 
 const nodeRow = z.object({ level: z.number(), position: z.bigint(), hash: bytes })
 
-export async function storedNodes(tx: Transaction, places: readonly Place[]): Promise<TreeNode[]> {
+export async function storedNodes(tx: Transaction, log: number, places: readonly Place[]): Promise<TreeNode[]> {
   const rows = await tx.any(sql.type(nodeRow)`
     select n.level, n.position, n.hash
     from unnest(${sql.array(
@@ -108,29 +120,29 @@ export async function storedNodes(tx: Transaction, places: readonly Place[]): Pr
       places.map(({ position }) => position),
       'int8',
     )}) asked (level, position)
-      join audit.tree_node n using (level, position)`)
+      join audit.tree_node n using (level, position) where n.log = ${log}`)
   return rows.map(({ level, position, hash }) => ({ level, position: Number(position), hash }))
 }
 
 /** The tree as it was when it had so many leaves. */
-export async function treeOfSize(tx: Transaction, size: number): Promise<GrowingTree> {
+export async function treeOfSize(tx: Transaction, log: number, size: number): Promise<GrowingTree> {
   const places = subtreesOf(size).filter(({ level }) => level >= lowestKeptLevel)
-  const found = await storedNodes(tx, places)
+  const found = await storedNodes(tx, log, places)
   const nodes = places.map(({ level, position }) => {
     const node = found.find((candidate) => candidate.level === level && candidate.position === position)
     if (node === undefined) throw new BrokenTree(`node ${position} of level ${level} is missing`)
     return node
   })
   const tree = new GrowingTree(nodes)
-  for (const hash of await leafHashes(tx, tree.size, size)) tree.append(hash)
+  for (const hash of await leafHashes(tx, log, tree.size, size)) tree.append(hash)
   return tree
 }
 
-export async function insertNodes(tx: Transaction, nodes: readonly TreeNode[]): Promise<void> {
+export async function insertNodes(tx: Transaction, log: number, nodes: readonly TreeNode[]): Promise<void> {
   if (nodes.length === 0) return
   await tx.query(sql.unsafe`
-    insert into audit.tree_node (level, position, hash)
-    select level, position, decode(hash, 'hex') from unnest(
+    insert into audit.tree_node (log, level, position, hash)
+    select ${log}::integer, level, position, decode(hash, 'hex') from unnest(
       ${sql.array(
         nodes.map(({ level }) => level),
         'int4',
@@ -145,11 +157,11 @@ export async function insertNodes(tx: Transaction, nodes: readonly TreeNode[]): 
 }
 
 /** For proofs: few nodes of many, each block of leaves read once. */
-export function nodesOf(tx: Transaction): NodeSource {
+export function nodesOf(tx: Transaction, log: number): NodeSource {
   const blocks = new Map<number, Promise<Buffer[]>>()
   return async ({ level, position }) => {
     if (level >= lowestKeptLevel) {
-      const [node] = await storedNodes(tx, [{ level, position }])
+      const [node] = await storedNodes(tx, log, [{ level, position }])
       if (node === undefined) throw new BrokenTree(`node ${position} of level ${level} is missing`)
       return node.hash
     }
@@ -157,7 +169,7 @@ export function nodesOf(tx: Transaction): NodeSource {
     const begin = first - (first % block)
     const end = first + 2 ** level
     const known = blocks.get(begin)
-    const leaves = known === undefined || (await known).length < end - begin ? leafHashes(tx, begin, end) : known
+    const leaves = known === undefined || (await known).length < end - begin ? leafHashes(tx, log, begin, end) : known
     blocks.set(begin, leaves)
     const tree = new GrowingTree()
     for (const hash of (await leaves).slice(first - begin, end - begin)) tree.append(hash)

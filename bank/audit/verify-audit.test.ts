@@ -143,7 +143,7 @@ test('two rows that changed places are both named', async () => {
 /** Changes a row and makes the seals fit it. */
 async function rewriteTree(change: Query): Promise<Query[]> {
   await bank.tamper(change)
-  const seals = await transact(bank.owner, (tx) => sealsFrom(tx, 0, 1_000))
+  const seals = await transact(bank.owner, (tx) => sealsFrom(tx, 1, 0, 1_000))
   const write = (firstLeaf: number, hashes: readonly Buffer[], index: Buffer) => sql.unsafe`
     update audit.seal set leaf_hashes = ${sql.binary(Buffer.concat(hashes))}, row_index = ${sql.binary(index)} where first_leaf = ${firstLeaf}`
   for (const { salt, firstLeaf, ...range } of seals) {

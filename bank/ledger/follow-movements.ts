@@ -36,7 +36,7 @@ export async function followMovements(
 ): Promise<{ readonly movements: readonly MadeMovement[]; readonly cursor: MovementCursor }> {
   const rows = await database.any(sql.type(row)`
     select written_in, movement_key, made, released, made_at from ledger.movement
-    where written_in >= ${after.writtenIn} and written_in < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    where written_in >= ${after.writtenIn} and written_in < ledger.settled_before()
       and (written_in, movement_key) > (${after.writtenIn}, ${after.key}::uuid)
     order by written_in, movement_key limit ${limit}`)
   const last = rows.at(-1)

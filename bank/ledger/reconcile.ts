@@ -42,7 +42,7 @@ async function reconcileBy(database: Database, checks: Partial<Record<Discrepanc
       sql.unsafe`select set_config('statement_timeout', ${`${mayTakeMs}ms`}, true), set_config('plan_cache_mode', 'force_custom_plan', true)`,
     )
     const { before } = await tx.one(sql.type(z.object({ before: z.bigint() }))`
-      select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as before`)
+      select ledger.settled_before() as before`)
     const found: Omit<Discrepancy, 'accounts'>[] = []
     for (const [name, check] of Object.entries(checks) as [DiscrepancyName, SqlFragment][]) {
       const rows = await tx.any(sql.type(discrepancyRow)`

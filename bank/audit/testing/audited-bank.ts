@@ -8,6 +8,7 @@ import { advancePayments } from '../../payments/advance-payments.ts'
 import type { Payment } from '../../payments/payment.ts'
 import { gbp, noon, openTestBank } from '../../payments/testing/test-bank.ts'
 import { type AuditKeySet, logSigner, logVerifiers } from '../audit-keys.ts'
+import type { Checkpoint } from '../checkpoint.ts'
 import { checkpointFile, keptCheckpoints } from '../checkpoint-file.ts'
 import { leavesPerSeal, sealRows } from '../seal-rows.ts'
 import { signTree } from '../sign-tree.ts'
@@ -34,7 +35,7 @@ export async function openAuditedBank({ keys = newAuditKeys() } = {}) {
   }
   const unsealed = sql.unsafe`
     select exists (select from ledger.entry where written_in >= s.before) or exists (select from audit.record where written_in >= s.before)
-    from (select coalesce(max(before_xact), 0) as before from audit.seal) s`
+    from (select coalesce((select before_xact from audit.seal order by log desc, first_leaf desc limit 1), 0) as before) s`
   /** Transactions of other test files, in databases of their own, hold the horizon back: they end soon. */
   const sealAll = async () => {
     for (await seal(); await bank.owner.oneFirst(unsealed); await seal()) await sleep(5)
@@ -43,6 +44,8 @@ export async function openAuditedBank({ keys = newAuditKeys() } = {}) {
   return {
     ...bank,
     sealer,
+    signer,
+    verifiers,
     folder,
     file,
     keys,
@@ -54,11 +57,13 @@ export async function openAuditedBank({ keys = newAuditKeys() } = {}) {
       return sign()
     },
     /** With what stands in the database and in the file, as `npm run audit:verify` has it. */
-    verify: async (since?: number): Promise<Verification> => {
+    verify: async (since?: number, witnessed: readonly Checkpoint[] = []): Promise<Verification> => {
       const kept = (await keptCheckpoints(file, verifiers)).map((checkpoint) => ({ ...checkpoint, from: 'the file' }))
+      const witnesses = witnessed.map((checkpoint) => ({ ...checkpoint, from: 'a witness' }))
       const stored = await storedCheckpoints(sealer, verifiers)
       const verified = await verifyAudit(sealer, {
-        checkpoints: [...kept, ...stored.checkpoints],
+        verifiers,
+        checkpoints: [...kept, ...witnesses, ...stored.checkpoints],
         since: kept.find(({ size }) => size === since),
       })
       return { ...verified, findings: [...stored.findings, ...missingCheckpoints(stored, kept), ...verified.findings] }

@@ -85,7 +85,7 @@ function openSealing(path: string) {
     },
     async check(owner: Database): Promise<void> {
       const checkpoints = (await keptCheckpoints(path, verifiers)).map((checkpoint) => ({ ...checkpoint, from: 'the file' }))
-      const { findings, leaves, unsealed } = await verifyAudit(owner, { checkpoints })
+      const { findings, leaves, unsealed } = await verifyAudit(owner, { verifiers, checkpoints })
       assert.deepEqual([findings, unsealed, leaves, checkpoints.length > 0], [[], 0, checkpoints.at(-1)?.size, true])
     },
   }
