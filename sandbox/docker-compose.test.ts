@@ -135,7 +135,8 @@ test('the key of the audit log is renewed where it is, and one that was a file o
   await prepareCompose(own)
   const keys = join(own, 'sealing', 'keys')
   assert.deepEqual([parseAuditKeys(readFileSync(keys, 'utf8')), existsSync(join(own, 'audit_keys'))], [before, false])
-  const [now, hour] = [new Date(), 3_600]
+  // The files are a moment old.
+  const [now, hour] = [new Date(Date.now() + 60_000), 3_600]
   const files = { signingKeys: join(own, 'keys', 'signing_keys'), secrets: join(own, 'keys', 'auth_server_secrets'), auditKeys: keys }
   await rotateKeys(files, { now, aheadSeconds: hour, keptSeconds: hour })
   const renewed = parseAuditKeys(readFileSync(keys, 'utf8'))
