@@ -30,7 +30,7 @@ create table audit.record (
   written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   constraint record_id_is_prefixed CHECK ((starts_with(record_id, 'aud_'::text) AND (length(record_id) = 36))),
   constraint record_pkey PRIMARY KEY (record_id)
-);
+) partition by RANGE (record_id);
 
 create table audit.seal (
   first_leaf bigint not null,
@@ -350,11 +350,12 @@ create table housekeeping.partitioned_table (
   id_prefix text,
   width text not null,
   made_ahead interval not null,
-  kept interval not null,
+  kept interval,
   stays text,
   dropped_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  stored_with text,
   constraint partitioned_table_is_named_once PRIMARY KEY (schema_name, table_name),
-  constraint partitioned_table_width_is_known CHECK ((width = ANY (ARRAY['hour'::text, 'month'::text])))
+  constraint partitioned_table_width_is_known CHECK ((width = ANY (ARRAY['hour'::text, 'month'::text, 'year'::text])))
 );
 
 create table housekeeping.remembering_table (
@@ -418,7 +419,7 @@ create table ledger.entry (
   interaction_id text,
   written_in bigint default ((pg_current_xact_id())::text)::bigint not null,
   constraint entry_pkey PRIMARY KEY (entry_id)
-);
+) partition by RANGE (entry_id);
 
 create table ledger.exchange (
   entry_id text not null,
@@ -435,13 +436,12 @@ create table ledger.exchange (
   quoted_at timestamp with time zone not null,
   constraint exchange_bought_currency_has_these_digits FOREIGN KEY (bought_currency, bought_digits) REFERENCES ledger.currency(currency, minor_digits),
   constraint exchange_buys_something CHECK ((bought_minor > (0)::numeric)),
-  constraint exchange_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES ledger.entry(entry_id),
   constraint exchange_is_rounded_down CHECK ((bought_minor = ledger.worth(sold_minor, price_units, price_scale, sold_digits, bought_digits))),
   constraint exchange_pkey PRIMARY KEY (entry_id),
   constraint exchange_rate_is_on_record FOREIGN KEY (sold_currency, bought_currency, source, quoted_at) REFERENCES ledger.rate(base_currency, quote_currency, source, quoted_at),
   constraint exchange_residue_is_all_that_buys_nothing CHECK ((((priced_minor >= (1)::numeric) AND (priced_minor <= sold_minor)) AND (ledger.worth(priced_minor, price_units, price_scale, sold_digits, bought_digits) = bought_minor) AND (ledger.worth((priced_minor - (1)::numeric), price_units, price_scale, sold_digits, bought_digits) < bought_minor))),
   constraint exchange_sold_currency_has_these_digits FOREIGN KEY (sold_currency, sold_digits) REFERENCES ledger.currency(currency, minor_digits)
-);
+) partition by RANGE (entry_id);
 
 create table ledger.hold (
   hold_id text not null,
@@ -463,7 +463,7 @@ create table ledger.hold (
   constraint hold_pkey PRIMARY KEY (hold_id),
   constraint hold_resolved_has_a_time CHECK (((status = 'active'::text) = (resolved_at IS NULL))),
   constraint hold_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'captured'::text, 'released'::text, 'expired'::text])))
-);
+) partition by RANGE (hold_id);
 
 create table ledger.movement (
   movement_key uuid not null,
@@ -488,7 +488,7 @@ create table ledger.posting (
   counterparty_identification text,
   booked_at timestamp with time zone not null,
   constraint posting_is_numbered_by_account PRIMARY KEY (account_id, booked_at, posting_number) INCLUDE (entry_id, currency, amount_minor, balance_minor)
-);
+) partition by RANGE (booked_at);
 
 create table ledger.rate (
   base_currency text not null,
@@ -797,11 +797,11 @@ create table payments.spent (
   payment_count bigint not null,
   constraint spent_is_counted_by_hour PRIMARY KEY (account_id, hour, channel),
   constraint spent_is_not_negative CHECK (((spent_minor >= (0)::numeric) AND (payment_count >= 0)))
-) with (fillfactor=60);
+) partition by RANGE (hour);
 
-CREATE INDEX record_of_subject ON audit.record USING btree (subject, occurred_at);
+CREATE INDEX record_of_subject ON ONLY audit.record USING btree (subject, occurred_at);
 
-CREATE INDEX record_written_in ON audit.record USING btree (written_in);
+CREATE INDEX record_written_in ON ONLY audit.record USING btree (written_in);
 
 CREATE INDEX seal_by_round ON audit.seal USING btree (log, before_xact, first_leaf);
 
@@ -855,19 +855,17 @@ CREATE INDEX account_of_customer ON ledger.account USING btree (customer_id, acc
 
 CREATE INDEX account_of_settlement ON ledger.account USING btree (currency) WHERE (kind = 'settlement'::text);
 
-CREATE INDEX entry_of_hold ON ledger.entry USING btree (hold_id) WHERE (hold_id IS NOT NULL);
+CREATE INDEX entry_of_hold ON ONLY ledger.entry USING btree (hold_id) WHERE (hold_id IS NOT NULL);
 
-CREATE INDEX entry_of_reversed ON ledger.entry USING btree (reverses) WHERE (reverses IS NOT NULL);
+CREATE INDEX entry_of_reversed ON ONLY ledger.entry USING btree (reverses) WHERE (reverses IS NOT NULL);
 
-CREATE UNIQUE INDEX entry_posts_a_payment_once ON ledger.entry USING btree (payment_id) WHERE ((payment_id IS NOT NULL) AND (kind <> 'reversal'::text));
+CREATE INDEX entry_written_in ON ONLY ledger.entry USING btree (written_in);
 
-CREATE INDEX entry_written_in ON ledger.entry USING btree (written_in);
-
-CREATE INDEX hold_active_expiry ON ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
+CREATE INDEX hold_active_expiry ON ONLY ledger.hold USING btree (expires_at) WHERE (status = 'active'::text);
 
 CREATE INDEX movement_by_transaction ON ONLY ledger.movement USING btree (written_in, movement_key);
 
-CREATE INDEX posting_of_entry ON ledger.posting USING btree (entry_id);
+CREATE INDEX posting_of_entry ON ONLY ledger.posting USING btree (entry_id);
 
 CREATE INDEX authorization_code_expiry ON oidc.authorization_code USING btree (expires_at);
 
@@ -920,8 +918,6 @@ CREATE UNIQUE INDEX limit_is_set_once ON payments.spending_limit USING btree (sc
 CREATE INDEX limit_of_subject ON payments.spending_limit USING btree (subject_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX payment_waiting ON payments.payment USING btree (created_at) WHERE (status = 'held'::text);
-
-CREATE INDEX spent_age ON payments.spent USING brin (hour);
 
 create view consents.account_to_show with (security_barrier=true) as
  SELECT account_id,
@@ -1308,7 +1304,8 @@ CREATE OR REPLACE FUNCTION housekeeping.bound_after(width text, at timestamp wit
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select case width when 'hour' then date_trunc('hour', at, 'UTC') + interval '1 hour'
-    else date_trunc('month', date_trunc('month', at, 'UTC') + interval '32 days', 'UTC') end
+    when 'month' then date_trunc('month', date_trunc('month', at, 'UTC') + interval '32 days', 'UTC')
+    else date_trunc('year', date_trunc('year', at, 'UTC') + interval '370 days', 'UTC') end
 $function$
 ;
 
@@ -1444,20 +1441,34 @@ AS $function$
 declare
   wanted housekeeping.partitioned_table := (
     select t from housekeeping.partitioned_table t where schema_name = p_schema and table_name = p_table);
-  name text := p_table || '_' || to_char(p_from at time zone 'UTC', case wanted.width when 'hour' then 'YYYYMMDDHH24' else 'YYYYMM' end);
+  name text := p_table || '_' || to_char(p_from at time zone 'UTC', case wanted.width when 'hour' then 'YYYYMMDDHH24' when 'month' then 'YYYYMM' else 'YYYY' end);
+  other_name text := p_table || '_other';
   first_key text := housekeeping.bound(wanted.id_prefix, p_from);
   next_key text := housekeeping.bound(wanted.id_prefix, p_before);
+  waiting text := format('select exists (select from %I.%I where %3$I >= %4$L and %3$I < %5$L)',
+    p_schema, other_name, housekeeping.key_of(p_schema, p_table), first_key, next_key);
   is_late boolean;
+  others_wait boolean;
 begin
-  execute format('select exists (select from %I.%I where %3$I >= %4$L and %3$I < %5$L)',
-    p_schema, p_table || '_other', housekeeping.key_of(p_schema, p_table), first_key, next_key) into is_late;
-  if is_late or p_from <= statement_timestamp() + interval '10 minutes' then
+  execute waiting into is_late;
+  others_wait := is_late or p_from <= statement_timestamp() + interval '10 minutes';
+  if others_wait then
     execute format('lock table %I.%I in share row exclusive mode', p_schema, p_table);
   end if;
-  execute format('create table %1$I.%2$I (like %1$I.%3$I including defaults including constraints including storage)', p_schema, name, p_table);
-  execute format('lock table %I.%I in access exclusive mode', p_schema, p_table || '_other');
-  execute format('with moved as (delete from %1$I.%2$I where %4$I >= %5$L and %4$I < %6$L returning *) insert into %1$I.%3$I select * from moved',
-    p_schema, p_table || '_other', name, housekeeping.key_of(p_schema, p_table), first_key, next_key);
+  perform housekeeping.make_table_like(p_schema, p_table, name, wanted.stored_with);
+  execute format('lock table %I.%I in access exclusive mode', p_schema, other_name);
+  execute waiting into is_late;
+  if is_late and not others_wait then
+    raise exception 'rows for % come already: another time', name using errcode = '55P03';
+  end if;
+  if is_late then
+    execute format('alter table %I.%I disable trigger user', p_schema, other_name);
+    execute format('alter table %I.%I disable trigger user', p_schema, name);
+    execute format('with moved as (delete from %1$I.%2$I where %4$I >= %5$L and %4$I < %6$L returning *) insert into %1$I.%3$I select * from moved',
+      p_schema, other_name, name, housekeeping.key_of(p_schema, p_table), first_key, next_key);
+    execute format('alter table %I.%I enable trigger user', p_schema, other_name);
+    execute format('alter table %I.%I enable trigger user', p_schema, name);
+  end if;
   execute format('alter table %1$I.%2$I attach partition %1$I.%3$I for values from (%4$L) to (%5$L)', p_schema, p_table, name, first_key, next_key);
   insert into housekeeping.partition values (p_schema, p_table, name, p_from, p_before);
 end $function$
@@ -1676,6 +1687,21 @@ begin
     wrong := 'entry_is_reversed_once_over';
   end if;
   if wrong is not null then perform ledger.raise_unsound(wrong, 'entry'); end if;
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.entry_posts_a_payment_once()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (select from payments.payment p where p.payment_id = new.payment_id and p.entry_id = new.entry_id) then
+    raise exception 'payment % names another entry than %, or none', new.payment_id, new.entry_id
+      using errcode = '23514', constraint = 'entry_posts_a_payment_once', schema = 'ledger', table = 'entry';
+  end if;
   return null;
 end $function$
 ;
@@ -3255,6 +3281,8 @@ CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.
 
 CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
 
+CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL AND new.kind <> 'reversal'::text) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
+
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
 CREATE TRIGGER hold_currency_matches_account AFTER INSERT ON ledger.hold REFERENCING NEW TABLE AS new_hold FOR EACH STATEMENT EXECUTE FUNCTION ledger.hold_currency_matches_account();
@@ -3343,7 +3371,6 @@ grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
-grant delete, select on payments.spent to bankside_worker;
 grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
@@ -3581,6 +3608,7 @@ grant select on payments.risk_rule to bankside_worker;
 grant select on payments.risk_threshold to bankside_worker;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
+grant select on payments.spent to bankside_worker;
 grant select, update on audit.sealing to bankside_sealer;
 grant select, update on ledger.reconciliation to bankside_worker;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;

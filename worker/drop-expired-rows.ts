@@ -31,8 +31,6 @@ const expiring: readonly Expiring[] = [
   // Longer than any lock: forgetting a count is no way around it.
   { table: ['customers', 'sign_in_attempt'], key: 'username_hash', time: 'updated_at', keptMs: dayMs },
   { table: ['customers', 'totp_step_used'], key: 'ctid', time: 'used_at', keptMs: dayMs },
-  // No limit counts further back.
-  { table: ['payments', 'spent'], key: 'ctid', time: 'hour', keptMs: 62 * dayMs },
 ]
 
 type Expiring = {

@@ -129,10 +129,12 @@ export const postingAt = (accountId: AccountId, { bookedAt, postingNumber }: Tra
   where account_id = ${accountId} and booked_at = ${sql.timestamp(bookedAt)} and posting_number = ${postingNumber.toString()}::bigint`
 
 export function beyond({ direction, bookedAt, postingNumber }: TransactionCursor) {
-  const place = sql.fragment`(${sql.timestamp(bookedAt)}, ${postingNumber.toString()}::bigint)`
+  const time = sql.timestamp(bookedAt)
+  const place = sql.fragment`(${time}, ${postingNumber.toString()}::bigint)`
+  // The time by itself says which partitions need not be looked into.
   return direction === 'older'
-    ? sql.fragment`and (p.booked_at, p.posting_number) < ${place}`
-    : sql.fragment`and (p.booked_at, p.posting_number) > ${place}`
+    ? sql.fragment`and p.booked_at <= ${time} and (p.booked_at, p.posting_number) < ${place}`
+    : sql.fragment`and p.booked_at >= ${time} and (p.booked_at, p.posting_number) > ${place}`
 }
 
 type Place = Pick<TransactionRow, 'booked_at' | 'posting_number'>

@@ -59,8 +59,8 @@ const moved = async (tx: Transaction, amount: number) => {
     select ledger.transfer(${entryId}, 'transfer', ${ann}, ${ben}, ${amount}, 'GBP', 'd', 'r', null, null, ${at(1)})`)
   return entryId
 }
-/** Written past the functions, as far as the balances allow. */
-const reversalOf = async (tx: Transaction, reverses: string, amount: number) => {
+/** Written past the functions, as far as the balances allow. Ann is given the amount, and ben gives it. */
+const posting = async (tx: Transaction, { reverses = null as string | null, paymentId = null as string | null, amount = 1 }) => {
   const entryId = newEntryId()
   await tx.query(sql.unsafe`
     with balanced as (
@@ -69,14 +69,15 @@ const reversalOf = async (tx: Transaction, reverses: string, amount: number) => 
         posting_count = posting_count + 1
       where account_id in (${ann}, ${ben}) returning *
     ), entered as (
-      insert into ledger.entry (entry_id, kind, currency, description, reference, reverses, booked_at, value_date)
-      values (${entryId}, 'reversal', 'GBP', 'd', 'r', ${reverses}, ${at(2)}, '2026-03-02')
+      insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, booked_at, value_date)
+      values (${entryId}, ${reverses === null ? 'transfer' : 'reversal'}, 'GBP', 'd', 'r', ${paymentId}, ${reverses}, ${at(2)}, '2026-03-02')
     )
     insert into ledger.posting
     select account_id, posting_count, ${entryId}, 'GBP', case account_id when ${ann} then ${amount}::numeric else -${amount}::numeric end,
       posted_minor, 'n', null, null, ${at(2)} from balanced`)
   return entryId
 }
+const reversalOf = (tx: Transaction, reverses: string, amount: number) => posting(tx, { reverses, amount })
 const moves = (tx: Transaction, from: string, to: string, amount: string, currency = 'GBP') =>
   tx.query(sql.unsafe`
     select ledger.transfer(${newEntryId()}, 'transfer', ${from}, ${to}, ${amount}::numeric, ${currency}, 'd', 'r', null, null, ${at(0)})`)
@@ -181,13 +182,17 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
       await tx.query(sql.unsafe`update ledger.hold set status = 'expired' where hold_id = ${hold}`)
     },
   ],
+  // One that was never posted, and one that was, by another entry.
+  ['entry_posts_a_payment_once', (tx) => posting(tx, { paymentId: paid.id })],
   [
     'entry_posts_a_payment_once',
-    (tx) =>
-      tx.query(sql.unsafe`
-        insert into ledger.entry
-        select id, 'transfer', 'GBP', 'd', 'r', ${paid.id}, null, ${at(0)}, '2026-03-02'
-        from unnest(${sql.array([newEntryId(), newEntryId()], 'text')}) id`),
+    async (tx) => {
+      const entryId = await posting(tx, { paymentId: paid.id })
+      await tx.query(sql.unsafe`
+        update payments.payment set status = 'posted', step = null, entry_id = ${entryId}, lease = lease + 1 where payment_id = ${paid.id}`)
+      await tx.query(sql.unsafe`set constraints all immediate`)
+      await posting(tx, { paymentId: paid.id })
+    },
   ],
   ['transfer_is_between_two_accounts', (tx) => transferTo(tx, ann)],
   ['posting_currency_matches_account', (tx) => transferTo(tx, euro)],

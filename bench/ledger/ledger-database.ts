@@ -106,7 +106,7 @@ async function withoutIndexes(owner: pg.Client, table: string, write: () => Prom
   await owner.query(`set maintenance_work_mem = '256MB'`)
   for (const { name, definition } of constraints)
     await owner.query(`alter table ${table} add constraint ${name} ${definition} with (fillfactor = ${fillFactor})`)
-  for (const { definition } of indexes) await owner.query(definition)
+  for (const { definition } of indexes) await owner.query(definition.replace(' ON ONLY ', ' ON '))
 }
 
 export function inDatabase(adminUrl: string, name: string): string {
