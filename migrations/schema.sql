@@ -725,7 +725,7 @@ create table payments.payment (
   constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
   constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
   constraint payment_debtor_is_not_creditor CHECK ((debtor_account_id <> creditor_account_id)),
-  constraint payment_held_has_a_hold CHECK (((status = 'rejected'::text) OR (hold_id IS NOT NULL))),
+  constraint payment_held_has_a_hold CHECK (((status <> 'held'::text) OR (hold_id IS NOT NULL))),
   constraint payment_id_is_prefixed CHECK ((starts_with(payment_id, 'pay_'::text) AND (length(payment_id) = 36))),
   constraint payment_limit_id_fkey FOREIGN KEY (limit_id) REFERENCES payments.spending_limit(limit_id),
   constraint payment_one_per_consent UNIQUE (consent_id),
@@ -798,6 +798,13 @@ create table payments.spent (
   constraint spent_is_counted_by_hour PRIMARY KEY (account_id, hour, channel),
   constraint spent_is_not_negative CHECK (((spent_minor >= (0)::numeric) AND (payment_count >= 0)))
 ) partition by RANGE (hour);
+
+create table payments.straight_through (
+  only_row boolean default true not null,
+  is_on boolean not null,
+  constraint straight_through_is_one_row CHECK (only_row),
+  constraint straight_through_pkey PRIMARY KEY (only_row)
+);
 
 CREATE INDEX record_of_subject ON ONLY audit.record USING btree (subject, occurred_at);
 
@@ -2644,6 +2651,49 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.assess(p_payments payments.assessable[])
+ RETURNS TABLE("position" integer, verdict text, score integer, reasons jsonb, new_payee boolean, new_device boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with facts as materialized (
+    select p.position, div(p.amount_minor, unit) as amount,
+      div(lately.spent_minor + case when p.is_counted then 0 else p.amount_minor end, unit) as paid_in_a_day,
+      lately.payments + (not p.is_counted)::integer as payments_in_an_hour,
+      not exists (
+        select from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'payee' and k.fingerprint = p.payee) as new_payee,
+      not exists (
+        select from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'device' and k.fingerprint = p.device) as new_device,
+      extract(hour from p.made_at at time zone 'Europe/London') as hour
+    from unnest(p_payments) p
+      cross join lateral (select ('1e' || p.minor_digits)::numeric as unit) units
+      cross join lateral (
+        select coalesce(sum(s.spent_minor), 0) as spent_minor,
+          coalesce(sum(s.payment_count) filter (where s.hour >= date_trunc('hour', p.made_at, 'UTC') - interval '1 hour'), 0) as payments
+        from payments.spent s where s.account_id = p.account_id and s.hour > p.made_at - interval '24 hours') lately
+  ), scored as (
+    select f.position, greatest(coalesce(sum(r.points), 0), 0)::integer as score,
+      coalesce(jsonb_agg(jsonb_build_object('rule', r.rule_id, 'points', r.points, 'words', r.words, 'fact', fact.value::text)
+        order by abs(r.points) desc, r.rule_id) filter (where r.rule_id is not null), '[]') as reasons
+    from facts f
+      cross join lateral (values ('amount', f.amount), ('paid_in_a_day', f.paid_in_a_day), ('payments_in_an_hour', f.payments_in_an_hour),
+        ('new_payee', f.new_payee::integer), ('new_device', f.new_device::integer), ('hour', f.hour)) fact (name, value)
+      left join payments.risk_rule r on r.fact = fact.name and coalesce(fact.value >= r.at_least, true) and coalesce(fact.value < r.below, true)
+    group by f.position
+  )
+  select f.position, case
+      when s.score >= (select at_least from payments.risk_threshold t where t.verdict = 'refuse') then 'refuse'
+      when s.score >= (select at_least from payments.risk_threshold t where t.verdict = 'review') then 'review'
+      else 'pass'
+    end, s.score, s.reasons, f.new_payee, f.new_device
+  from facts f join scored s using (position);
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text)
  RETURNS record
  LANGUAGE plpgsql
@@ -2794,6 +2844,22 @@ AS $function$
   where l.currency = asked.currency and (l.channel is null or l.channel = asked.channel)
   order by asked.position, l.set_by, l.scope, l.is_soft, l.channel, l.period, l.window_hours, l.subject_id nulls last
 $function$
+;
+
+CREATE OR REPLACE FUNCTION payments.lock_parties(p_customer_id text[], p_account_id text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from payments.spending_limit where ended_at is null and scope = 'customer' and period <> 'payment') then
+    perform from customers.customer c where c.customer_id = any (p_customer_id) order by c.customer_id for no key update;
+  end if;
+  return (
+    select coalesce(array_agg(a.account_id) filter (where a.frozen_for is not null), '{}')
+    from (select account_id, frozen_for from ledger.account where account_id = any (p_account_id) order by account_id for no key update) a);
+end $function$
 ;
 
 CREATE OR REPLACE FUNCTION payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text)
@@ -3068,8 +3134,9 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id text[], p_now timestamp with time zone, p_unused_since timestamp with time zone, p_forget_before timestamp with time zone, p_deadline_at timestamp with time zone)
- RETURNS TABLE(word text, resource_id text, rejection_reason text, limit_id text, customer_id text, debtor_account_id text, creditor_account_id text, creditor_is_ours boolean, creditor_name text, creditor_scheme_name text, creditor_identification text, amount_minor numeric, currency text, instruction_identification text, end_to_end_identification text, reference text, asks_for_refund boolean)
+ RETURNS TABLE(word text, resource_id text, status text, rejection_reason text, limit_id text, customer_id text, debtor_account_id text, creditor_account_id text, creditor_is_ours boolean, creditor_name text, creditor_scheme_name text, creditor_identification text, amount_minor numeric, currency text, instruction_identification text, end_to_end_identification text, reference text, asks_for_refund boolean)
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 #variable_conflict use_column
@@ -3077,17 +3144,23 @@ declare
   submissions payments.submission[];
   due integer;
   claimed integer;
-  -- By position: null for what is held, and where no limit is in the way.
+  -- By position: null for what is held or posted, and where no limit is in the way.
   reasons text[] := '{}';
   limit_ids text[] := '{}';
+  -- By position, of what is posted at once: the score, its reasons, and whether payee and device are new.
+  scores integer[] := '{}';
+  score_reasons jsonb[] := '{}';
+  new_payees boolean[] := '{}';
+  new_devices boolean[] := '{}';
+  -- By position, and what the ledger said.
+  outcomes text[] := '{}';
+  said text[];
   positions integer[];
   consent_ids text[];
   channels text[];
-  hold_ids text[];
-  account_ids text[];
-  amounts numeric[];
-  currencies text[];
-  outcomes text[];
+  passed text[];
+  frozen text[];
+  run record;
 begin
   perform from consents.consent c where c.consent_id = any (p_consent_id) order by c.consent_id for no key update;
 
@@ -3101,9 +3174,9 @@ begin
         when creditor.status = 'closed' then 'AC07'
         when creditor.currency <> c.currency then 'AC11'
       end,
-      asked.payment_id, asked.hold_id, asked.client_id, asked.consent_id, c.customer_id, asked.channel, c.debtor_account_id,
+      asked.payment_id, asked.hold_id, asked.entry_id, asked.client_id, asked.consent_id, c.customer_id, c.authorised_device, asked.channel, c.debtor_account_id,
       creditor.account_id, creditor.kind = 'customer' or creditor.account_number is not null, c.creditor_name, c.creditor_scheme_name, c.creditor_identification,
-      c.amount_minor, c.currency, (c.amount_minor * ('1e-' || money.minor_digits)::numeric)::text,
+      c.amount_minor, money.minor_digits, c.currency,
       coalesce(c.request #>> '{Data,Initiation,InstructionIdentification}', asked.own_identification),
       coalesce(c.request #>> '{Data,Initiation,EndToEndIdentification}', asked.own_identification),
       coalesce(c.reference, case asked.channel when 'bank_api' then asked.initiation ->> 'reference' end, ''),
@@ -3112,7 +3185,7 @@ begin
     )::payments.submission order by asked.position)
   into submissions
   from jsonb_to_recordset(p_submissions) asked (
-      position integer, payment_id text, hold_id text, client_id text, consent_id text, token_hash text, channel text, initiation jsonb,
+      position integer, payment_id text, hold_id text, entry_id text, client_id text, consent_id text, token_hash text, channel text, initiation jsonb,
       own_identification text, interaction_id text, method text, endpoint text, key text, request_hash text,
       consumed_event_id text, payment_event_id text, consumed_record_id text, payment_record_id text)
     left join lateral (select client.status from clients.client where client.client_id = asked.client_id offset 0) cl on true
@@ -3161,23 +3234,80 @@ begin
       when creditor.account_id = c.debtor_account_id then 'account_not_usable'
       end) judged (word);
 
-  select count(*) into due from unnest(submissions) s where s.word is null;
-  select array_agg(s.position order by s.position), array_agg(s.consent_id order by s.position), array_agg(s.channel order by s.position),
-    array_agg(s.hold_id order by s.position), array_agg(s.debtor_account_id order by s.position), array_agg(s.amount_minor order by s.position),
-    array_agg(s.currency order by s.position)
-  into positions, consent_ids, channels, hold_ids, account_ids, amounts, currencies
-  from unnest(submissions) s where s.word is null and s.reason is null;
+  select count(*) filter (where s.word is null),
+    array_agg(s.position order by s.position) filter (where s.word is null and s.reason is null),
+    array_agg(s.consent_id order by s.position) filter (where s.word is null and s.reason is null),
+    array_agg(s.channel order by s.position) filter (where s.word is null and s.reason is null),
+    payments.lock_parties(
+      array_agg(s.customer_id) filter (where s.word is null and s.reason is null),
+      array_agg(s.debtor_account_id) filter (where s.word is null and s.reason is null)
+        || array_agg(s.creditor_account_id) filter (where s.word is null and s.reason is null))
+  into due, positions, consent_ids, channels, frozen
+  from unnest(submissions) s;
+
   if positions is not null then
-    outcomes := payments.limits_in_the_way(p_now, consent_ids, channels);
-    if array_remove(outcomes, null) <> '{}' then
+    said := payments.limits_in_the_way(p_now, consent_ids, channels);
+    if array_remove(said, null) <> '{}' then
       select array_agg(o.limit_id order by s.position) into limit_ids
-      from unnest(submissions) s left join unnest(positions, outcomes) o (position, limit_id) using (position);
-      select array_agg(s.position order by s.position), array_agg(s.hold_id order by s.position), array_agg(s.debtor_account_id order by s.position),
-        array_agg(s.amount_minor order by s.position), array_agg(s.currency order by s.position)
-      into positions, hold_ids, account_ids, amounts, currencies
-      from unnest(submissions) s where s.word is null and s.reason is null and limit_ids[s.position] is null;
+      from unnest(submissions) s left join unnest(positions, said) o (position, limit_id) using (position);
+      positions := array(select position from unnest(positions) position where limit_ids[position] is null order by position);
     end if;
-    outcomes := case when positions is not null then ledger.place_holds(hold_ids, account_ids, amounts, currencies, p_now, p_deadline_at) end;
+    if exists (select from payments.straight_through where is_on) then
+      select array_agg(a.verdict order by s.position), array_agg(a.score order by s.position), array_agg(a.reasons order by s.position),
+        array_agg(a.new_payee order by s.position), array_agg(a.new_device order by s.position)
+      into passed, scores, score_reasons, new_payees, new_devices
+      from unnest(submissions) s left join payments.assess(array(
+        select row(first.position, first.customer_id, first.debtor_account_id, first.amount_minor, first.minor_digits,
+          first.creditor_scheme_name || ' ' || first.creditor_identification, first.device, p_now, false)::payments.assessable
+        from (select s.*, row_number() over (partition by s.customer_id order by s.position) as number from unnest(submissions) s where s.word is null) first
+        where first.number = 1 and first.position = any (positions) and first.creditor_account_id <> all (frozen))) a
+        on a.position = s.position and a.verdict = 'pass';
+    end if;
+    -- What is posted and what is held, each run of them in one call, in the order in which they came.
+    for run in
+      select is_passed, array_agg(position order by position) as positions
+      from (
+        select position, is_passed, row_number() over (order by position) - row_number() over (partition by is_passed order by position) as number
+        from (select position, passed[position] is not null as is_passed from unnest(positions) position) each_one) numbered
+      group by is_passed, number order by min(position)
+    loop
+      if run.is_passed then
+        select (ledger.write(
+            p_now, '-infinity', null, null, null, null, a.account_ids, array(select number from generate_series(1, cardinality(run.positions)) number),
+            array_fill('transfer'::text, array[cardinality(run.positions)]), a.entry_ids, null, null, null, a.currencies, null, null, null, a.descriptions,
+            a.reference_texts, a.payment_ids, null, null, null, null,
+            l.operations, l.places, l.other_places, null, l.amounts, null, l.names, l.scheme_names, l.identifications)).outcome
+        into said
+        from (
+          select array_agg(s.entry_id order by s.position) as entry_ids, array_agg(s.currency order by s.position) as currencies,
+            array_agg(case s.channel when 'bank_api' then 'Transfer' else 'Open banking payment' end order by s.position) as descriptions,
+            array_agg(coalesce(nullif(s.reference, ''), s.end_to_end_identification) order by s.position) as reference_texts,
+            array_agg(s.payment_id order by s.position) as payment_ids,
+            array(select distinct account_id from unnest(array_agg(s.debtor_account_id) || array_agg(s.creditor_account_id)) account_id order by account_id) as account_ids,
+            array_agg(s order by s.position) as in_order
+          from unnest(submissions) s where s.position = any (run.positions)) a
+          cross join lateral (
+            select array_agg(number::integer order by number, leg) as operations, array_agg(array_position(a.account_ids, account_id) order by number, leg) as places,
+              array_agg(array_position(a.account_ids, other_id) order by number, leg) as other_places, array_agg(leg_minor order by number, leg) as amounts,
+              array_agg(leg_name order by number, leg) as names, array_agg(leg_scheme_name order by number, leg) as scheme_names,
+              array_agg(leg_identification order by number, leg) as identifications
+            from unnest(a.in_order) with ordinality s (
+                position, word, resource_id, reason, payment_id, hold_id, entry_id, client_id, consent_id, customer_id, device, channel, debtor_account_id, creditor_account_id, creditor_is_ours, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, minor_digits, currency, instruction_identification, end_to_end_identification, reference, asks_for_refund, interaction_id, method, endpoint, key, request_hash, consumed_event_id, payment_event_id, consumed_record_id, payment_record_id, number)
+              cross join lateral (values
+                (1, s.debtor_account_id, s.creditor_account_id, -s.amount_minor, s.creditor_name,
+                  -- Of an account here the ledger knows the number itself.
+                  case when not s.creditor_is_ours then s.creditor_scheme_name end, case when not s.creditor_is_ours then s.creditor_identification end),
+                (2, s.creditor_account_id, s.debtor_account_id, s.amount_minor, null, null, null))
+                legs (leg, account_id, other_id, leg_minor, leg_name, leg_scheme_name, leg_identification)) l;
+      else
+        select ledger.place_holds(array_agg(s.hold_id order by s.position), array_agg(s.debtor_account_id order by s.position),
+          array_agg(s.amount_minor order by s.position), array_agg(s.currency order by s.position), p_now, p_deadline_at)
+        into said from unnest(submissions) s where s.position = any (run.positions);
+      end if;
+      for number in 1..cardinality(run.positions) loop
+        outcomes[run.positions[number]] := said[number];
+      end loop;
+    end loop;
   end if;
   -- What has no funds counts towards no limit, and was counted.
   if limit_ids <> '{}' and 'insufficient_funds' = any (outcomes) then
@@ -3187,19 +3317,25 @@ begin
   if due > coalesce(cardinality(positions), 0) or outcomes && '{insufficient_funds,account_not_usable}' then
     select array_agg(coalesce(s.reason,
         (select case l.period when 'payment' then 'AM02' else 'AM14' end from payments.spending_limit l where l.limit_id = limit_ids[s.position]),
-        case o.outcome
+        case outcomes[s.position]
           when 'insufficient_funds' then 'AM04'
-          when 'account_not_usable' then (select case a.status when 'closed' then 'AC04' else 'AC06' end from ledger.account a where a.account_id = s.debtor_account_id)
+          when 'account_not_usable' then (
+            select case a.status when 'open' then 'AC07' when 'closed' then 'AC04' else 'AC06' end from ledger.account a where a.account_id = s.debtor_account_id)
         end) order by s.position)
     into reasons
-    from unnest(submissions) s left join unnest(positions, outcomes) o (position, outcome) using (position);
+    from unnest(submissions) s;
+  end if;
+  if exists (select from unnest(outcomes) outcome where outcome not in ('done', 'held', 'insufficient_funds', 'account_not_usable')) then
+    raise exception 'the ledger says % of a payment', outcomes
+      using errcode = '23514', constraint = 'payment_is_as_consented', table = 'payment', schema = 'payments';
   end if;
 
   if due > 0 then
     -- Only a key may still be waited for, and not for long: its first request is then still running.
     perform set_config('lock_timeout', '250ms', true);
     with made as (
-      select s.*, reasons[s.position] as why, limit_ids[s.position] as limit_id, case when reasons[s.position] is null then 'held' else 'rejected' end as status
+      select s.*, reasons[s.position] as why, limit_ids[s.position] as limit_id,
+        case when reasons[s.position] is not null then 'rejected' when passed[s.position] is not null then 'posted' else 'held' end as status
       from unnest(submissions) s where s.word is null
     ), consumed as (
       update consents.consent c set status = 'COND', status_updated_at = p_now, status_reason_code = 'U038',
@@ -3207,23 +3343,45 @@ begin
       from made where c.consent_id = made.consent_id
     ), paid as (
       insert into payments.payment (
-        payment_id, consent_id, client_id, customer_id, channel, status, status_updated_at, rejection_reason, limit_id, debtor_account_id,
+        payment_id, consent_id, client_id, customer_id, channel, status, step, status_updated_at, rejection_reason, limit_id, debtor_account_id,
         creditor_account_id, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, currency,
-        instruction_identification, end_to_end_identification, reference, hold_id, created_at, deadline_at)
-      select payment_id, consent_id, client_id, customer_id, channel, status, p_now, why, limit_id, debtor_account_id,
-        creditor_account_id, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, currency,
-        instruction_identification, end_to_end_identification, reference, case status when 'held' then hold_id end, p_now,
-        case status when 'held' then p_deadline_at else p_now end
+        instruction_identification, end_to_end_identification, reference, hold_id, entry_id, risk_score, risk_reasons, created_at, deadline_at)
+      select payment_id, consent_id, client_id, customer_id, channel, status, case status when 'held' then 'checks' end, p_now, why, limit_id,
+        debtor_account_id, creditor_account_id, creditor_name, creditor_scheme_name, creditor_identification, amount_minor, currency,
+        instruction_identification, end_to_end_identification, reference, case status when 'held' then hold_id end,
+        case status when 'posted' then entry_id end, case status when 'posted' then scores[position] end,
+        case status when 'posted' then score_reasons[position] end, p_now, case status when 'held' then p_deadline_at else p_now end
       from made
-    ), told as (
-      insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, next_attempt_at)
-      select told.event_id, told.type, told.subject, client_id, customer_id, jsonb_strip_nulls(told.payload), p_now, 0, p_now
+    ), counted as (
+      insert into payments.spent as s (account_id, hour, channel, spent_minor, payment_count)
+      select debtor_account_id, date_trunc('hour', p_now, 'UTC'), channel, sum(amount_minor), count(*)
+      from made where status <> 'rejected' group by 1, 2, 3 order by 1, 2, 3
+      on conflict on constraint spent_is_counted_by_hour do update
+        set spent_minor = s.spent_minor + excluded.spent_minor, payment_count = s.payment_count + excluded.payment_count
+    ), known as (
+      insert into payments.known_to_customer (customer_id, kind, fingerprint, first_paid_at)
+      select distinct customer_id, kind, fingerprint, p_now
       from made cross join lateral (values
-        (consumed_event_id, 'consent.consumed', consent_id, jsonb_build_object(
+        ('payee', creditor_scheme_name || ' ' || creditor_identification, new_payees[position]), ('device', device, new_devices[position]))
+        known (kind, fingerprint, is_new)
+      where status = 'posted' and is_new and fingerprint is not null order by 1, 2, 3
+      on conflict do nothing
+    ), events as (
+      select event.*, client_id
+      from made cross join lateral (values
+        -- Of a consent that was used for a payment its customer is told by the payment.
+        (consumed_event_id, 'consent.consumed', consent_id, null, jsonb_build_object(
           'kind', case channel when 'bank_api' then 'transfer' else 'domestic_payment' end, 'status', 'COND', 'reason', 'U038')),
-        (payment_event_id, 'payment.' || status, payment_id, jsonb_build_object(
-          'paymentId', payment_id, 'consentId', consent_id, 'status', status, 'reason', why, 'amount', amount, 'currency', currency,
-          'creditorName', creditor_name))) told (event_id, type, subject, payload)
+        (payment_event_id, 'payment.' || status, payment_id, customer_id, jsonb_strip_nulls(jsonb_build_object(
+          'paymentId', payment_id, 'consentId', consent_id, 'status', status, 'reason', why,
+          'amount', (amount_minor * ('1e-' || minor_digits)::numeric)::text, 'currency', currency, 'creditorName', creditor_name))))
+        event (event_id, type, subject, customer_id, payload)
+    ), told as (
+      insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, delivered_at)
+      select event_id, type, subject, client_id, customer_id, payload, p_now, 0, p_now from events
+    ), notified as (
+      insert into events.notification (event_id, customer_id, occurred_at, type, payload)
+      select event_id, customer_id, p_now, type, payload from events where customer_id is not null
     ), recorded as (
       insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
       select recorded.record_id, p_now, client_id, recorded.action, recorded.subject, interaction_id, recorded.details
@@ -3232,7 +3390,9 @@ begin
           'kind', case channel when 'bank_api' then 'transfer' else 'domestic_payment' end, 'status', 'COND', 'reason', 'U038')),
         (payment_record_id, 'payment.submitted', payment_id, jsonb_build_object(
           'consentId', consent_id, 'customerId', customer_id, 'status', status, 'reason', why)
-          || case when limit_id is null then '{}' else jsonb_build_object('limit', limit_id) end)) recorded (record_id, action, subject, details)
+          || case when limit_id is null then '{}' else jsonb_build_object('limit', limit_id) end
+          || case status when 'posted' then jsonb_build_object('entryId', entry_id, 'score', scores[position]) else '{}' end))
+        recorded (record_id, action, subject, details)
     ), claimed as (
       insert into payments.idempotent_request as r (client_id, method, endpoint, key, request_hash, resource_id, created_at)
       select client_id, method, endpoint, key, request_hash, payment_id, p_now from made order by client_id, method, endpoint, key
@@ -3250,7 +3410,9 @@ begin
   end if;
 
   return query
-    select s.word, s.resource_id, reasons[s.position], limit_ids[s.position], s.customer_id, s.debtor_account_id, s.creditor_account_id, s.creditor_is_ours,
+    select s.word, s.resource_id,
+      case when s.word is null then case when reasons[s.position] is not null then 'rejected' when passed[s.position] is not null then 'posted' else 'held' end end,
+      reasons[s.position], limit_ids[s.position], s.customer_id, s.debtor_account_id, s.creditor_account_id, s.creditor_is_ours,
       s.creditor_name, s.creditor_scheme_name, s.creditor_identification, s.amount_minor, s.currency,
       s.instruction_identification, s.end_to_end_identification, s.reference, s.asks_for_refund
     from unnest(submissions) s order by s.position;
@@ -3311,13 +3473,13 @@ CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.pushed_authorization_reques
 
 CREATE TRIGGER used_stays_used BEFORE UPDATE ON oidc.refresh_token FOR EACH ROW WHEN (old.consumed_at IS NOT NULL) EXECUTE FUNCTION oidc.used_stays_used();
 
-CREATE TRIGGER payment_begins BEFORE INSERT ON payments.payment FOR EACH ROW EXECUTE FUNCTION payments.payment_moves_forward();
+CREATE TRIGGER payment_begins BEFORE INSERT ON payments.payment FOR EACH ROW WHEN (CURRENT_USER::text <> 'bankside_payments'::text) EXECUTE FUNCTION payments.payment_moves_forward();
 
-CREATE TRIGGER payment_counts AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_counts();
+CREATE TRIGGER payment_counts AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_payments'::text) EXECUTE FUNCTION payments.payment_counts();
 
 CREATE TRIGGER payment_gives_back AFTER UPDATE ON payments.payment FOR EACH ROW WHEN (old.status <> 'rejected'::text AND new.status = 'rejected'::text) EXECUTE FUNCTION payments.payment_gives_back();
 
-CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT EXECUTE FUNCTION payments.payment_is_as_consented();
+CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_payments'::text) EXECUTE FUNCTION payments.payment_is_as_consented();
 
 CREATE TRIGGER payment_moves_forward BEFORE UPDATE ON payments.payment FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.step IS DISTINCT FROM new.step OR new.lease <= old.lease) EXECUTE FUNCTION payments.payment_moves_forward();
 
@@ -3338,6 +3500,8 @@ create policy auth_server_sets_customers_own on payments.spending_limit for INSE
 create policy everyone_reads on consents.consent for SELECT to public using (true) with check ();
 
 create policy everyone_reads on payments.spending_limit for SELECT to public using (true) with check ();
+
+create policy payments_spends on consents.consent for UPDATE to bankside_payments using (true) with check ((status = 'COND'::text));
 
 create policy resource_api_lodges on consents.consent for INSERT to bankside_resource_api using () with check (((kind <> 'transfer'::text) AND (status = 'AWAU'::text) AND (customer_id IS NULL) AND (grant_id IS NULL) AND (confirmed_limits = '{}'::text[])));
 
@@ -3398,8 +3562,9 @@ grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind 
 grant execute on function ledger.open_account(p_account_id text, p_customer_id text, p_kind text, p_currency text, p_nickname text, p_holder_name text, p_type_code text, p_sort_code text, p_account_number text, p_iban text, p_overdraft_minor numeric, p_now timestamp with time zone) to bankside_ledger;
 grant execute on function ledger.party_of(account ledger.account) to bankside_books;
 grant execute on function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
-grant execute on function ledger.place_holds(p_hold_id text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
+grant execute on function ledger.place_holds(p_hold_id text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_payments;
 grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_books;
+grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_payments;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.reversed_beyond(p_entry_id text[]) to bankside_books;
 grant execute on function ledger.settled_before() to bankside_ledger;
@@ -3409,10 +3574,14 @@ grant execute on function ledger.ten_to_the(exponent integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_books;
 grant execute on function ledger.worth(amount_minor numeric, price_units numeric, price_scale integer, base_digits integer, quote_digits integer) to bankside_ledger;
 grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
+grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_payments;
 grant execute on function ledger.write_holds(p_now timestamp with time zone, p_accepted boolean[], p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_expires_at timestamp with time zone[]) to bankside_books;
 grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text) to bankside_ledger;
+grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_payments;
+grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_worker;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
-grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_resource_api;
+grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_payments;
+grant execute on function payments.lock_parties(p_customer_id text[], p_account_id text[]) to bankside_payments;
 grant execute on function payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text) to bankside_auth_server;
 grant execute on function payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text) to bankside_worker;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
@@ -3440,17 +3609,25 @@ grant insert on audit.record (column subject) to bankside_auth_server;
 grant insert on audit.record (column subject) to bankside_resource_api;
 grant insert on audit.record (column subject) to bankside_worker;
 grant insert on audit.record to bankside_books;
+grant insert on audit.record to bankside_payments;
 grant insert on clients.register_entry (column created_at) to bankside_auth_server;
 grant insert on clients.register_entry (column directory) to bankside_auth_server;
 grant insert on clients.register_entry (column organisation_id) to bankside_auth_server;
 grant insert on events.event to bankside_auth_server;
+grant insert on events.event to bankside_payments;
 grant insert on events.event to bankside_resource_api;
+grant insert on events.notification to bankside_payments;
 grant insert on ledger.exchange to bankside_books;
 grant insert on oidc.backchannel_notification to bankside_auth_server;
+grant insert on payments.idempotent_request (column client_id) to bankside_payments;
 grant insert on payments.idempotent_request (column client_id) to bankside_resource_api;
+grant insert on payments.idempotent_request (column endpoint) to bankside_payments;
 grant insert on payments.idempotent_request (column endpoint) to bankside_resource_api;
+grant insert on payments.idempotent_request (column key) to bankside_payments;
 grant insert on payments.idempotent_request (column key) to bankside_resource_api;
+grant insert on payments.idempotent_request (column method) to bankside_payments;
 grant insert on payments.idempotent_request (column method) to bankside_resource_api;
+grant insert on payments.payment to bankside_payments;
 grant insert, select on audit.checkpoint to bankside_sealer;
 grant insert, select on audit.seal to bankside_sealer;
 grant insert, select on audit.tree_node to bankside_sealer;
@@ -3475,15 +3652,19 @@ grant insert, select on oidc.revoked_token to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_auth_server;
 grant insert, select on oidc.used_identifier to bankside_resource_api;
 grant insert, select on oidc.used_proof to bankside_resource_api;
-grant insert, select on payments.payment to bankside_resource_api;
+grant insert, select on payments.known_to_customer to bankside_payments;
 grant insert, select on payments.spending_limit to bankside_auth_server;
 grant insert, select, update on consents.consent to bankside_auth_server;
 grant insert, select, update on oidc.authorization_code to bankside_auth_server;
 grant insert, select, update on oidc.prompted_customer to bankside_auth_server;
 grant insert, select, update on oidc.pushed_authorization_request to bankside_auth_server;
+grant insert, select, update on payments.spent to bankside_payments;
 grant insert, update on clients.register_entry (column next_ask_at) to bankside_auth_server;
+grant insert, update on payments.idempotent_request (column created_at) to bankside_payments;
 grant insert, update on payments.idempotent_request (column created_at) to bankside_resource_api;
+grant insert, update on payments.idempotent_request (column request_hash) to bankside_payments;
 grant insert, update on payments.idempotent_request (column request_hash) to bankside_resource_api;
+grant insert, update on payments.idempotent_request (column resource_id) to bankside_payments;
 grant insert, update on payments.idempotent_request (column resource_id) to bankside_resource_api;
 grant select on audit.record to bankside_sealer;
 grant select on clients.client (column client_id) to bankside_resource_api;
@@ -3500,6 +3681,7 @@ grant select on clients.client (column status) to bankside_worker;
 grant select on clients.client (column updated_at) to bankside_resource_api;
 grant select on clients.client (column withdrawn_at) to bankside_worker;
 grant select on clients.client to bankside_auth_server;
+grant select on clients.client to bankside_payments;
 grant select on clients.initial_access_token (column expires_at) to bankside_auth_server;
 grant select on clients.initial_access_token (column scopes) to bankside_auth_server;
 grant select on clients.initial_access_token (column token_hash) to bankside_auth_server;
@@ -3513,6 +3695,7 @@ grant select on clients.remote_document (column fetched_at) to bankside_worker;
 grant select on clients.remote_document (column url) to bankside_worker;
 grant select on clients.remote_document to bankside_resource_api;
 grant select on consents.account_to_show to bankside_auth_server;
+grant select on consents.consent to bankside_payments;
 grant select on consents.consent to bankside_worker;
 grant select on consents.consent_account to bankside_resource_api;
 grant select on consents.consent_account to bankside_worker;
@@ -3538,9 +3721,11 @@ grant select on events.notification to bankside_auth_server;
 grant select on housekeeping.partitioned_table to bankside_worker;
 grant select on ledger.account to bankside_books;
 grant select on ledger.account to bankside_ledger;
+grant select on ledger.account to bankside_payments;
 grant select on ledger.account to bankside_resource_api;
 grant select on ledger.account to bankside_worker;
 grant select on ledger.currency to bankside_ledger;
+grant select on ledger.currency to bankside_payments;
 grant select on ledger.currency to bankside_resource_api;
 grant select on ledger.currency to bankside_worker;
 grant select on ledger.entry to bankside_ledger;
@@ -3573,6 +3758,7 @@ grant select on oidc."grant" (column grant_id) to bankside_resource_api;
 grant select on oidc."grant" (column grant_id) to bankside_worker;
 grant select on oidc."grant" (column revoked_at) to bankside_resource_api;
 grant select on oidc."grant" (column revoked_at) to bankside_worker;
+grant select on oidc."grant" to bankside_payments;
 grant select on oidc.authorization_code (column expires_at) to bankside_worker;
 grant select on oidc.authorization_code (column id_hash) to bankside_worker;
 grant select on oidc.backchannel_authentication_request (column expires_at) to bankside_worker;
@@ -3592,23 +3778,31 @@ grant select on oidc.refresh_token (column expires_at) to bankside_worker;
 grant select on oidc.refresh_token (column id_hash) to bankside_worker;
 grant select on oidc.revoked_token (column expires_at) to bankside_worker;
 grant select on oidc.revoked_token (column token_hash) to bankside_worker;
+grant select on oidc.revoked_token to bankside_payments;
 grant select on oidc.revoked_token to bankside_resource_api;
 grant select on oidc.session (column expires_at) to bankside_worker;
 grant select on oidc.session (column id_hash) to bankside_worker;
 grant select on oidc.used_identifier (column expires_at) to bankside_worker;
 grant select on oidc.used_identifier (column id_hash) to bankside_worker;
+grant select on payments.idempotent_request to bankside_payments;
 grant select on payments.idempotent_request to bankside_resource_api;
 grant select on payments.idempotent_request to bankside_worker;
 grant select on payments.known_to_customer to bankside_worker;
 grant select on payments.payment (column consent_id) to bankside_sealer;
 grant select on payments.payment (column entry_id) to bankside_sealer;
 grant select on payments.payment (column payment_id) to bankside_sealer;
+grant select on payments.payment to bankside_resource_api;
 grant select on payments.payment to bankside_worker;
+grant select on payments.risk_rule to bankside_payments;
 grant select on payments.risk_rule to bankside_worker;
+grant select on payments.risk_threshold to bankside_payments;
 grant select on payments.risk_threshold to bankside_worker;
+grant select on payments.spending_limit to bankside_payments;
 grant select on payments.spending_limit to bankside_resource_api;
 grant select on payments.spending_limit to bankside_worker;
 grant select on payments.spent to bankside_worker;
+grant select on payments.straight_through to bankside_payments;
+grant select on payments.straight_through to bankside_worker;
 grant select, update on audit.sealing to bankside_sealer;
 grant select, update on ledger.reconciliation to bankside_worker;
 grant select, update on oidc.backchannel_notification (column expires_at) to bankside_auth_server;
@@ -3620,12 +3814,16 @@ grant update on clients.registration (column updated_at) to bankside_auth_server
 grant update on clients.remote_document (column body) to bankside_auth_server;
 grant update on clients.remote_document (column fetched_at) to bankside_auth_server;
 grant update on consents.consent (column deleted_at) to bankside_resource_api;
+grant update on consents.consent (column status) to bankside_payments;
 grant update on consents.consent (column status) to bankside_resource_api;
 grant update on consents.consent (column status) to bankside_worker;
+grant update on consents.consent (column status_reason_code) to bankside_payments;
 grant update on consents.consent (column status_reason_code) to bankside_resource_api;
 grant update on consents.consent (column status_reason_code) to bankside_worker;
+grant update on consents.consent (column status_reason_description) to bankside_payments;
 grant update on consents.consent (column status_reason_description) to bankside_resource_api;
 grant update on consents.consent (column status_reason_description) to bankside_worker;
+grant update on consents.consent (column status_updated_at) to bankside_payments;
 grant update on consents.consent (column status_updated_at) to bankside_resource_api;
 grant update on consents.consent (column status_updated_at) to bankside_worker;
 grant update on customers.sca_challenge (column answered_at) to bankside_auth_server;
@@ -3676,31 +3874,39 @@ grant update on payments.spending_limit (column ended_at) to bankside_auth_serve
 grant usage on events.event_number to public;
 grant usage on schema audit to bankside_auth_server;
 grant usage on schema audit to bankside_books;
+grant usage on schema audit to bankside_payments;
 grant usage on schema audit to bankside_resource_api;
 grant usage on schema audit to bankside_sealer;
 grant usage on schema audit to bankside_worker;
 grant usage on schema clients to bankside_auth_server;
+grant usage on schema clients to bankside_payments;
 grant usage on schema clients to bankside_resource_api;
 grant usage on schema clients to bankside_worker;
 grant usage on schema consents to bankside_auth_server;
+grant usage on schema consents to bankside_payments;
 grant usage on schema consents to bankside_resource_api;
 grant usage on schema consents to bankside_worker;
 grant usage on schema customers to bankside_auth_server;
+grant usage on schema customers to bankside_payments;
 grant usage on schema customers to bankside_resource_api;
 grant usage on schema customers to bankside_worker;
 grant usage on schema events to bankside_auth_server;
+grant usage on schema events to bankside_payments;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
 grant usage on schema housekeeping to bankside_worker;
 grant usage on schema ledger to bankside_books;
 grant usage on schema ledger to bankside_ledger;
+grant usage on schema ledger to bankside_payments;
 grant usage on schema ledger to bankside_resource_api;
 grant usage on schema ledger to bankside_sealer;
 grant usage on schema ledger to bankside_worker;
 grant usage on schema oidc to bankside_auth_server;
+grant usage on schema oidc to bankside_payments;
 grant usage on schema oidc to bankside_resource_api;
 grant usage on schema oidc to bankside_worker;
 grant usage on schema payments to bankside_auth_server;
+grant usage on schema payments to bankside_payments;
 grant usage on schema payments to bankside_resource_api;
 grant usage on schema payments to bankside_sealer;
 grant usage on schema payments to bankside_worker;

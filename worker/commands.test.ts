@@ -83,6 +83,8 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
     payments(),
     payments('approve', one.id),
     payments('refuse', one.id, '--why', ' '),
+    payments('straight-through', 'on'),
+    payments('straight-through', 'maybe', '--why', 'a reason'),
     payments('approve', one.id, '--because', 'x'),
   ])
     await assert.rejects(wrong, /^Complaint: npm run payments -- review/)

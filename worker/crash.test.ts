@@ -59,6 +59,7 @@ test('a process killed at any moment loses nothing and repeats nothing: the next
   for (let round = 0; round < rounds; round++) {
     const consents = await newConsents(round)
     asked.push(...consents)
+    await bank.straightThrough(round % 2 === 0)
     const child = startChild(consents)
     const ended = once(child, 'exit')
     await once(child, 'message')
@@ -85,10 +86,15 @@ test('a process killed at any moment loses nothing and repeats nothing: the next
   assert.equal(await count(sql.fragment`payments.payment where status = 'posted'`), payments, `${interrupted} were taken over`)
   assert.equal(await count(sql.fragment`ledger.entry where payment_id is not null`), payments)
   assert.equal(await count(sql.fragment`consents.consent where status = 'COND'`), payments)
-  assert.equal(await count(sql.fragment`events.event where type = 'payment.held'`), payments)
+  const atOnce = sql.fragment`payments.payment where hold_id is null`
+  const [straight, led] = [await count(atOnce), await count(sql.fragment`ledger.hold`)]
+  assert.ok(straight > 0n && led > 0n, `${straight} were posted at once, ${led} were held first`)
+  assert.equal(straight + led, payments)
+  assert.equal(await count(sql.fragment`events.event where type = 'payment.held'`), led)
   assert.equal(await count(sql.fragment`events.event where type = 'payment.posted'`), payments)
   assert.equal(await count(sql.fragment`events.notification where type = 'payment.posted'`), payments)
-  assert.equal(await count(sql.fragment`audit.record where action = 'payment.posted'`), payments)
+  assert.equal(await count(sql.fragment`audit.record where action = 'payment.posted'`), led)
+  assert.equal(await count(sql.fragment`audit.record where action = 'payment.submitted' and details ->> 'status' = 'posted'`), straight)
   assert.equal(await count(sql.fragment`ledger.hold where status = 'active'`), 0n)
   const total = await bank.owner.oneFirst(sql.unsafe`select sum(posted_minor)::bigint from ledger.account where kind = 'customer'`)
   assert.equal(total, 4_000_000n)

@@ -50,6 +50,7 @@ async function assertPaidOnce(ids: readonly string[]): Promise<void> {
 }
 
 test('the worker is killed with payments waiting: another takes over and posts each of them once', async () => {
+  await rig.ask('update payments.straight_through set is_on = false', [])
   const agreed = await agreeOn(payments)
   const worker = pidOf(sandbox, 'worker')
   const answers = await Promise.all(
@@ -63,6 +64,7 @@ test('the worker is killed with payments waiting: another takes over and posts e
   await untilAllPosted(agreed, ids)
   assert.notEqual(pidOf(sandbox, 'worker'), worker)
   await assertPaidOnce(ids)
+  await rig.ask('update payments.straight_through set is_on = true', [])
 })
 
 test('RW-ID-02 RW-ID-06 the resource API is killed while payments come in: the same keys again make each payment once', async () => {

@@ -60,20 +60,20 @@ function tell({ payment_id, leaves }: PaymentProof): CheckedProof {
       problems.push(`nothing shows ${action} of ${consentId}, under which the payment was submitted`)
   const lodged = records.find(({ shown }) => shown['action'] === 'consent.lodged')
   const entries = leaves.flatMap(({ content }) => (content.table === 'ledger.entry' ? [content] : []))
-  const isPosted = records.some(({ shown }) => shown['action'] === 'payment.posted')
+  // What nothing waited for is posted when it is submitted.
+  const isPosted = submitted.details['status'] === 'posted' || records.some(({ shown }) => shown['action'] === 'payment.posted')
   if (isPosted !== (entries.length === 1))
     problems.push(isPosted ? 'the payment was posted, and its entry is not there' : 'there is an entry of a payment that was not posted')
   const inOrder = records.toSorted(byTime)
   const lines = inOrder.map(({ shown, details }) => `  ${shown['occurred_at']}  ${shown['action']}  ${shown['subject']}${inWords(details)}`)
   for (const entry of entries) {
     problems.push(...entryProblems(entry, payment_id, lodged?.details['amountMinor'], lodged?.details['currency']))
-    lines.push(
-      `  ${entry.row['booked_at']}  entry ${entry.row['entry_id']} for payment ${entry.row['payment_id']} out of hold ${entry.row['hold_id']}:`,
-    )
+    const outOf = entry.row['hold_id'] === null ? '' : ` out of hold ${entry.row['hold_id']}`
+    lines.push(`  ${entry.row['booked_at']}  entry ${entry.row['entry_id']} for payment ${entry.row['payment_id']}${outOf}:`)
     for (const { shown } of entry.postings) lines.push(`    ${money(shown['amount_minor'], shown['currency'])}  on ${shown['account_id']}`)
   }
   const outcome = isPosted
-    ? `So consent ${consentId} was lodged, authorised and consumed for payment ${payment_id}, whose money was held and moved by one entry that sums to zero.`
+    ? `So consent ${consentId} was lodged, authorised and consumed for payment ${payment_id}, whose money was moved by one entry that sums to zero.`
     : `So payment ${payment_id} was submitted under consent ${consentId}; no entry is proven: the money did not move, or not yet.`
   return { proven: [...lines, outcome], problems }
 }

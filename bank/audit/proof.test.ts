@@ -209,3 +209,21 @@ test('what is lodged is on record with its amount and the hash of the request, b
   const { amountMinor, currency, requestHash } = details as Record<string, string>
   assert.deepEqual([amountMinor, currency, requestHash], ['1234', 'GBP', '02JqwwqH5vemQoIzs8aCmZdoZfpVCOQmfFQVx2r3p3I'])
 })
+
+test('a payment that was posted at once is proven like one that was held first, and not without its entry', async () => {
+  await bank.straightThrough(true)
+  const atOnce = await bank.pay()
+  await bank.straightThrough(false)
+  await recordConsent(atOnce)
+  await bank.sealAndSign()
+  const shown = await prove('third-party', atOnce)
+  const { proven, problems } = check(shown)
+  assert.deepEqual([atOnce.status, problems], ['posted', []])
+  assert.match(
+    proven.join('\n'),
+    new RegExp(`payment\\.submitted {2}${atOnce.id} {2}\\(consentId ${atOnce.consentId}, entryId ent_\\w+, status posted`),
+  )
+  assert.match(proven.join('\n'), new RegExp(`entry ent_\\w+ for payment ${atOnce.id}:`))
+  const withoutEntry = { ...shown, leaves: shown.leaves.filter(({ content }) => content.table !== 'ledger.entry') }
+  assert.deepEqual(check(withoutEntry).problems, ['the payment was posted, and its entry is not there'])
+})

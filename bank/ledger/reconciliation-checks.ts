@@ -111,8 +111,9 @@ export const paymentChecks = {
     left join ledger.posting c on c.entry_id = e.entry_id and c.account_id = p.creditor_account_id
     left join ledger.hold h on h.hold_id = p.hold_id
     where p.status = 'posted'
-      and (d.amount_minor, c.amount_minor, e.currency, h.status, h.entry_id)
-        is distinct from (-p.amount_minor, p.amount_minor, p.currency, 'captured', p.entry_id)`,
+      and ((d.amount_minor, c.amount_minor, e.currency) is distinct from (-p.amount_minor, p.amount_minor, p.currency)
+        -- What was posted at once was never held.
+        or p.hold_id is not null and (h.status, h.entry_id) is distinct from ('captured', p.entry_id))`,
 
   'entry of a payment that is not posted': sql.fragment`
     select e.entry_id, format('payment %s is %s', e.payment_id, coalesce(p.status, 'missing'))

@@ -92,7 +92,11 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', re
   ],
   'resource-api': [
     ...everyone,
-    ...[settle, release],
+    ...[settle, release, newPayment],
+    `select ledger.place_holds('{}', '{}', '{}', '{}', now(), now())`,
+    'update payments.straight_through set is_on = true',
+    'update payments.spent set spent_minor = 0',
+    'select payments.lock_parties(null, null)',
     'select password_hash from customers.customer',
     'select totp_secret_sealed from customers.customer',
     'select username from customers.customer',

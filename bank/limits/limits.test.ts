@@ -143,7 +143,7 @@ test('payments of several customers that race in batches do not wait for each ot
   for (const account of accounts) await set({ scope: 'customer', subjectId: await customerOf(account), period: 'day', most: gbp(500) })
   const consents = await Promise.all(accounts.map((from) => agreed({ from, minor: 100 })))
   const ask = (order: readonly TestConsent[]) =>
-    transact(bank.resourceApi, (tx) =>
+    transact(bank.owner, (tx) =>
       tx.query(sql.unsafe`
         select payments.limits_in_the_way(${sql.timestamp(noon)}, ${sql.array(
           order.map(({ consentId }) => consentId),
@@ -170,7 +170,7 @@ test('in one call, payments are refused as if they came one after another: one t
     consents.map(({ consentId }) => consentId),
     'text',
   )
-  const answer = await transact(bank.resourceApi, (tx) =>
+  const answer = await transact(bank.owner, (tx) =>
     tx.oneFirst(sql.unsafe`select payments.limits_in_the_way(${sql.timestamp(noon)}, ${ids}, array_fill('uk_v4'::text, array[6]))`),
   )
   const word = (found: unknown) => (found === daily ? 'daily' : found === atOnce ? 'at once' : found)

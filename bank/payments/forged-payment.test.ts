@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql, violatedConstraint } from '@bankside/service-kit/postgres'
+import { type Database, sql, sqlState, violatedConstraint } from '@bankside/service-kit/postgres'
 import { type AccountId, newHoldId, newPaymentId } from '../ids.ts'
 import { gbp, openTestBank, type TestBank } from './testing/test-bank.ts'
 
@@ -11,22 +11,27 @@ before(async () => {
 })
 after(() => bank.close())
 
-test('a taken-over resource API makes no payment that no customer agreed to: not from an account it holds funds on, nor to another payee', async () => {
+test('a taken-over resource API writes no payment by itself, and nobody one that no customer agreed to: not from an account with funds held, nor to another payee', async () => {
   const victim = await bank.newAccount({ funds: 1_000n })
   const thief = await bank.newAccount()
   const { consentId: refused } = await bank.newConsent({ debtorAccountId: victim, amount: gbp(1000), status: 'RJCT' })
   const { consentId: agreed } = await bank.newConsent({ debtorAccountId: victim, amount: gbp(1000), status: 'COND' })
   const holdId = newHoldId()
   await bank.resourceApi.query(sql.unsafe`select ledger.place_hold(${holdId}, ${victim}, 1000, 'GBP', now(), now() + interval '1 day')`)
-  const forge = (consentId: string, { to, amount = 1000 }: { to: AccountId | undefined; amount?: number }) =>
-    bank.resourceApi
+  type Forged = { to: AccountId | undefined; amount?: number; by?: Database }
+  const forge = (consentId: string, { to, amount = 1000, by = bank.owner }: Forged) =>
+    by
       .query(sql.unsafe`
         insert into payments.payment
         select ${newPaymentId()}, consent_id, client_id, customer_id, 'uk_v4', 'held', now(), null, debtor_account_id, ${to ?? null}, creditor_name,
           creditor_scheme_name, creditor_identification, ${amount}::int, currency, 'i', 'e', 'r', ${holdId}, null, now(), now()
         from consents.consent where consent_id = ${consentId}`)
-      .then(() => 'nothing: it was done', violatedConstraint)
+      .then(
+        () => 'nothing: it was done',
+        (error) => violatedConstraint(error) ?? sqlState(error),
+      )
   const settlement = bank.own.settlement.GBP
+  for (const consentId of [refused, agreed]) assert.equal(await forge(consentId, { to: settlement, by: bank.resourceApi }), '42501')
   assert.equal(await forge(refused, { to: settlement }), 'payment_is_as_consented')
   assert.equal(await forge(agreed, { to: thief }), 'payment_is_as_consented')
   assert.equal(await forge(agreed, { to: settlement, amount: 1001 }), 'payment_is_as_consented')

@@ -187,38 +187,48 @@ test('who comes when too many wait is told to come again, and so is who has wait
   assert.deepEqual(await words([narrow.submit(orderOf(second))]), ['held'])
 })
 
-test('calls whose connections are cut are asked again: every payment once, and each is told of its own', async () => {
-  const [from, to] = await pair()
-  const asked = await consents(24, from, to, () => 1)
-  const other = another()
-  let cutting = true
-  const cut = (async () => {
-    while (cutting) {
-      await bank.owner.query(sql.unsafe`
+for (const straight of [false, true])
+  test(`calls whose connections are cut are asked again: every payment once, and each is told of its own (${straight ? 'posted' : 'held'})`, async () => {
+    await bank.straightThrough(straight)
+    const [from, to] = await pair()
+    const asked = await consents(12, from, to, () => 1)
+    const other = another()
+    let cutting = true
+    const cut = (async () => {
+      while (cutting) {
+        await bank.owner.query(sql.unsafe`
         select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and usename = 'bankside_resource_api' and query like '%payments.submit%' and state = 'active' limit 1`)
-      await sleep(20)
-    }
-  })()
-  const said: string[] = []
-  for (let index = 0; index < asked.length; index += 6)
-    said.push(
-      ...(await words(asked.slice(index, index + 6).map((consent, place) => (place % 2 ? other : bank.payments).submit(orderOf(consent))))),
+        await sleep(20)
+      }
+    })()
+    const said: string[] = []
+    for (let index = 0; index < asked.length; index += 6)
+      said.push(
+        ...(await words(
+          asked.slice(index, index + 6).map((consent, place) => (place % 2 ? other : bank.payments).submit(orderOf(consent))),
+        )),
+      )
+    cutting = false
+    await cut
+    assert.ok(
+      said.every((one) => one === (straight ? 'posted' : 'held') || one === 'replayed' || one.startsWith('Unavailable')),
+      said.join(),
     )
-  cutting = false
-  await cut
-  assert.ok(
-    said.every((one) => one === 'held' || one === 'replayed' || one.startsWith('Unavailable')),
-    said.join(),
-  )
-  const again = await words(asked.map((consent) => bank.payments.submit(orderOf(consent))))
-  assert.equal(
-    again.filter((one) => one === 'consent_already_used').length >= said.filter((one) => !one.startsWith('Unavailable')).length,
-    true,
-  )
-  assert.equal(await counted(sql.fragment`payments.payment where debtor_account_id = ${from}`), 24n)
-  assert.equal(await counted(sql.fragment`ledger.hold where account_id = ${from}`), 24n)
-})
+    const again = await words(asked.map((consent) => bank.payments.submit(orderOf(consent))))
+    assert.equal(
+      again.filter((one) => one === 'consent_already_used').length >= said.filter((one) => !one.startsWith('Unavailable')).length,
+      true,
+    )
+    assert.equal(await counted(sql.fragment`payments.payment where debtor_account_id = ${from}`), 12n)
+    assert.equal(
+      await counted(
+        straight ? sql.fragment`ledger.posting where account_id = ${to}` : sql.fragment`ledger.hold where account_id = ${from}`,
+      ),
+      12n,
+    )
+    await bank.straightThrough(false)
+  })
 
 test('payments, movements, blocking and refusals by two processes over the same accounts never wait for each other in a ring', async () => {
   const accounts = await Promise.all(Array.from({ length: 4 }, () => bank.newAccount({ funds: 100_000n })))
@@ -229,6 +239,7 @@ test('payments, movements, blocking and refusals by two processes over the same 
     ),
   )
   const processes = [bank.payments, another(), another({ paymentsPerCall: 3 })]
+  await bank.straightThrough(true)
   const writer = openMovementWriter(bank.urls.ledgerUrl, { clock: { now: () => noon } })
   const moves = Array.from({ length: 80 }, (_, index) => {
     const operation = { kind: 'transfer', from: at(index + 1), to: at(index), amount: gbp(1), description: 'd', reference: 'r' } as const
@@ -240,8 +251,12 @@ test('payments, movements, blocking and refusals by two processes over the same 
       sql.unsafe`update clients.client set updated_at = now() where client_id = ${index % 2 ? 'third-party' : 'other-party'}`,
     ),
   )
-  const said = await words(asked.map((consent, index) => (processes[index % 3] as PaymentSubmitter).submit(orderOf(consent))))
-  assert.deepEqual(new Set(said), new Set(['held']))
+  // Those that wait for the worker, and those that do not.
+  const submitted = words(asked.map((consent, index) => (processes[index % 3] as PaymentSubmitter).submit(orderOf(consent))))
+  await sleep(30)
+  await bank.straightThrough(false)
+  const said = await submitted
+  assert.deepEqual(new Set(said), new Set(['held', 'posted']))
   await Promise.all([...moves, ...blocking])
   await writer.close()
   assert.equal(await bank.owner.oneFirst(sql.unsafe`select deadlocks from pg_stat_database where datname = current_database()`), 0n)

@@ -11,9 +11,10 @@ import { outcomeOf, type Submission, type SubmissionRow, submissionStatement, su
 
 export type PaymentSubmitter = {
   /**
-   * Accepts a payment: consent locked, matched and spent, key claimed, funds set aside, event and audit written. Answers when that is
-   * committed. What cannot be paid (no funds, over a limit, an account that is closed or never was) is recorded as a rejected payment and returned:
-   * that is an outcome, not an error. Money moves later, when the worker has finished the checks.
+   * Accepts a payment: consent locked, matched and spent, key claimed, event and audit written. Answers when that is committed. Where nothing
+   * has to be waited for, the money has moved by then; otherwise its funds are set aside, and it moves when the worker has finished the
+   * checks. What cannot be paid (no funds, over a limit, an account that is closed or never was) is recorded as a rejected payment and returned:
+   * that is an outcome, not an error.
    *
    * @throws {Refusal} `consent_not_yours`, `consent_not_found`, `consent_already_used`, `consent_not_authorised`, `consent_mismatch`,
    *   `account_not_usable` when the creditor is the debtor, `client_blocked`, `grant_revoked`, `idempotency_key_reused`,
@@ -104,11 +105,15 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
   }
 }
 
-/** A third party's token for a payment reaches no account but the one that pays. */
+/**
+ * A third party's token for a payment reaches no account but the one that pays. What the check says of a customer's payment depends on those
+ * before it.
+ */
 function namesOf({ order, consentId }: Submission): Pick<Queued, 'alone' | 'shared'> {
   const { clientId, method, endpoint, key } = order.key
-  const payer = order.channel === 'bank_api' ? [order.initiation.debtorAccountId] : [...order.access.accounts]
-  return { alone: [consentId, [clientId, method, endpoint, key].join('\0')], shared: payer }
+  const { customerId, accounts } = order.access
+  const payer = order.channel === 'bank_api' ? [order.initiation.debtorAccountId] : [...accounts]
+  return { alone: [consentId, [clientId, method, endpoint, key].join('\0'), ...(customerId ? [customerId] : [])], shared: payer }
 }
 
 /** A fault of one is answered to that one alone: the others are submitted without it, in their order. */

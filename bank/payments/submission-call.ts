@@ -7,6 +7,7 @@ import {
   type CustomerId,
   type LimitId,
   newAuditRecordId,
+  newEntryId,
   newEventId,
   newHoldId,
   newPaymentId,
@@ -14,7 +15,7 @@ import {
 } from '../ids.ts'
 import type { Currency } from '../money.ts'
 import type { BankRefusal } from '../refusal.ts'
-import { type PaymentRow, type RejectionReason, toPayment } from './payment.ts'
+import { type PaymentRow, type PaymentStatus, type RejectionReason, toPayment } from './payment.ts'
 import type { Initiation, PaymentOrder, Submitted } from './payment-order.ts'
 
 /** How long a payment may wait for its checks. Then it is rejected and the funds are free again. */
@@ -44,6 +45,7 @@ function toRow({ order, consentId, paymentId }: Submission, now: Date): object {
   return {
     payment_id: paymentId,
     hold_id: newHoldId(now),
+    entry_id: newEntryId(now),
     client_id: access.clientId,
     consent_id: consentId,
     token_hash: access.tokenHash?.toString('hex'),
@@ -84,11 +86,12 @@ const refusals = {
 } as const satisfies Partial<Record<BankRefusal, string>>
 type RefusalWord = keyof typeof refusals
 
-/** Null in all but the first two where none was made. */
+/** Null in all but the first two where none was made. Posted is what nothing had to wait for. */
 export type SubmissionRow = {
   /** Why not. */
   readonly word: RefusalWord | 'replayed' | 'idempotency_key_reused' | null
   readonly resource_id: PaymentId
+  readonly status: PaymentStatus
   readonly rejection_reason: RejectionReason | null
   readonly limit_id: LimitId | null
   readonly customer_id: CustomerId
@@ -115,10 +118,9 @@ export function outcomeOf(submission: Submission, row: SubmissionRow, now: Date)
   return { made: toPayment(rowOf(submission, row, now)), asksForRefund: row.asks_for_refund === true }
 }
 
-/** What was written: of the order, of what the call found out, and held unless there was a reason not to. */
+/** What was written: of the order, and of what the call found out. */
 function rowOf({ order, consentId, paymentId }: Submission, row: SubmissionRow, now: Date): Omit<PaymentRow, 'hold_id'> {
   const ofOrder = { payment_id: paymentId, consent_id: consentId, client_id: order.access.clientId, channel: order.channel }
-  const state =
-    row.rejection_reason === null ? ({ status: 'held', step: 'checks' } as const) : ({ status: 'rejected', step: null } as const)
-  return { ...row, ...ofOrder, ...state, created_at: now, status_updated_at: now }
+  const step = row.status === 'held' ? 'checks' : null
+  return { ...row, ...ofOrder, step, created_at: now, status_updated_at: now }
 }

@@ -70,6 +70,7 @@ test('NAT-S6 a payment that did not reach its payee is no affair of theirs', asy
 })
 
 test('NAT-A8 NAT-06 a payment made by a third party: its customer follows it here, and never another', async () => {
+  await world.straightThrough(false)
   const { id, clientToken } = await payByThirdParty(world.ada)
   const waiting = await read(world.ada, id)
   assert.deepEqual([waiting.status, waiting.body.status], [200, 'PENDING'])
@@ -82,6 +83,7 @@ test('NAT-A8 NAT-06 a payment made by a third party: its customer follows it her
   assert.equal(third.body.Data.DomesticPaymentId, id)
   assert.equal((await read(world.ben, id)).status, 404)
   assert.ok(!(await statement(world.ben)).some((row: { id: string }) => row.id === id))
+  await world.straightThrough(true)
 })
 
 test('NAT-A8 NAT-06 both ends of a payment know it by one id, and the payee reads nothing of the account that paid', async () => {

@@ -106,7 +106,8 @@ test('NAT-A5 the idempotency key is required, under either name, once', async ()
   assert.equal((await post(token, transfer(), { 'x-idempotency-key': randomUUID() })).status, 202)
 })
 
-test('NAT-05 NAT-06 NAT-S5 NAT-S6 the funds are set aside, then both see it completed', async () => {
+test('NAT-05 NAT-06 NAT-S5 NAT-S6 where it waits for its checks the funds are set aside, then both see it completed', async () => {
+  await world.straightThrough(false)
   await world.finishPayments()
   const before = { ada: await balance(world.ada), ben: await balance(world.ben) }
   const answer = await post(await authorised())
@@ -139,6 +140,7 @@ test('NAT-05 NAT-06 NAT-S5 NAT-S6 the funds are set aside, then both see it comp
     })
     assert.equal(body.transactions[0].amount_cents, cents)
   }
+  await world.straightThrough(true)
 })
 
 test('NAT-S6 a payment that is not mine, unknown or malformed is 404', async () => {
@@ -204,6 +206,23 @@ test('NAT-A5 NAT-S5 fifty at once with one key make one transfer; a repeat finds
   await world.finishPayments()
   assert.deepEqual([(await post(token, body, headers)).body.status, [...made][0]], ['COMPLETED', [...made][0]])
   assert.deepEqual(problem(await post(token, transfer({ amount_cents: 112 }), headers)), [409, 'idempotency_conflict'])
+})
+
+test('NAT-05 NAT-06 NAT-S5 what nothing waits for is answered completed, and both see it', async () => {
+  const before = { ada: await balance(world.ada), ben: await balance(world.ben) }
+  const answer = await post(await authorised())
+  assert.deepEqual([answer.status, answer.body.status], [202, 'COMPLETED'], answer.text)
+  assert.deepEqual(
+    [await balance(world.ada), await balance(world.ben)],
+    [
+      { ...before.ada, posted_minor: before.ada.posted_minor - 1_234n },
+      { ...before.ben, posted_minor: before.ben.posted_minor + 1_234n },
+    ],
+  )
+  for (const person of [world.ada, world.ben]) {
+    const read = await world.app.send('GET', `${api}/transactions/${answer.body.transaction_id}`, { token: await world.appToken(person) })
+    assert.equal(read.body.status, 'COMPLETED')
+  }
 })
 
 test('STEP-01 a token for a transfer that was not strongly authenticated is sent back', async () => {

@@ -130,6 +130,8 @@ export async function startTestWorld({ rates = farAway, replicaOf }: { rates?: R
     book: async (accountId: AccountId, minors: readonly bigint[], from: Date, stepMs = 60_000) => {
       for (const [index, minor] of minors.entries()) await bank.bookOne(accountId, minor, new Date(from.getTime() + index * stepMs), index)
     },
+    /** Whether payments that nothing waits for are posted at once, as they are until somebody says otherwise. */
+    straightThrough: (on: boolean) => owner.query(sql.unsafe`update payments.straight_through set is_on = ${on}`),
     finishPayments: () => advancePayments(worker, { now: clock.now(), limit: 100 }),
     close: async () => {
       for (const client of Object.values(clients)) client.close()

@@ -113,7 +113,8 @@ test('RW-H-08 RW-ID-05 the idempotency key is required: U007', async () => {
 })
 
 for (const name of ['acorn', 'cobalt'] as const)
-  test(`PIS-16 PIS-11 NAT-A8 a payment within the bank: accepted, held, then credited (${name})`, async () => {
+  test(`PIS-16 PIS-11 NAT-A8 a payment within the bank that waits for its checks: accepted, held, then credited (${name})`, async () => {
+    await world.straightThrough(false)
     const { submit, clientToken, client, consentId } = await authorised({
       client: world[name],
       amount: '12.34',
@@ -134,7 +135,26 @@ for (const name of ['acorn', 'cobalt'] as const)
     const found = await client.send('GET', `${path}/${DomesticPaymentId}`, { token: clientToken })
     assert.deepEqual([found.status, found.body.Data.Status], [200, 'ACCC'])
     assert.deepEqual(await balance(world.ben), [bens[0] + 1_234n, bens[1]])
+    await world.straightThrough(true)
   })
+
+test('PIS-16 PIS-11 NAT-A8 a payment for which nothing waits is answered when it is credited: ACCC, here and when it is read', async () => {
+  const { submit, clientToken, client, consentId } = await authorised({ amount: '12.34', identification: sortCodeAccount(world.ben) })
+  const [before, bens] = [await balance(world.ada), await balance(world.ben)]
+  const made = await submit()
+  const { DomesticPaymentId, Status, CreationDateTime, StatusUpdateDateTime } = made.body.Data
+  assert.deepEqual([made.status, Status, StatusUpdateDateTime], [201, 'ACCC', CreationDateTime], made.text)
+  assert.deepEqual(
+    [await balance(world.ada), await balance(world.ben)],
+    [
+      [before[0] - 1_234n, before[1]],
+      [bens[0] + 1_234n, bens[1]],
+    ],
+  )
+  assert.equal((await client.send('GET', `${consents}/${consentId}`, { token: clientToken })).body.Data.Status, 'COND')
+  const found = await client.send('GET', `${path}/${DomesticPaymentId}`, { token: clientToken })
+  assert.deepEqual(found.body, made.body)
+})
 
 test('PIS-16 a payment to another bank is settled on our side: ACSC', async () => {
   const { submit, clientToken, client } = await authorised()
@@ -154,6 +174,7 @@ test('PIS-16 a payment without funds is recorded as rejected with its reason, an
 })
 
 test('PIS-16 a payment that a person looks at is PDNG, one that they let go on ACSP, and never goes back', async () => {
+  await world.straightThrough(false)
   const { submit, clientToken } = await authorised()
   const id: string = (await submit()).body.Data.DomesticPaymentId
   const seen = async () => (await world.acorn.send('GET', `${path}/${id}`, { token: clientToken })).body.Data.Status
@@ -164,6 +185,7 @@ test('PIS-16 a payment that a person looks at is PDNG, one that they let go on A
   }
   await world.finishPayments()
   assert.deepEqual([...states, await seen()], ['RCVD', 'PDNG', 'ACSP', 'ACSC'])
+  await world.straightThrough(true)
 })
 
 test('PIS-16 a payment over a limit is recorded as rejected: AM02 at once, AM14 in a time, and no money moves', async () => {
@@ -194,7 +216,7 @@ test('PIS-06 PIS-07 an account that this bank does not have is not told of until
   await world.finishPayments()
   const { Status, StatusReason } = made.body.Data
   assert.deepEqual([made.status, Status, StatusReason[0].StatusReasonCode], [201, 'RJCT', 'AC01'])
-  assert.equal(other.body.Data.Status, 'RCVD')
+  assert.equal(other.body.Data.Status, 'ACSC')
   // Only what was paid to the other bank has moved.
   assert.equal(await settled(), (before as bigint) + 100n)
   assert.equal((await balance(world.ada))[0], fundsBefore[0] - 100n)
@@ -259,6 +281,7 @@ test('PIS-08 an account that has no sort code is named by its IBAN', async () =>
 })
 
 test('RW-ID-02 RW-ID-03 the same key finds the same payment in the state it is in now', async () => {
+  await world.straightThrough(false)
   const { submit, payment } = await authorised()
   const headers = key()
   const first = await submit(payment, headers)
@@ -266,6 +289,7 @@ test('RW-ID-02 RW-ID-03 the same key finds the same payment in the state it is i
   const again = await submit({ Risk: payment.Risk, Data: payment.Data }, headers)
   assert.deepEqual([again.status, again.body.Data.DomesticPaymentId], [201, first.body.Data.DomesticPaymentId])
   assert.deepEqual([first.body.Data.Status, again.body.Data.Status], ['RCVD', 'ACSC'])
+  await world.straightThrough(true)
 })
 
 test('D7 RW-ID-04 the same key with another amount is 400 U006, and is put on record', async () => {
@@ -304,7 +328,7 @@ test('PIS-15 two at once with different keys: exactly one is made', async () => 
   for (const answer of answers.filter(({ status }) => status === 400)) assert.deepEqual(errors(answer), [400, 'U009 Data.ConsentId'])
 })
 
-test('RW-ID-06 fifty at once with one key: one payment, one hold', async () => {
+test('RW-ID-06 fifty at once with one key: one payment, one entry', async () => {
   const { submit, payment, consentId } = await authorised({ amount: '3.21' })
   const headers = key()
   const answers = await Promise.all(Array.from({ length: 50 }, () => submit(payment, headers)))
@@ -312,7 +336,7 @@ test('RW-ID-06 fifty at once with one key: one payment, one hold', async () => {
   assert.equal(made.size, 1)
   for (const answer of answers.filter(({ status }) => status !== 201)) assert.deepEqual(errors(answer), [409, 'U029 x-idempotency-key'])
   assert.equal(await world.owner.oneFirst(sql.unsafe`select count(*) from payments.payment where consent_id = ${consentId}`), 1n)
-  assert.equal(await world.owner.oneFirst(sql.unsafe`select count(*) from ledger.hold where amount_minor = 321`), 1n)
+  assert.equal(await world.owner.oneFirst(sql.unsafe`select count(*) from ledger.posting where amount_minor = 321`), 1n)
 })
 
 test('RW-ID-07 two clients with one key make two payments', async () => {

@@ -2,6 +2,7 @@ import { formatMoney } from '@bankside/bank/money'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { type PaymentLife, readPaymentLife } from '@bankside/bank/payments/payment-life'
 import { approvePayment, listPaymentsInReview, refusePayment } from '@bankside/bank/payments/review-payment'
+import { setStraightThrough } from '@bankside/bank/payments/straight-through'
 import type { Reason } from '@bankside/bank/risk/payment-check'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, transact } from '@bankside/service-kit/postgres'
@@ -11,7 +12,9 @@ import { type Command, Complaint, inColumns, isWhy, operator, optionsIn } from '
 const usage = `npm run payments -- review                            those that wait for a person, and why
 npm run payments -- show PAYMENT_ID                   one, with all that was done to it and told of it
 npm run payments -- approve PAYMENT_ID --why "…"      it goes on
-npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again`
+npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again
+npm run payments -- straight-through on --why "…"     what nothing waits for is posted when it comes; off: every payment waits for the
+                                                      worker, and for the check that it was started with`
 
 /** `npm run payments -- …`: what a person decides about payments. */
 export const paymentsCommand: Command = async (database, args) => {
@@ -25,6 +28,8 @@ export const paymentsCommand: Command = async (database, args) => {
       case 'approve':
       case 'refuse':
         return await decide(database, command, subject, values['why'] ?? '')
+      case 'straight-through':
+        return await turnStraightThrough(database, subject, values['why'] ?? '')
       default:
         throw new Complaint(usage)
     }
@@ -46,6 +51,13 @@ async function decide(database: Database, decision: 'approve' | 'refuse', paymen
   const act = decision === 'approve' ? approvePayment : refusePayment
   await transact(database, (tx) => act(tx, { paymentId, actor: operator(), why, now: systemClock.now() }))
   return decision === 'approve' ? `${paymentId} goes on.` : `${paymentId} is rejected, and its funds are free again.`
+}
+
+async function turnStraightThrough(database: Database, word: string, why: string): Promise<string> {
+  if ((word !== 'on' && word !== 'off') || !isWhy(why)) throw new Complaint(usage)
+  const on = word === 'on'
+  await transact(database, (tx) => setStraightThrough(tx, { on, actor: operator(), why, now: systemClock.now() }))
+  return on ? 'What nothing waits for is posted when it comes.' : 'Every payment waits for the worker.'
 }
 
 const titleOf = ({ id, amount, creditor, debtorAccountId }: Payment) =>

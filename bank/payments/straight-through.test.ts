@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { sql, transact, z } from '@bankside/service-kit/postgres'
+import type { AccountId, PaymentId } from '../ids.ts'
+import { reconcile } from '../ledger/reconcile.ts'
+import { advancePayments } from './advance-payments.ts'
+import { readPaymentLife } from './payment-life.ts'
+import { openPaymentSubmitter } from './payment-submitter.ts'
+import { setStraightThrough } from './straight-through.ts'
+import { gbp, noon, openTestBank, type TestBank } from './testing/test-bank.ts'
+
+let bank: TestBank
+before(async () => {
+  bank = await openTestBank({ straightThrough: true })
+})
+after(() => bank.close())
+
+const funds = 10_000_000n
+const agreed = (from: AccountId, to: AccountId | undefined, minor: number) =>
+  bank.newConsent({ debtorAccountId: from, ...(to && { creditorAccountId: to }), amount: gbp(minor) })
+async function pay(from: AccountId, to: AccountId | undefined, minor: number) {
+  return bank.submit(await agreed(from, to, minor))
+}
+const advance = () => advancePayments(bank.worker, { now: noon, limit: 100 })
+const balance = async (accountId: AccountId) =>
+  Object.values(
+    await bank.owner.one(
+      sql.type(z.object({ posted_minor: z.bigint(), held_minor: z.bigint() }))`
+        select posted_minor, held_minor from ledger.account where account_id = ${accountId}`,
+    ),
+  )
+const life = (paymentId: PaymentId) => transact(bank.owner, (tx) => readPaymentLife(tx, paymentId))
+const rows = (query: ReturnType<typeof sql.unsafe>) => bank.owner.any(query)
+
+test('PIS-16 what nothing waits for is posted in the transaction in which it comes: money, consent, event, notification, audit, and no hold', async () => {
+  const [from, to] = [await bank.newAccount({ funds }), await bank.newAccount()]
+  const consent = await agreed(from, to, 1_000)
+  const made = await bank.submit(consent, { key: 'once' })
+  assert.deepEqual([made.status, made.step, made.statusUpdatedAt], ['posted', undefined, noon])
+  assert.deepEqual(
+    [await balance(from), await balance(to)],
+    [
+      [funds - 1_000n, 0n],
+      [1_000n, 0n],
+    ],
+  )
+  assert.deepEqual(await rows(sql.unsafe`select from ledger.hold where account_id = ${from}`), [])
+  const { score, reasons, told, done } = await life(made.id)
+  assert.deepEqual([score, reasons.map(({ rule, fact }) => `${rule} ${fact}`)], [0, ['small_amount 10', 'new_payee 1', 'new_device 1']])
+  assert.deepEqual(told, [{ type: 'payment.posted', occurredAt: noon, deliveredAt: noon }])
+  assert.deepEqual(
+    done.map(({ action, actor, details }) => [action, actor, (details as { status: string }).status]),
+    [['payment.submitted', 'third-party', 'posted']],
+  )
+  assert.deepEqual(
+    await rows(sql.unsafe`
+      select e.type, e.delivered_at is not null as delivered, n.customer_id is not null as notified
+      from events.event e left join events.notification n using (event_id) where e.subject in (${made.id}, ${consent.consentId}) order by e.type`),
+    [
+      { type: 'consent.consumed', delivered: true, notified: false },
+      { type: 'payment.posted', delivered: true, notified: true },
+    ],
+  )
+  assert.equal(await advance(), 0, 'nothing is left to be led on')
+  assert.deepEqual(await bank.submitKeyed(consent, { key: 'once' }), { replayed: made.id })
+  await assert.rejects(bank.submitKeyed(consent, { key: 'twice' }), { code: 'consent_already_used' })
+})
+
+test('money moves by the same entry, and is counted and known the same, whether it waited or not', async () => {
+  const seen = []
+  for (const straight of [true, false]) {
+    await bank.straightThrough(straight)
+    const [from, to] = [await bank.newAccount({ funds }), await bank.newAccount()]
+    for (const payee of [to, undefined]) {
+      const { id } = await pay(from, payee, 1_000)
+      if (!straight) assert.equal(await advance(), 1)
+      seen.push(
+        await rows(sql.unsafe`
+          select e.kind, e.currency, e.description, e.reference, e.booked_at, e.value_date, e.actor, p.amount_minor, p.balance_minor, p.posting_number,
+            p.counterparty_name, p.counterparty_scheme_name, case when ${payee ?? null}::text is null then p.counterparty_identification end as number,
+            s.spent_minor, s.payment_count, y.status, y.entry_id = e.entry_id as named, y.risk_score, y.risk_reasons,
+            (select count(*) from payments.known_to_customer k where k.customer_id = y.customer_id) as known
+          from payments.payment y join ledger.entry e on e.payment_id = y.payment_id join ledger.posting p on p.entry_id = e.entry_id
+            join payments.spent s on s.account_id = y.debtor_account_id
+          where y.payment_id = ${id} and (p.account_id = y.debtor_account_id or ${payee ?? null}::text is not null) order by p.amount_minor`),
+      )
+    }
+  }
+  await bank.straightThrough(true)
+  assert.deepEqual([seen[0]?.length, seen[1]?.length], [2, 1])
+  assert.deepEqual(seen.slice(0, 2), seen.slice(2))
+})
+
+test('what a person is to look at, and what the check refuses, waits as ever', async () => {
+  const from = await bank.newAccount({ funds })
+  const [looked, small] = [await pay(from, undefined, 2_000_000), await pay(from, undefined, 1_000)]
+  assert.deepEqual([looked.status, looked.step, small.status], ['held', 'checks', 'posted'])
+  assert.deepEqual(await balance(from), [funds - 1_000n, 2_000_000n])
+  await advance()
+  assert.equal((await life(looked.id)).payment.step, 'review')
+  await bank.owner.query(sql.unsafe`update payments.risk_threshold set at_least = 80 where verdict = 'refuse'`)
+  const refused = await pay(await bank.newAccount({ funds }), undefined, 2_000_000)
+  assert.equal(refused.status, 'held')
+  await advance()
+  assert.deepEqual(
+    (await life(refused.id)).told.map(({ type }) => type),
+    ['payment.held', 'payment.rejected'],
+  )
+  await bank.owner.query(sql.unsafe`update payments.risk_threshold set at_least = 110 where verdict = 'refuse'`)
+})
+
+test('what cannot be paid is rejected at once, and leaves nothing but that', async () => {
+  const [poor, rich, closed, payee] = [
+    await bank.newAccount({ funds: 10n }),
+    await bank.newAccount({ funds }),
+    await bank.newAccount({ funds }),
+    await bank.newAccount(),
+  ]
+  const consents = [await agreed(poor, payee, 11), await agreed(closed, payee, 1), await agreed(rich, payee, 1)]
+  await bank.owner.query(sql.unsafe`update ledger.account set status = 'frozen' where account_id = ${closed}`)
+  const made = await Promise.all(consents.map((consent) => bank.submit(consent)))
+  assert.deepEqual(
+    made.map(({ status, rejectionReason }) => [status, rejectionReason]),
+    [
+      ['rejected', 'AM04'],
+      ['rejected', 'AC06'],
+      ['posted', undefined],
+    ],
+  )
+  assert.deepEqual(await balance(payee), [1n, 0n])
+  assert.deepEqual(await rows(sql.unsafe`select from payments.spent where account_id in (${poor}, ${closed})`), [])
+})
+
+test('an account that takes nothing until it is reconciled is paid later: the payment waits, and those beside it do not', async () => {
+  const [from, other, frozen] = [await bank.newAccount({ funds }), await bank.newAccount({ funds }), await bank.newAccount()]
+  await bank.owner.query(sql.unsafe`update ledger.account set frozen_for = 'a test' where account_id = ${frozen}`)
+  const made = await Promise.all([await agreed(from, frozen, 1), await agreed(other, from, 1)].map((consent) => bank.submit(consent)))
+  assert.deepEqual(
+    made.map(({ status }) => status),
+    ['held', 'posted'],
+  )
+  await bank.owner.query(sql.unsafe`update ledger.account set frozen_for = null where account_id = ${frozen}`)
+  assert.equal(await advance(), 1)
+})
+
+test('payments of one customer that race, in two processes, do not get past what is counted', async () => {
+  const from = await bank.newAccount({ funds })
+  await bank.owner.query(sql.unsafe`insert into payments.risk_rule values ('race', 'payments_in_an_hour', 4, null, 200, 'for this test')`)
+  const other = openPaymentSubmitter(bank.urls.resourceApiUrl, { clock: { now: () => noon } })
+  const consents = await Promise.all(Array.from({ length: 10 }, () => agreed(from, undefined, 1)))
+  const made = await Promise.all(
+    consents.map(async (consent, index) => {
+      const order = { ...consent, channel: 'uk_v4', key: bank.keyOf(consent, `race-${index}`) } as const
+      const submitted = await (index % 2 === 0 ? bank.payments : other).submit(order)
+      return 'made' in submitted && submitted.made.status
+    }),
+  )
+  assert.deepEqual(made.toSorted(), [...Array(7).fill('held'), ...Array(3).fill('posted')])
+  await bank.owner.query(sql.unsafe`delete from payments.risk_rule where rule_id = 'race'`)
+  await other.close()
+  await advance()
+})
+
+test('a check that is elsewhere is not passed by: it is not asked at all before payments wait for it', async () => {
+  const from = await bank.newAccount({ funds })
+  const check = async () => []
+  await assert.rejects(advancePayments(bank.worker, { now: noon, limit: 1, check }), /straight-through off/)
+  await transact(bank.owner, (tx) => setStraightThrough(tx, { on: false, actor: 'operator maud', why: 'a check of our own', now: noon }))
+  assert.equal((await pay(from, undefined, 1)).status, 'held')
+  assert.equal(await advancePayments(bank.worker, { now: noon, limit: 1, check, onFault: () => {} }), 0)
+  await transact(bank.owner, (tx) => setStraightThrough(tx, { on: true, actor: 'operator maud', why: 'it was only a test', now: noon }))
+  assert.deepEqual(await rows(sql.unsafe`select action, actor from audit.record where subject = 'payments' order by action`), [
+    { action: 'straight_through.off', actor: 'operator maud' },
+    { action: 'straight_through.on', actor: 'operator maud' },
+  ])
+})
+
+test('at the end of all this the books agree', async () => {
+  assert.deepEqual(await reconcile(bank.worker), [])
+})
