@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { appendAudit } from '@bankside/bank/audit/append-audit'
+import { logSigner, logVerifiers } from '@bankside/bank/audit/audit-keys'
+import { checkProof } from '@bankside/bank/audit/check-proof'
+import { checkpointFile } from '@bankside/bank/audit/checkpoint-file'
+import { sealRows } from '@bankside/bank/audit/seal-rows'
+import { signTree } from '@bankside/bank/audit/sign-tree'
+import { newAuditKeys } from '@bankside/bank/audit/testing/audited-bank'
 import { setLimit } from '@bankside/bank/limits/set-limit'
 import { sql, transact } from '@bankside/service-kit/postgres'
 import { authorisedTokens, refusal } from './testing/authorise.ts'
@@ -208,7 +218,43 @@ test('DB-02 a customer reads what became of a payment, and why it was not made',
     assert.ok((await at.browser.get(`/connected-accounts/${await stand(payment)}`)).text.includes(words), words)
   const stranger = await signedIn(bob)
   assert.equal((await stranger.at.browser.get(`/connected-accounts/${consents[0]}`)).status, 404)
+
+  const [consentId = ''] = consents
+  const proofHref = `/connected-accounts/${consentId}/proof`
+  const paymentId = consentId.replace('con_', 'pay_')
+  for (const [action, subject] of [
+    ['consent.authorised', consentId],
+    ['consent.consumed', consentId],
+    ['payment.submitted', paymentId],
+  ] as const)
+    await transact(server.owner, (tx) => appendAudit(tx, { actor: 'x', action, subject, details: { consentId }, now }))
+  assert.ok((await at.browser.get(`/connected-accounts/${consentId}`)).text.includes(`href="${proofHref}"`))
+  const early = await at.browser.get(proofHref)
+  assert.deepEqual([early.status, heading(early), early.headers['retry-after']], [409, 'The proof is not ready yet', '10'])
+  const proof = await sealedProof(() => at.browser.get(proofHref))
+  assert.equal(proof.headers['content-disposition'], `attachment; filename="${paymentId}.proof.json"`)
+  assert.deepEqual([proof.headers['content-type'], proof.headers['cache-control']], ['application/json; charset=utf-8', 'no-store'])
+  const { proven, problems } = checkProof(proof.text, logVerifiers(auditKeys))
+  assert.deepEqual(problems, [])
+  assert.match(proven.join('\n'), /no entry is proven: the money did not move/)
+  assert.equal((await stranger.at.browser.get(proofHref)).status, 404)
+  assert.equal((await new CustomerAtBrowser(server, ada).browser.get(proofHref)).status, 303)
+  const { consentId: access } = await authorisedTokens(acorn, ada)
+  assert.equal((await at.browser.get(`/connected-accounts/${access}/proof`)).status, 404)
 })
+
+const auditKeys = newAuditKeys()
+
+/** As the worker would have sealed and signed it meanwhile. */
+async function sealedProof(get: () => Promise<Answer>): Promise<Answer> {
+  const [now, folder] = [new Date(), mkdtempSync(join(tmpdir(), 'bankside-dashboard-'))]
+  const log = checkpointFile(join(folder, 'checkpoints.jsonl'))
+  for (let answer = await get(); ; answer = await get()) {
+    if (answer.status !== 409) return answer
+    await sealRows(server.owner, { now })
+    await signTree(server.owner, { log, signer: logSigner(auditKeys, now), now })
+  }
+}
 
 test('customers set and end limits of their own, and nobody else’s, nor the bank’s', async () => {
   const carol = await enterCustomer(server, 'carol')

@@ -26,6 +26,7 @@ export type BankRefusal =
   | 'licence_missing' // the holder of the connection is not licensed for this
   | 'limit_not_confirmed' // the customer has not confirmed to go beyond a soft limit of their own
   | 'payment_not_found'
+  | 'payment_not_sealed' // there is no proof of it in the next seconds
   | 'payment_over_limit'
   | 'permission_missing' // the consent does not open this
   | 'permissions_invalid' // the requested permission codes do not make sense together

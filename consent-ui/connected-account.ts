@@ -1,5 +1,5 @@
 import { type Html, html } from '@bankside/service-kit/html'
-import { button } from './components/button.ts'
+import { button, linkButton } from './components/button.ts'
 import { clusters as clusterList } from './components/clusters.ts'
 import { form } from './components/form.ts'
 import { layout } from './components/layout.ts'
@@ -35,6 +35,8 @@ export type ConnectedAccount = {
   /** Why it cannot be used for now, in a sentence. */
   readonly pausedBecause?: string | undefined
   readonly notifications?: readonly string[] | undefined
+  /** Where the file is that proves the payment. */
+  readonly proofHref?: string | undefined
   readonly overviewHref: string
   /** Where the one button that stops access leads: to the page that asks once. Absent when there is nothing to stop. */
   readonly stop?: { readonly formAction: string; readonly pageToken: string } | undefined
@@ -54,6 +56,7 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
     pausedBecause,
     notifications = [],
     overviewHref,
+    proofHref,
     stop,
     signOut,
   } = page
@@ -66,6 +69,7 @@ export function connectedAccountPage(page: ConnectedAccount): Html {
       ${summaryList(rows(page))}
       ${clusters.length > 0 && html`<h2>What ${name(thirdPartyName)} ${(endedAt ?? pausedBecause) ? 'could' : 'can'} see</h2>${clusterList(clusters)}`}
       ${payments(page)}
+      ${proofHref !== undefined && proofOf(proofHref)}
       ${stop && stopForm(stop, thirdPartyName)}`
   return layout({ common, title: `${nameInText(thirdPartyName)} – Connected accounts`, signOut }, content)
 }
@@ -97,6 +101,12 @@ function payments({ payments: made = [] }: ConnectedAccount): Html | false {
     made.length > 0 &&
     html`<h2>Payments</h2><ul class="plain-list payments" role="list">${made.map(({ payee, amountText, statusText, at }) => html`<li><span class="option-name">${amountText} to ${name(payee)}</span> <span class="option-detail">${statusText} · ${formatDateTime(at)}</span></li>`)}</ul>`
   )
+}
+
+function proofOf(href: string): Html {
+  return html`<h2>Proof of this payment</h2>
+      <p>A file signed by us. It shows what you agreed to and what was paid. Anyone you give it to can check it without us.</p>
+      <div class="choices">${linkButton(href, 'Download proof')}</div>`
 }
 
 function stopForm(stop: { formAction: string; pageToken: string }, thirdPartyName: string): Html {

@@ -233,6 +233,7 @@ const onePayment: ConnectedAccount = {
   accounts: accounts.slice(0, 1),
   transactionWindow: undefined,
   stop: undefined,
+  proofHref: '/connected-accounts/2/proof',
   endedAt: new Date('2026-10-30T18:21:00Z'),
   payments: [{ payee: payment.payee, amountText: payment.amountText, statusText: 'Paid', at: new Date('2026-10-30T18:21:00Z') }],
 }

@@ -43,6 +43,8 @@ create table audit.seal (
   leaf_hashes bytea not null,
   row_index bytea not null,
   log integer default 1 not null,
+  first_table smallint,
+  first_key text,
   constraint seal_has_a_hash_for_each_leaf CHECK ((length(leaf_hashes) = (32 * leaf_count))),
   constraint seal_has_leaves CHECK (((first_leaf >= 0) AND ((leaf_count >= 1) AND (leaf_count <= 4096)))),
   constraint seal_is_placed_once PRIMARY KEY (log, first_leaf),
@@ -1013,6 +1015,48 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION audit.records_to_prove(p_payment_id text)
+ RETURNS TABLE(record_id text, occurred_at timestamp with time zone, actor text, action text, subject text, interaction_id text, details jsonb, written_in bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select r.record_id, r.occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details, r.written_in
+  from payments.payment p join audit.record r on r.subject in (p.payment_id, p.consent_id) where p.payment_id = p_payment_id
+  union all
+  select r.record_id, r.occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details, r.written_in
+  from (select log from audit.seal order by log desc limit 1) s join audit.record r on r.written_in = -s.log where s.log > 1
+$function$
+;
+
+CREATE OR REPLACE FUNCTION audit.seals_to_prove(p_payment_id text)
+ RETURNS TABLE(row_key text, log integer, first_leaf bigint, leaf_hashes bytea, salts bytea)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with asked as (
+    select 1 as row_table, record_id as row_key, written_in, array[record_id] as contexts from audit.records_to_prove(p_payment_id)
+    union all
+    select 0, e.entry_id, e.written_in,
+      (select array_agg(e.entry_id || '/' || n order by n) from generate_series(0, (select count(*) - 1 from ledger.postings_to_prove(p_payment_id))) n)
+        || e.entry_id
+    from ledger.entries_to_prove(p_payment_id) e)
+  select a.row_key, found.log, found.first_leaf, found.leaf_hashes,
+    (select string_agg(substr(sha256(found.salt || convert_to(context, 'UTF8')), 1, 16), '' order by n)
+      from unnest(a.contexts) with ordinality c (context, n))
+  from asked a
+    cross join (select s.log from audit.seal s order by s.log desc limit 1) current
+    cross join lateral (
+      select s.before_xact from audit.seal s where s.log = current.log and s.before_xact > a.written_in order by s.before_xact limit 1) round
+    cross join lateral (
+      select s.log, s.first_leaf, s.leaf_hashes, s.salt from audit.seal s
+      where s.log = current.log and s.before_xact = round.before_xact and s.from_xact <= a.written_in
+        and (s.first_key is null or (s.first_table, s.first_key collate "C") <= (a.row_table, a.row_key collate "C"))
+      order by s.first_leaf desc limit 1) found
+$function$
+;
+
 CREATE OR REPLACE FUNCTION audit.tree_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1666,6 +1710,18 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.entries_to_prove(p_payment_id text)
+ RETURNS TABLE(entry_id text, kind text, currency text, description text, reference text, payment_id text, reverses text, hold_id text, booked_at timestamp with time zone, value_date date, actor text, interaction_id text, written_in bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select e.entry_id, e.kind, e.currency, e.description, e.reference, e.payment_id, e.reverses, e.hold_id, e.booked_at, e.value_date, e.actor,
+    e.interaction_id, e.written_in
+  from payments.payment p join ledger.entry e on e.entry_id = p.entry_id where p.payment_id = p_payment_id
+$function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.entry_is_sound()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2038,6 +2094,18 @@ begin
   end if;
   return null;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION ledger.postings_to_prove(p_payment_id text)
+ RETURNS TABLE(entry_id text, account_id text, posting_number bigint, currency text, amount_minor numeric, balance_minor numeric, counterparty_name text, counterparty_scheme_name text, counterparty_identification text, booked_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select l.entry_id, l.account_id, l.posting_number, l.currency, l.amount_minor, l.balance_minor, l.counterparty_name,
+    l.counterparty_scheme_name, l.counterparty_identification, l.booked_at
+  from payments.payment p join ledger.posting l on l.entry_id = p.entry_id where p.payment_id = p_payment_id
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION ledger.raise_unsound(p_constraint text, p_table text)
@@ -2936,6 +3004,16 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.payment_made_under(p_consent_id text, p_customer_id text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select payment_id from payments.payment where consent_id = p_consent_id and customer_id = p_customer_id
+$function$
+;
+
 CREATE OR REPLACE FUNCTION payments.payment_moves_forward()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3535,6 +3613,12 @@ grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
+grant execute on function audit.records_to_prove(p_payment_id text) to bankside_auth_server;
+grant execute on function audit.records_to_prove(p_payment_id text) to bankside_resource_api;
+grant execute on function audit.records_to_prove(p_payment_id text) to bankside_sealer;
+grant execute on function audit.seals_to_prove(p_payment_id text) to bankside_auth_server;
+grant execute on function audit.seals_to_prove(p_payment_id text) to bankside_resource_api;
+grant execute on function audit.seals_to_prove(p_payment_id text) to bankside_sealer;
 grant execute on function clients.apply_register_entry(p_directory text, p_organisation_id text, p_active boolean, p_roles text[], p_now timestamp with time zone, p_next timestamp with time zone) to bankside_worker;
 grant execute on function clients.change_third_party(p_client_id text, p_name text, p_metadata jsonb, p_now timestamp with time zone) to bankside_auth_server;
 grant execute on function clients.end_third_party(p_client_id text, p_now timestamp with time zone) to bankside_auth_server;
@@ -3556,6 +3640,9 @@ grant execute on function housekeeping.generation_state() to bankside_worker;
 grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.account_is_well_formed() to public;
+grant execute on function ledger.entries_to_prove(p_payment_id text) to bankside_auth_server;
+grant execute on function ledger.entries_to_prove(p_payment_id text) to bankside_resource_api;
+grant execute on function ledger.entries_to_prove(p_payment_id text) to bankside_sealer;
 grant execute on function ledger.freeze_account(p_account_id text, p_why text) to bankside_worker;
 grant execute on function ledger.legs_of_holds(p_now timestamp with time zone, p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_name text[], p_scheme_name text[], p_identification text[]) to bankside_books;
 grant execute on function ledger.legs_of_reversals(p_movement integer[], p_kind text[], p_id text[], p_target text[], p_amount_minor numeric[], p_leg_operation integer[], p_leg_account_id text[], p_leg_amount_minor numeric[]) to bankside_books;
@@ -3563,6 +3650,9 @@ grant execute on function ledger.open_account(p_account_id text, p_customer_id t
 grant execute on function ledger.party_of(account ledger.account) to bankside_books;
 grant execute on function ledger.place_hold(p_hold_id text, p_account_id text, p_amount_minor numeric, p_currency text, p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_resource_api;
 grant execute on function ledger.place_holds(p_hold_id text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_now timestamp with time zone, p_expires_at timestamp with time zone) to bankside_payments;
+grant execute on function ledger.postings_to_prove(p_payment_id text) to bankside_auth_server;
+grant execute on function ledger.postings_to_prove(p_payment_id text) to bankside_resource_api;
+grant execute on function ledger.postings_to_prove(p_payment_id text) to bankside_sealer;
 grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_books;
 grant execute on function ledger.raise_unsound(p_constraint text, p_table text) to bankside_payments;
 grant execute on function ledger.release_hold(p_hold_id text, p_status text, p_now timestamp with time zone) to bankside_worker;
@@ -3583,6 +3673,7 @@ grant execute on function payments.claim_idempotency_key(p_client_id text, p_met
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_payments;
 grant execute on function payments.lock_parties(p_customer_id text[], p_account_id text[]) to bankside_payments;
 grant execute on function payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text) to bankside_auth_server;
+grant execute on function payments.payment_made_under(p_consent_id text, p_customer_id text) to bankside_auth_server;
 grant execute on function payments.settle(p_now timestamp with time zone, p_actor text, p_payment_id text[], p_lease integer[], p_verdict text[], p_risk_score integer[], p_risk_reasons text[], p_entry_id text[], p_event_id text[], p_record_id text[], p_why text) to bankside_worker;
 grant execute on function payments.soft_limits_beyond(p_now timestamp with time zone, p_consent_id text, p_customer_id text, p_channel text) to bankside_auth_server;
 grant execute on function payments.spent_since(p_subject_id text, p_currency text, p_channel text, p_since timestamp with time zone) to bankside_auth_server;
@@ -3666,7 +3757,19 @@ grant insert, update on payments.idempotent_request (column request_hash) to ban
 grant insert, update on payments.idempotent_request (column request_hash) to bankside_resource_api;
 grant insert, update on payments.idempotent_request (column resource_id) to bankside_payments;
 grant insert, update on payments.idempotent_request (column resource_id) to bankside_resource_api;
+grant select on audit.checkpoint to bankside_auth_server;
+grant select on audit.checkpoint to bankside_resource_api;
 grant select on audit.record to bankside_sealer;
+grant select on audit.seal (column first_leaf) to bankside_auth_server;
+grant select on audit.seal (column first_leaf) to bankside_resource_api;
+grant select on audit.seal (column leaf_count) to bankside_auth_server;
+grant select on audit.seal (column leaf_count) to bankside_resource_api;
+grant select on audit.seal (column leaf_hashes) to bankside_auth_server;
+grant select on audit.seal (column leaf_hashes) to bankside_resource_api;
+grant select on audit.seal (column log) to bankside_auth_server;
+grant select on audit.seal (column log) to bankside_resource_api;
+grant select on audit.tree_node to bankside_auth_server;
+grant select on audit.tree_node to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_resource_api;
 grant select on clients.client (column client_id) to bankside_worker;
 grant select on clients.client (column created_at) to bankside_resource_api;
@@ -3895,6 +3998,7 @@ grant usage on schema events to bankside_payments;
 grant usage on schema events to bankside_resource_api;
 grant usage on schema events to bankside_worker;
 grant usage on schema housekeeping to bankside_worker;
+grant usage on schema ledger to bankside_auth_server;
 grant usage on schema ledger to bankside_books;
 grant usage on schema ledger to bankside_ledger;
 grant usage on schema ledger to bankside_payments;

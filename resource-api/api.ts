@@ -36,6 +36,8 @@ type Row = {
   /** Segments that begin with a colon are parameters. */
   readonly path: string
   readonly door: Door
+  /** Counts as what changes anything does. */
+  readonly costly?: true
   readonly names?: (parameters: Readonly<Record<string, string>>, body: unknown) => Named
   /** Throws what is wrong with a body: asked before a customer is sent through a step-up for it. */
   readonly checkBody?: (body: unknown) => void

@@ -12,7 +12,7 @@ export type Rates = {
   readonly perClient: number
   /** Of one customer behind an app of the bank, whose client all customers share. */
   readonly perCustomer: number
-  /** What changes anything, of a third party or a customer: counts besides (NAT-S9). */
+  /** What changes anything or costs much, of a third party or a customer: counts besides (NAT-S9). */
   readonly writes: number
 }
 
@@ -40,11 +40,11 @@ export function requestLimits(rates: Rates, trustedProxyAddresses: readonly stri
       const address = clientAddress(request, trustedProxyAddresses)
       if (address !== undefined) pass(ofAddress?.(address))
     },
-    checkHolder(api, { method }, { clientId, grantId }) {
+    checkHolder(api, { method, costly = false }, { clientId, grantId }) {
       const ofOne = api.idempotencyKeysOf === 'customer' && grantId !== undefined
       const holder = ofOne ? `${clientId} ${grantId}` : clientId
       pass((ofOne ? ofCustomer : ofClient)?.(holder))
-      if (method !== 'GET') pass(ofWrites?.(holder))
+      if (method !== 'GET' || costly) pass(ofWrites?.(holder))
     },
   }
 }

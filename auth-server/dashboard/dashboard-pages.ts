@@ -76,6 +76,7 @@ async function detail(tx: Transaction, visit: DashboardVisit): Promise<Html> {
     ...(await frame(tx, visit)),
     ...detailOf(given, await accountsOf(tx, session.customerId), outcome),
     overviewHref,
+    ...(outcome && { proofHref: `${hrefOf(given)}/proof` }),
     ...(stoppable && { stop: { formAction: hrefOf(given), pageToken: actionToken(formKeys, session, purposes.dashboard_consent(visit)) } }),
   })
 }

@@ -12,6 +12,7 @@ import { type DashboardVisit, dashboardPages, limitsHref, overviewHref, purposes
 import { endSession, isActionToken } from './dashboard-session.ts'
 import { dashboardSignIn } from './dashboard-sign-in.ts'
 import { changeLimits } from './limits-page.ts'
+import { answerProof } from './payment-proof.ts'
 import { signedInRequest } from './signed-in-request.ts'
 
 type DashboardDependencies = AuthServerDependencies & { readonly provider: Provider }
@@ -22,7 +23,7 @@ export function dashboard(dependencies: DashboardDependencies) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const route = ctx.state.endpoint?.name ?? ''
     if (route === 'dashboard_sign_in') return signIn(ctx)
-    if (!(route in dashboardPages) && !isActRoute(route)) return next()
+    if (!(route in dashboardPages) && !isActRoute(route) && route !== 'dashboard_proof') return next()
     try {
       await serve(ctx, route, dependencies)
     } catch (error) {
@@ -57,6 +58,7 @@ async function serve(ctx: Context, route: string, dependencies: DashboardDepende
   const { form, ...looking } = request
   const [, , consentId = ''] = ctx.path.split('/')
   const visit: DashboardVisit = { ...looking, consentId, stopped: ctx.query['stopped'], said: ctx.query['said'] }
+  if (route === 'dashboard_proof') return answerProof(ctx, visit, dependencies.database)
   const page = dashboardPages[route]
   if (form === undefined) return page && answerPage(ctx, await transact(dependencies.database, (tx) => page(tx, visit)))
   if (!isActRoute(route) || !isActionToken(visit.formKeys, visit.session, purposes[route](visit), form.one('page_token')))

@@ -81,6 +81,13 @@ export const endpoints: readonly Endpoint[] = [
     at: issuerOnly,
     answers: 'page',
   },
+  {
+    name: 'dashboard_proof',
+    path: new RegExp(`^/connected-accounts/${consent}/proof$`),
+    methods: ['GET'],
+    at: issuerOnly,
+    answers: 'page',
+  },
   { name: 'asset', path: /^\/assets\/[a-z0-9.-]+$/, methods: ['GET', 'HEAD'], at: issuerOnly, answers: 'asset' },
 ]
 

@@ -6,7 +6,7 @@ import type { Context } from './request-context.ts'
 
 /** One of the situations that the pages have words for, or words of its own. */
 export type Problem = { readonly status: number } & ({ readonly situation: Situation } | Words)
-type Words = { readonly title: string; readonly whatHappened: string; readonly whatToDo: string }
+type Words = { readonly title: string; readonly whatHappened: string; readonly didMoneyMove?: string; readonly whatToDo: string }
 
 type About = {
   readonly name?: string | undefined
@@ -28,10 +28,10 @@ export function answerProblem(ctx: Context, problem: Problem, about: About = {})
 }
 
 /** These happen before anything is done. */
-const wordsOf = ({ title, whatHappened, whatToDo }: Words) => ({
+const wordsOf = ({ title, whatHappened, didMoneyMove = 'Opening it shared nothing and paid nothing.', whatToDo }: Words) => ({
   title,
   whatHappened,
-  didMoneyMove: 'Opening it shared nothing and paid nothing.',
+  didMoneyMove,
   whatToDo,
 })
 
@@ -74,6 +74,13 @@ export const problems = {
     title: 'Please wait a moment',
     whatHappened: 'Too many requests came from your network at once.',
     whatToDo: 'Wait a few seconds, then try again.',
+  },
+  proofNotReady: {
+    status: 409,
+    title: 'The proof is not ready yet',
+    whatHappened: 'We sign what was paid every few seconds. This payment is not among it yet.',
+    didMoneyMove: 'Your payment goes on as it was.',
+    whatToDo: 'Wait ten seconds, then try again.',
   },
   foreignForm: {
     status: 403,

@@ -52,6 +52,7 @@ const endingsByRefusal = {
   licence_missing: notPossible,
   limit_not_confirmed: notPossible,
   payment_not_found: gone,
+  payment_not_sealed: notPossible,
   payment_over_limit: notPossible,
   permission_missing: notPossible,
   permissions_invalid: notPossible,

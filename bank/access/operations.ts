@@ -40,6 +40,7 @@ export const operations = {
     'funds.confirm': { scope: 'payments', bearer: 'domestic_payment' },
     'payment.submit': { scope: 'payments', bearer: 'domestic_payment' },
     'payment.read': { scope: 'payments', bearer: 'client_or_customer' },
+    'payment_proof.read': { scope: 'payments', bearer: 'client_or_customer' },
   },
   bank: {
     'profile.read': { scope: 'profile', bearer: 'customer' },
@@ -53,6 +54,7 @@ export const operations = {
     'statement_transactions.read': { scope: 'transactions:read', bearer: 'customer', permissions: [...statements, ...transactions] },
     'transfer.submit': { scope: 'payments:write', bearer: 'transfer' },
     'transaction.read': { scope: 'transactions:read', bearer: 'customer' },
+    'transaction_proof.read': { scope: 'transactions:read', bearer: 'customer' },
     'beneficiaries.read': { scope: 'beneficiaries:read', bearer: 'customer' },
     'beneficiaries.add': { scope: 'beneficiaries:write', bearer: 'customer', authenticatedWithinSeconds: 300 },
   },

@@ -4,7 +4,7 @@ import { type Database, lockNotAvailable, sql, sqlState, type Transaction, trans
 import { newAuditRecordId } from '../ids.ts'
 import { BadCheckpoint, type Checkpoint, type LogSigner, originOf, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
-import { hashOfLeaf, leafOf } from './leaf.ts'
+import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import { type Beginning, type BeginningDetails, isLater, logBegun, readBeginning } from './log-beginning.ts'
 import { leavesOf } from './read-leaves.ts'
 import { writeRowIndex } from './row-index.ts'
@@ -122,11 +122,11 @@ async function lastMet(tx: Transaction, log: number, size: number, kept: readonl
 async function sealFirst(tx: Transaction, { log, recordId, now }: { log: number; recordId: string; now: Date }): Promise<void> {
   const leaves = await leavesOf(tx, 'audit.record', [recordId])
   const salt = randomBytes(saltBytes)
-  const hashes = leaves.map((leaf) => hashOfLeaf(leafOf(leaf, salt)))
+  const hashes = leaves.map((leaf) => hashOfLeaf(leafOf(leaf, saltsFrom(salt))))
   await tx.query(sql.unsafe`
-    insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
+    insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table, first_key)
     values (${log}, 0, ${hashes.length}, ${-log}, ${1 - log}, true, ${sql.timestamp(now)}, ${sql.binary(salt)},
-      ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
+      ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))}, 1, ${recordId})`)
 }
 
 const lockAttempts = 60

@@ -50,7 +50,7 @@ export async function signCheckpoint({ origin: first, signer }: LogSigner, { log
  * @throws {BadCheckpoint} saying what is wrong with it.
  */
 export function openCheckpoint(note: string, { origin: first, verifiers }: LogVerifiers): Checkpoint {
-  const parsed = parse(note)
+  const parsed = parseNote(note)
   const { origin } = parsed
   const log = logCalled(origin, first)
   if (log === undefined) throw new BadCheckpoint(`it is of the log ${origin}, not of ${first}`)
@@ -68,7 +68,8 @@ export function openCheckpoint(note: string, { origin: first, verifiers }: LogVe
   return { ...parsed, log }
 }
 
-function parse(note: string): Omit<Checkpoint, 'log'> {
+/** Whoever has signed it. @throws {BadCheckpoint} */
+export function parseNote(note: string): Omit<Checkpoint, 'log'> {
   if (Buffer.byteLength(note) > noteAtMostBytes) throw new BadCheckpoint(`it is longer than ${noteAtMostBytes} bytes`)
   const [, origin = '', digits = '', encoded = '', time = ''] =
     /^(\S+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\ntime (\S{24})\n\n(?:— [^\n]+\n)+$/.exec(note) ?? []

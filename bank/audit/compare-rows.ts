@@ -1,5 +1,5 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
-import { type Columns, columnsThatDiffer, hashOfLeaf, type LeafTable, leafOf } from './leaf.ts'
+import { type Columns, columnsThatDiffer, hashOfLeaf, type LeafTable, leafOf, saltsFrom } from './leaf.ts'
 import { leafTables, leavesOf, readLeaves, type WrittenLeaf } from './read-leaves.ts'
 import { type IndexedLeaf, postingKey, readRowIndex } from './row-index.ts'
 import { lastPlaceOf } from './seal-rows.ts'
@@ -78,6 +78,9 @@ function expectRows(seal: Seal, expected: Map<string, Expected>): Finding[] {
   if (index?.length !== seal.leafHashes.length)
     return [{ table: 'audit.seal', id, what: 'changed', column: 'row_index', detail: 'it does not name its rows' }]
   const findings: Finding[] = []
+  const { firstPlace } = seal
+  if (firstPlace !== undefined && (firstPlace.table !== index[0]?.table || firstPlace.key !== index[0].key))
+    findings.push({ table: 'audit.seal', id, what: 'changed', column: 'first_key', detail: `it begins with ${index[0]?.key}` })
   for (const [offset, indexed] of index.entries()) {
     const name = nameOf(indexed)
     if (expected.has(name))
@@ -95,7 +98,7 @@ const movedFrom = ({ table, key, writtenIn }: WrittenLeaf, { seal, leaf }: Expec
     : [{ table, id: key, what: 'moved', column: 'written_in', detail: `leaf ${leaf} is of another round` }]
 
 function compare(row: WrittenLeaf, { indexed, hash, seal, leaf }: Expected): Finding[] {
-  if (hashOfLeaf(leafOf(row, seal.salt)).equals(hash)) return []
+  if (hashOfLeaf(leafOf(row, saltsFrom(seal.salt))).equals(hash)) return []
   const findings = changesOf(row.table, row.key, row.row, indexed.checks)
   if (row.table === 'ledger.entry') findings.push(...comparePostings(row.postings, indexed))
   if (findings.length === 0)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { canonicalJson } from '../idempotency/canonical-json.ts'
-import { columnChecks, columnsThatDiffer, hashOfClosed, hashOfGivenLeaf, hashOfLeaf, type LeafRows, leafOf } from './leaf.ts'
+import { columnChecks, columnsThatDiffer, hashOfClosed, hashOfGivenLeaf, hashOfLeaf, type LeafRows, leafOf, saltsFrom } from './leaf.ts'
 
 const salt = Buffer.alloc(32, 7)
 const posting = {
@@ -33,14 +33,14 @@ const leaves: LeafRows[] = [
 
 test('a leaf is canonical JSON as it is made, and hashes to the same however its members are ordered', () => {
   for (const rows of leaves) {
-    const leaf = leafOf(rows, salt)
+    const leaf = leafOf(rows, saltsFrom(salt))
     assert.equal(JSON.stringify(leaf.content), canonicalJson(leaf.content))
     assert.deepEqual(hashOfGivenLeaf(JSON.parse(JSON.stringify(leaf.content))), hashOfLeaf(leaf))
   }
 })
 
 test('what is not shown is hidden under a salt of its own, and can be opened', () => {
-  const [transfer, , recorded] = leaves.map((rows) => leafOf(rows, salt))
+  const [transfer, , recorded] = leaves.map((rows) => leafOf(rows, saltsFrom(salt)))
   assert.ok(transfer?.content.table === 'ledger.entry' && recorded?.content.table === 'audit.record')
   const text = JSON.stringify([transfer.content, recorded.content])
   for (const hidden of ['cus_secret', '4000', 'Zo', '04040400000001', 'posting_number']) assert.ok(!text.includes(hidden), hidden)

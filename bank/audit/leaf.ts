@@ -49,28 +49,37 @@ export type Leaf = {
   readonly closed: readonly Closed[]
 }
 
+/** What hides a part of a leaf, by its name in it: whoever proves one leaf need not be given what opens those beside it. */
+export type SaltOf = (context: string) => Buffer
+/** @param salt of the seal that a leaf is in. */
+export const saltsFrom =
+  (salt: Buffer): SaltOf =>
+  (context) =>
+    sha256(Buffer.concat([salt, Buffer.from(context)])).subarray(0, saltBytes)
+/** In the order in which {@link leafOf} names them. */
+export const saltContexts = (rows: LeafRows): string[] =>
+  rows.table === 'audit.record' ? [rows.key] : [...rows.postings.map((_, index) => `${rows.key}/${index}`), rows.key]
+
 /**
  * Members are put in the order of their names, as canonical JSON has them: then it is `JSON.stringify` of the leaf, which costs a
  * third. A test compares the two.
- *
- * @param salt of the seal that the leaf is in.
  */
-export function leafOf(rows: LeafRows, salt: Buffer): Leaf {
+export function leafOf(rows: LeafRows, saltOf: SaltOf): Leaf {
   if (rows.table === 'audit.record') {
-    const closed = close(rows.row, shownOfRecord, salt, rows.key)
+    const closed = close(rows.row, shownOfRecord, saltOf(rows.key))
     const shown = pick(rows.row, shownOfRecord)
     return {
       content: { closed: hashOfMade(closed), details: detailsToShow(rows.row), shown, table: rows.table, version },
       closed: [closed],
     }
   }
-  const closed = rows.postings.map((posting, index) => close(posting, shownOfPosting, salt, `${rows.key}/${index}`))
+  const closed = rows.postings.map((posting, index) => close(posting, shownOfPosting, saltOf(`${rows.key}/${index}`)))
   const postings = rows.postings.map((posting, index) => {
     return { closed: hashOfMade(closed[index] as Closed), shown: pick(posting, shownOfPosting) }
   })
   const { actor = null, ...row } = rows.row
   if (actor === null) return { content: { postings, row, table: rows.table, version }, closed }
-  const closedActor = close({ actor }, [], salt, rows.key)
+  const closedActor = close({ actor }, [], saltOf(rows.key))
   return { content: { closed: hashOfMade(closedActor), postings, row, table: rows.table, version }, closed: [...closed, closedActor] }
 }
 
@@ -87,14 +96,9 @@ export const hashOfClosed = ({ columns, salt }: Closed): string => sha256(canoni
 
 const saltBytes = 16
 
-function close(row: Columns, shown: readonly string[], salt: Buffer, context: string): Closed {
+function close(row: Columns, shown: readonly string[], salt: Buffer): Closed {
   const columns = Object.fromEntries(Object.entries(row).filter(([name]) => !shown.includes(name)))
-  return {
-    salt: sha256(Buffer.concat([salt, Buffer.from(context)]))
-      .subarray(0, saltBytes)
-      .toString('base64url'),
-    columns,
-  }
+  return { salt: salt.toString('base64url'), columns }
 }
 
 const pick = (row: Columns, names: readonly string[]): Columns => Object.fromEntries(names.map((name) => [name, row[name] ?? null]))

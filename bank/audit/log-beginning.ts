@@ -1,6 +1,6 @@
 import { type Transaction, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
-import { hashOfLeaf, leafOf } from './leaf.ts'
+import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import { leavesOf } from './read-leaves.ts'
 import { readRowIndex } from './row-index.ts'
 import { sealsFrom } from './stored-tree.ts'
@@ -80,7 +80,7 @@ export async function readBeginning(tx: Transaction, log: number, verifiers: Log
   if (seal?.firstLeaf !== 0 || indexed?.table !== 'audit.record' || others.length > 0 || seal.fromXact !== BigInt(-log))
     throw new BadCheckpoint('it does not begin as a log that follows another')
   const [leaf] = await leavesOf(tx, 'audit.record', [indexed.key])
-  if (leaf === undefined || !hashOfLeaf(leafOf(leaf, seal.salt)).equals(seal.leafHashes[0] as Buffer))
+  if (leaf === undefined || !hashOfLeaf(leafOf(leaf, saltsFrom(seal.salt))).equals(seal.leafHashes[0] as Buffer))
     throw new BadCheckpoint('its first record is not what was sealed')
   const { action, subject, details, occurred_at } = leaf.row
   const beginning = parseBeginning({ action, subject, details: JSON.parse(details ?? '{}'), at: occurred_at ?? '' }, verifiers)

@@ -1,9 +1,9 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
-import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
+import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint, parseNote } from './checkpoint.ts'
 import { type Beginning, readBeginning } from './log-beginning.ts'
 import { consistencyPath } from './merkle-tree.ts'
 import type { ConsistencyProof } from './proof.ts'
-import { CannotProve, proveBeginning, provingUnder } from './prove-leaf.ts'
+import { CannotProve, NotSignedYet, proveBeginning, provingUnder } from './prove-leaf.ts'
 import { firstLog } from './seal-rows.ts'
 import { nodesOf, sealsFrom } from './stored-tree.ts'
 
@@ -66,11 +66,13 @@ async function beginningOf(tx: Transaction, log: number, verifiers: LogVerifiers
 
 const noteRow = z.object({ note: z.string() })
 
+const lastRow = noteRow.extend({ log: z.number() })
+
 /** Of the log that goes on now. */
-export async function lastCheckpoint(tx: Transaction, verifiers: LogVerifiers): Promise<Checkpoint> {
+export async function lastCheckpoint(tx: Transaction, verifiers: LogVerifiers | undefined): Promise<Checkpoint> {
   const row = await tx.maybeOne(
-    sql.type(noteRow)`select note from audit.checkpoint where log > ${0} order by log desc, tree_size desc limit 1`,
+    sql.type(lastRow)`select log, note from audit.checkpoint where log > ${0} order by log desc, tree_size desc limit 1`,
   )
-  if (row === null) throw new CannotProve('nothing was signed yet')
-  return openCheckpoint(row.note, verifiers)
+  if (row === null) throw new NotSignedYet('nothing was signed yet')
+  return verifiers === undefined ? { ...parseNote(row.note), log: row.log } : openCheckpoint(row.note, verifiers)
 }

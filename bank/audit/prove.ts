@@ -1,39 +1,74 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { LogVerifiers } from './checkpoint.ts'
+import { saltContexts } from './leaf.ts'
+import { logBegun } from './log-beginning.ts'
+import { hashBytes } from './merkle-tree.ts'
 import type { PaymentProof, ProvenLeaf } from './proof.ts'
 import { lastCheckpoint } from './prove-consistency.ts'
-import { type Audience, CannotProve, proveBeginning, proveLeaf, provingUnder } from './prove-leaf.ts'
-import { leavesOf } from './read-leaves.ts'
-import { firstLog } from './seal-rows.ts'
+import { type Audience, CannotProve, proveLeaf, provingUnder, type SealOfRow } from './prove-leaf.ts'
+import { leavesToProve, type WrittenLeaf } from './read-leaves.ts'
 
-export type ProofOrder = { readonly paymentId: string; readonly audience: Audience; readonly verifiers: LogVerifiers }
-
-const paymentRow = z.object({ consent_id: z.string(), entry_id: z.string().nullable() })
+export type ProofOrder = {
+  readonly paymentId: string
+  readonly audience: Audience
+  /** Where they are known, what is not signed by one of these is not given away. Whoever is given it checks that anyway. */
+  readonly verifiers?: LogVerifiers
+}
 
 /**
  * All that was recorded of a payment and its consent, its entry with all postings, and the paths from these to the last
- * checkpoint: whoever has the public key needs nothing else.
+ * checkpoint: whoever has the public key needs nothing else. Any role that is granted the functions `*_to_prove` can.
  *
- * @throws {CannotProve} where a row is not signed yet, or is not what was sealed.
+ * @throws {CannotProve} where a row is not what was sealed; {NotSignedYet} where it is too early.
  */
 export async function provePayment(tx: Transaction, { paymentId, audience, verifiers }: ProofOrder): Promise<PaymentProof> {
-  const payment = await tx.maybeOne(sql.type(paymentRow)`select consent_id, entry_id from payments.payment where payment_id = ${paymentId}`)
-  if (payment === null) throw new CannotProve(`there is no payment ${paymentId}`)
+  // First of all: what it holds was written by then, and so is seen by each of the next queries.
   const checkpoint = await lastCheckpoint(tx, verifiers)
-  const recordIds = (await tx.anyFirst(sql.unsafe`
-    select record_id from audit.record where subject in (${payment.consent_id}, ${paymentId})`)) as string[]
-  const rows = [
-    ...(await leavesOf(tx, 'audit.record', recordIds)),
-    ...(payment.entry_id === null ? [] : await leavesOf(tx, 'ledger.entry', [payment.entry_id])),
-  ]
+  const rows = await leavesToProve(tx, paymentId)
+  const isBeginning = ({ row, table }: WrittenLeaf) => table === 'audit.record' && row['action'] === logBegun
+  if (rows.every(isBeginning)) throw new CannotProve(`there is no payment ${paymentId}`)
+  const seals = await sealsToProve(tx, paymentId, rows)
   const proving = provingUnder(tx, checkpoint, audience)
   const leaves: ProvenLeaf[] = []
-  for (const row of rows) leaves.push(await proveLeaf(tx, row, proving))
+  let begins: ProvenLeaf | undefined
+  for (const row of rows) {
+    const leaf = await proveLeaf(row, seals.get(row.key), proving)
+    if (isBeginning(row)) begins = leaf
+    else leaves.push(leaf)
+  }
   return {
     format: 'bankside-payment-proof/1',
     payment_id: paymentId,
     checkpoint: checkpoint.note,
-    ...(checkpoint.log === firstLog ? {} : { begins: await proveBeginning(tx, proving) }),
+    ...(begins && { begins }),
     leaves: leaves.toSorted((one, other) => one.leaf - other.leaf),
   } as PaymentProof
 }
+
+const bytes = z.custom<Buffer>(Buffer.isBuffer)
+const sealRow = z.object({
+  row_key: z.string(),
+  first_leaf: z.bigint(),
+  leaf_hashes: bytes,
+  /** One after another: a driver reads one `bytea`, not an array of them. */
+  salts: bytes,
+})
+const saltBytes = 16
+
+/** By the key of a row. */
+async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly WrittenLeaf[]): Promise<Map<string, SealOfRow>> {
+  const found = await tx.any(sql.type(sealRow)`select row_key, first_leaf, leaf_hashes, salts from audit.seals_to_prove(${paymentId})`)
+  const byKey = new Map(found.map((seal) => [seal.row_key, seal]))
+  return new Map(
+    rows.flatMap((row): [string, SealOfRow][] => {
+      const seal = byKey.get(row.key)
+      if (seal === undefined) return []
+      const salts = new Map(saltContexts(row).map((context, index) => [context, partOf(seal.salts, index, saltBytes)]))
+      const count = seal.leaf_hashes.length / hashBytes
+      const leafHashes = Array.from({ length: count }, (_, index) => partOf(seal.leaf_hashes, index, hashBytes))
+      return [[row.key, { firstLeaf: Number(seal.first_leaf), leafHashes, saltOf: (context) => salts.get(context) as Buffer }]]
+    }),
+  )
+}
+
+const partOf = (whole: Buffer, index: number, length: number): Buffer => whole.subarray(length * index, length * (index + 1))

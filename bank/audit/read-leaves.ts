@@ -28,10 +28,12 @@ const entryRow = z.object({
   value_date: text,
   ...written,
 })
-const entryColumns = sql.fragment`
+const entryColumns = (exchange: SqlFragment) => sql.fragment`
   e.entry_id, e.kind, e.currency, e.description, e.reference, e.payment_id, e.reverses, e.hold_id, ${time(sql.fragment`e.booked_at`)} as booked_at,
   to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.actor, e.interaction_id, e.written_in,
-  case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end as exchange`
+  ${exchange} as exchange`
+const exchangeOfEntry = sql.fragment`
+  case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end`
 
 const postingRow = z.object({
   account_id: text,
@@ -65,9 +67,6 @@ const recordColumns = sql.fragment`
 /** Leaves of a round stand in the order of their tables, then of their keys. */
 export const leafTables: readonly LeafTable[] = ['ledger.entry', 'audit.record']
 export type LeafPlace = { readonly table: LeafTable; readonly key: string }
-/** Whether one stands at another's place or before it. Ids are plain ASCII, which the database compares as here. */
-export const isInOrder = (one: LeafPlace, other: LeafPlace): boolean =>
-  one.table === other.table ? one.key <= other.key : leafTables.indexOf(one.table) < leafTables.indexOf(other.table)
 
 export type WrittenLeaf = LeafRows & { readonly writtenIn: bigint }
 
@@ -97,7 +96,7 @@ const readers: Readonly<Record<LeafTable, (tx: Transaction, range: LeafRange) =>
     entryLeaves(
       tx,
       await tx.any(sql.type(entryRow)`
-        select ${entryColumns} from ledger.entry e
+        select ${entryColumns(exchangeOfEntry)} from ledger.entry e
         where ${within(range, 'ledger.entry', sql.fragment`e.written_in`, sql.fragment`e.entry_id`)} order by e.entry_id limit ${range.limit}`),
     ),
   'audit.record': async (tx, range) =>
@@ -121,8 +120,21 @@ function within({ fromXact, beforeXact, after, upTo }: LeafRange, table: LeafTab
 export async function leavesOf(tx: Transaction, table: LeafTable, keys: readonly string[]): Promise<WrittenLeaf[]> {
   const wanted = sql.array([...keys], 'text')
   return table === 'ledger.entry'
-    ? entryLeaves(tx, await tx.any(sql.type(entryRow)`select ${entryColumns} from ledger.entry e where e.entry_id = any (${wanted})`))
+    ? entryLeaves(
+        tx,
+        await tx.any(sql.type(entryRow)`select ${entryColumns(exchangeOfEntry)} from ledger.entry e where e.entry_id = any (${wanted})`),
+      )
     : recordLeaves(await tx.any(sql.type(recordRow)`select ${recordColumns} from audit.record r where r.record_id = any (${wanted})`))
+}
+
+/** All of a payment, and how the log of now began if it follows another: by functions that give nothing else away (0158). */
+export async function leavesToProve(tx: Transaction, paymentId: string): Promise<WrittenLeaf[]> {
+  const entries = await tx.any(sql.type(entryRow)`
+    select ${entryColumns(sql.fragment`null::text`)} from ledger.entries_to_prove(${paymentId}) e`)
+  const postings = await tx.any(sql.type(postingRow)`
+    select ${postingColumns} from ledger.postings_to_prove(${paymentId}) p order by p.entry_id, p.account_id, p.posting_number`)
+  const records = await tx.any(sql.type(recordRow)`select ${recordColumns} from audit.records_to_prove(${paymentId}) r`)
+  return [...recordLeaves(records), ...withPostings(entries, postings)]
 }
 
 async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryRow>[]): Promise<WrittenLeaf[]> {
@@ -131,6 +143,10 @@ async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryR
   const postings = await tx.any(sql.type(postingRow)`
     select ${postingColumns} from ledger.posting p where p.entry_id = any (${sql.array(keys, 'text')})
     order by p.entry_id, p.account_id, p.posting_number`)
+  return withPostings(rows, postings)
+}
+
+function withPostings(rows: readonly z.infer<typeof entryRow>[], postings: readonly z.infer<typeof postingRow>[]): WrittenLeaf[] {
   const byEntry = Map.groupBy(postings, ({ entry_id }) => entry_id)
   return rows.map(({ written_in, ...all }) => {
     const { actor, interaction_id, ...without } = all

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
-import { hashOfLeaf, leafOf } from './leaf.ts'
+import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import type { TreeNode } from './merkle-tree.ts'
-import { type LeafPlace, readLeaves } from './read-leaves.ts'
+import { type LeafPlace, leafTables, readLeaves } from './read-leaves.ts'
 import { readRowIndex, writeRowIndex } from './row-index.ts'
 import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
 
@@ -31,16 +31,18 @@ async function sealNext(tx: Transaction, now: Date): Promise<number> {
   if (found.length === 0) return 0
   const leaves = found.slice(0, leavesPerSeal)
   const salt = randomBytes(saltBytes)
-  const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
+  const saltOf = saltsFrom(salt)
+  const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, saltOf)))
   const log = last?.log ?? firstLog
   const tree = await treeOfSize(tx, log, last?.endLeaf ?? 0)
   const firstLeaf = tree.size
   const nodes: TreeNode[] = []
   for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
   await tx.query(sql.unsafe`
-      insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index)
+      insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table, first_key)
       values (${log}, ${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
-        ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))})`)
+        ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))},
+        ${leafTables.indexOf(leaves[0]?.table ?? 'ledger.entry')}, ${leaves[0]?.key ?? null})`)
   await insertNodes(tx, log, nodes)
   return hashes.length
 }

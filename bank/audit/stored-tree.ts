@@ -1,5 +1,6 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { GrowingTree, hashBytes, type NodeSource, type Place, subtreesOf, type TreeNode } from './merkle-tree.ts'
+import type { LeafPlace } from './read-leaves.ts'
 
 /** From this level on the roots of subtrees are kept; those below are reckoned from the leaves. */
 export const lowestKeptLevel = 8
@@ -17,8 +18,11 @@ const sealRow = z.object({
   salt: bytes,
   leaf_hashes: bytes,
   row_index: bytes,
+  first_table: z.number().nullable(),
+  first_key: z.string().nullable(),
 })
-const sealColumns = sql.fragment`log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index`
+const sealColumns = sql.fragment`log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table,
+  first_key`
 
 export type Seal = {
   readonly log: number
@@ -31,7 +35,12 @@ export type Seal = {
   readonly salt: Buffer
   readonly leafHashes: readonly Buffer[]
   readonly rowIndex: Buffer
+  /** What its first leaf is of; not of seals from before that was kept. */
+  readonly firstPlace: LeafPlace | undefined
 }
+
+const hashesIn = (hashes: Buffer, count: number): Buffer[] =>
+  Array.from({ length: count }, (_, index) => hashes.subarray(hashBytes * index, hashBytes * (index + 1)))
 
 function toSeal(row: z.infer<typeof sealRow>): Seal {
   const firstLeaf = Number(row.first_leaf)
@@ -44,7 +53,8 @@ function toSeal(row: z.infer<typeof sealRow>): Seal {
     endsRound: row.ends_round,
     sealedAt: row.sealed_at,
     salt: row.salt,
-    leafHashes: Array.from({ length: row.leaf_count }, (_, index) => row.leaf_hashes.subarray(hashBytes * index, hashBytes * (index + 1))),
+    leafHashes: hashesIn(row.leaf_hashes, row.leaf_count),
+    firstPlace: row.first_key === null ? undefined : { table: row.first_table === 0 ? 'ledger.entry' : 'audit.record', key: row.first_key },
     rowIndex: row.row_index,
   }
 }
@@ -75,35 +85,24 @@ export async function sealsFrom(tx: Transaction, log: number, leaf: number, limi
   return rows.map(toSeal)
 }
 
-/** Where the seals begin that hold the rows of a transaction: many, where many rows were sealed as one round. */
-export async function sealsOfTransaction(tx: Transaction, log: number, xact: bigint): Promise<number[]> {
-  const firstLeaves = await tx.anyFirst(sql.unsafe`
-    select s.first_leaf
-    from (select before_xact from audit.seal where log = ${log} and before_xact > ${xact} order by before_xact limit 1) round
-      join audit.seal s on s.log = ${log} and s.before_xact = round.before_xact and s.from_xact <= ${xact}
-    order by s.first_leaf`)
-  return firstLeaves.map(Number)
-}
-
-/** The seal whose leaves one of this number is among. */
-export async function sealAt(tx: Transaction, log: number, leaf: number): Promise<Seal | undefined> {
-  const seal = await sealBefore(tx, log, leaf + 1)
-  return seal !== undefined && leaf < seal.endLeaf ? seal : undefined
-}
-
 /** Says that the tree itself is not what it was: not an error of whoever asks. */
 export class BrokenTree extends Error {
   override name = 'BrokenTree'
 }
+
+const hashesRow = z.object({ first_leaf: z.bigint(), leaf_count: z.number(), leaf_hashes: bytes })
 
 /** Leaf hashes from one number up to another, wherever seals begin and end. */
 export async function leafHashes(tx: Transaction, log: number, begin: number, end: number): Promise<Buffer[]> {
   const hashes: Buffer[] = []
   while (begin + hashes.length < end) {
     const at = begin + hashes.length
-    const seal = await sealAt(tx, log, at)
-    if (seal === undefined) throw new BrokenTree(`no seal holds leaf ${at}`)
-    hashes.push(...seal.leafHashes.slice(at - seal.firstLeaf, end - seal.firstLeaf))
+    // No more of a seal than a role may read that proves to others.
+    const row = await tx.maybeOne(sql.type(hashesRow)`
+      select first_leaf, leaf_count, leaf_hashes from audit.seal where log = ${log} and first_leaf <= ${at} order by first_leaf desc limit 1`)
+    const firstLeaf = Number(row?.first_leaf ?? 0)
+    if (row === null || at >= firstLeaf + row.leaf_count) throw new BrokenTree(`no seal holds leaf ${at}`)
+    hashes.push(...hashesIn(row.leaf_hashes, row.leaf_count).slice(at - firstLeaf, end - firstLeaf))
   }
   return hashes
 }

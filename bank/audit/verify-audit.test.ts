@@ -5,7 +5,7 @@ import { type SqlFragment, sql, sqlState, transact, violatedConstraint } from '@
 import { newAuditRecordId, newEntryId, newHoldId } from '../ids.ts'
 import type { Payment } from '../payments/payment.ts'
 import { noon } from '../payments/testing/test-bank.ts'
-import { hashOfLeaf, leafOf } from './leaf.ts'
+import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import { readLeaves } from './read-leaves.ts'
 import { writeRowIndex } from './row-index.ts'
 import { sealsFrom } from './stored-tree.ts'
@@ -148,7 +148,7 @@ async function rewriteTree(change: Query): Promise<Query[]> {
     update audit.seal set leaf_hashes = ${sql.binary(Buffer.concat(hashes))}, row_index = ${sql.binary(index)} where first_leaf = ${firstLeaf}`
   for (const { salt, firstLeaf, ...range } of seals) {
     const leaves = await transact(bank.owner, (tx) => readLeaves(tx, { ...range, limit: 10_000 }))
-    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, salt)))
+    const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, saltsFrom(salt))))
     await bank.tamper(write(firstLeaf, hashes, writeRowIndex(leaves)))
   }
   return seals.map(({ firstLeaf, leafHashes, rowIndex }) => write(firstLeaf, leafHashes, rowIndex))

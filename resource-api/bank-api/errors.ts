@@ -61,6 +61,7 @@ const answers = {
   parameter_invalid: { ...validation, title: 'A parameter is not valid' },
   path_unknown: notFound,
   payment_not_found: notFound,
+  payment_not_sealed: { status: 409, code: 'not_sealed_yet', title: 'The payment is not sealed yet', retryAfterSeconds: 10 },
   payment_over_limit: { status: 422, code: 'limit_exceeded', title: 'The amount is over the limit' },
   permission_missing: { status: 403, code: 'insufficient_scope', title: 'The token does not permit this', challenge: 'insufficient_scope' },
   permissions_invalid: validation,

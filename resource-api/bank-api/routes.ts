@@ -5,7 +5,7 @@ import { readAccount, readAccounts } from './accounts.ts'
 import { createBeneficiary, readBeneficiaries, renderBeneficiaryOf } from './beneficiaries.ts'
 import { bankAnswerTo, renderBankProblem } from './errors.ts'
 import { readDrawnStatement, readPastBalance, readStatement, readStatements, readStatementTransactions } from './statements.ts'
-import { readTransaction, readTransactions } from './transactions.ts'
+import { readTransaction, readTransactionProof, readTransactions } from './transactions.ts'
 import { checkTransfer, orderTransfer, renderMadeTransfer, renderTransfer, sourceNamedIn } from './transfers.ts'
 import { readProfile } from './users.ts'
 
@@ -71,6 +71,13 @@ export const bankRoutes: readonly Route[] = [
     render: renderTransfer,
   },
   { method: 'GET', path: '/transactions/:transactionId', door: { api: 'bank', operation: 'transaction.read' }, handle: readTransaction },
+  {
+    method: 'GET',
+    path: '/transactions/:transactionId/proof',
+    door: { api: 'bank', operation: 'transaction_proof.read' },
+    costly: true,
+    handle: readTransactionProof,
+  },
   {
     method: 'POST',
     path: '/beneficiaries',

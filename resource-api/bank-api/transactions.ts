@@ -3,6 +3,7 @@ import { getBooking } from '@bankside/bank/accounts/get-booking'
 import { listTransactions } from '@bankside/bank/accounts/list-transactions'
 import { searchTransactions } from '@bankside/bank/accounts/search-transactions'
 import type { Counterparty, Transaction } from '@bankside/bank/accounts/transaction'
+import { proveToViewer } from '@bankside/bank/audit/prove-to-viewer'
 import { isEntryId } from '@bankside/bank/ids'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import type { Payment } from '@bankside/bank/payments/payment'
@@ -94,6 +95,15 @@ export async function readTransaction({ tx, access, parameters }: Call): Promise
   if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
   if (isEntryId(id)) return { status: 200, body: renderBooking(await getBooking(tx, access, id)) }
   return { status: 200, body: renderPayment(await getPayment(tx, { paymentId: id, customerId }), access) }
+}
+
+/** GET /transactions/{id}/proof, of a payment that the customer made: whoever was paid is not shown the payer's side. */
+export async function readTransactionProof({ tx, access, parameters }: Call): Promise<Reply> {
+  const { customerId } = access
+  if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
+  const payment = await getPayment(tx, { paymentId: parameters['transactionId'] ?? '', customerId })
+  if (payment.customerId !== customerId) refuse('payment_not_found', 'no such payment of this customer')
+  return { status: 200, body: await proveToViewer(tx, { paymentId: payment.id, audience: 'customer' }) }
 }
 
 export const statuses = { held: 'PENDING', posted: 'COMPLETED', rejected: 'FAILED' } as const

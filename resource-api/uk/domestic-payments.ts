@@ -1,3 +1,4 @@
+import { proveToViewer } from '@bankside/bank/audit/prove-to-viewer'
 import { getPayment } from '@bankside/bank/payments/get-payment'
 import { getRefundAccount } from '@bankside/bank/payments/get-refund-account'
 import { type Payment, rejectionReasons } from '@bankside/bank/payments/payment'
@@ -40,6 +41,12 @@ export async function renderCreatedPayment(call: Call, paymentId: string): Promi
 /** GET /domestic-payments/{DomesticPaymentId} */
 export async function readDomesticPayment(call: Call): Promise<Reply> {
   return findAndRender(call, 200, call.parameters['paymentId'] ?? '')
+}
+
+/** GET /domestic-payments/{DomesticPaymentId}/proof: a document by itself, to be kept and checked without the bank. */
+export async function readPaymentProof({ tx, access, parameters }: Call): Promise<Reply> {
+  const payment = await getPayment(tx, { paymentId: parameters['paymentId'] ?? '', clientId: access.clientId })
+  return { status: 200, body: await proveToViewer(tx, { paymentId: payment.id, audience: 'third-party' }) }
 }
 
 /** The consent that a request body names, for the access decision; what is wrong with it is said when the body is checked. */

@@ -49,6 +49,7 @@ const answers = {
   parameter_invalid: { status: 400, errorCode: 'U002' },
   path_unknown: { status: 404 },
   payment_not_found: { status: 400, errorCode: 'U011', path: 'DomesticPaymentId' },
+  payment_not_sealed: { status: 409, errorCode: 'U029', path: 'DomesticPaymentId', retryAfterSeconds: 10 },
   payment_over_limit: { status: 400, errorCode: 'U002', path: `${amountPath}.Amount` },
   permission_missing: { status: 403, errorCode: 'U002', challenge: 'insufficient_scope' },
   permissions_invalid: { status: 400, errorCode: 'U002', path: 'Data.Permissions' },

@@ -14,6 +14,7 @@ import {
   consentNamedIn,
   orderDomesticPayment,
   readDomesticPayment,
+  readPaymentProof,
   renderCreatedPayment,
   renderMadePayment,
 } from './domestic-payments.ts'
@@ -121,6 +122,13 @@ const routes: readonly Route[] = [
     path: '/pisp/domestic-payments/:paymentId',
     door: { api: 'uk', operation: 'payment.read' },
     handle: readDomesticPayment,
+  },
+  {
+    method: 'GET',
+    path: '/pisp/domestic-payments/:paymentId/proof',
+    door: { api: 'uk', operation: 'payment_proof.read' },
+    costly: true,
+    handle: readPaymentProof,
   },
 ]
 
