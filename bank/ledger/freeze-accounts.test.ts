@@ -88,6 +88,22 @@ test('what touches an entry, a payment, a hold or a consent touches their custom
   await breaking(sql.unsafe`update ledger.posting set amount_minor = amount_minor - 1 where account_id = ${from}`)
 })
 
+test('what a payment points at is deleted by who owns the tables, whom no foreign key stops: it is named, and both sides are frozen', async () => {
+  const [from, to] = [await bank.newAccount({ funds: 500n }), await bank.newAccount()]
+  const { id, consentId } = await submit(from, to)
+  const notified = await bank.newAccount()
+  await breaking(sql.unsafe`create table public.aside as select * from consents.consent where consent_id = ${consentId}`)
+  await bank.owner.query(sql.unsafe`delete from consents.consent where consent_id = ${consentId}`)
+  const found = await reconcile(bank.worker)
+  assert.deepEqual(found, [
+    { name: 'payment points at what is not there', subject: id, detail: `consent ${consentId}`, accounts: [from, to].toSorted() },
+  ])
+  assert.deepEqual((await freezeTouched(bank.worker, found, noon))?.toSorted(), [from, to].toSorted())
+  assert.deepEqual([await statusOf(from), await statusOf(to), await statusOf(notified)], ['frozen', 'frozen', 'open'])
+  await breaking(sql.unsafe`insert into consents.consent select * from public.aside`)
+  assert.deepEqual(await reconcile(bank.worker), [])
+})
+
 test('too many at once are a fault of something else: none is frozen', async () => {
   const account = await bank.newAccount()
   const accounts = [account, ...Array.from({ length: freezeAtMost }, (_, index) => `acc_${index}` as AccountId)]

@@ -7,6 +7,7 @@ import type { Payment } from '../payments/payment.ts'
 import { gbp, later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 import { reconcile } from './reconcile.ts'
 import { type DiscrepancyName, ledgerChecks, paymentChecks } from './reconciliation-checks.ts'
+import { referenceChecks } from './reference-checks.ts'
 
 let bank: TestBank
 before(async () => {
@@ -178,6 +179,45 @@ const faults: Record<DiscrepancyName, () => Promise<string>> = {
     await breaking(sql.unsafe`delete from events.event where subject = ${id}`)
     return id
   },
+  'payment points at what is not there': async () => {
+    const { id, consentId } = await payment('held')
+    await breaking(sql.unsafe`delete from consents.consent where consent_id = ${consentId}`)
+    return id
+  },
+  'hold points at what is not there': async () => {
+    const { id } = await payment('held')
+    const holdId = String(await bank.owner.oneFirst(sql.unsafe`select hold_id from payments.payment where payment_id = ${id}`))
+    await breaking(sql.unsafe`update ledger.hold set account_id = 'acc_gone' where hold_id = ${holdId}`)
+    return holdId
+  },
+  'entry points at what is not there': async () => {
+    const entryId = await newEntry([
+      [await bank.newAccount(), 1, 5],
+      [await bank.newAccount(), 1, -5],
+    ])
+    await breaking(sql.unsafe`update ledger.entry set reverses = ${newEntryId()}, kind = 'reversal' where entry_id = ${entryId}`)
+    return entryId
+  },
+  'account points at what is not there': async () => {
+    const account = await bank.newAccount()
+    await breaking(sql.unsafe`
+      delete from customers.customer where customer_id = (select customer_id from ledger.account where account_id = ${account})`)
+    return account
+  },
+  'consent points at what is not there': async () => {
+    const { consentId } = await bank.newConsent({ debtorAccountId: await bank.newAccount(), amount: gbp(1) })
+    await breaking(sql.unsafe`update consents.consent set client_id = 'gone' where consent_id = ${consentId}`)
+    return consentId
+  },
+  'notification points at what is not there': async () => {
+    const { id } = takePosted()
+    const eventId = String(
+      await bank.owner.oneFirst(sql.unsafe`
+        select n.event_id from events.notification n join events.event e using (event_id) where e.subject = ${id} limit 1`),
+    )
+    await breaking(sql.unsafe`update events.notification set customer_id = 'cus_gone' where event_id = ${eventId}`)
+    return eventId
+  },
 }
 
 /** Made first: posting one of them later would post what is to stay held. */
@@ -189,7 +229,7 @@ function takePosted(): Payment {
 }
 
 test('every kind of disagreement is found and named', async () => {
-  posted.push(await payment('posted'), await payment('posted'), await payment('posted'))
+  for (let count = 0; count < 4; count++) posted.push(await payment('posted'))
   const expected: [string, string][] = []
   for (const [name, breakIt] of Object.entries(faults) as [DiscrepancyName, () => Promise<string>][]) {
     const subject = await breakIt()
@@ -197,5 +237,5 @@ test('every kind of disagreement is found and named', async () => {
   }
   const found = (await reconcile(bank.worker)).map(({ name, subject }) => `${name}: ${subject}`)
   for (const [name, subject] of expected) assert.ok(found.includes(`${name}: ${subject}`), `not found: ${name}`)
-  assert.deepEqual(Object.keys(faults).sort(), Object.keys({ ...ledgerChecks, ...paymentChecks }).sort())
+  assert.deepEqual(Object.keys(faults).sort(), Object.keys({ ...ledgerChecks, ...paymentChecks, ...referenceChecks }).sort())
 })

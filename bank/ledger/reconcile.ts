@@ -2,6 +2,7 @@ import { type Database, type SqlFragment, sql, type Transaction, transact, z } f
 import type { AccountId } from '../ids.ts'
 import { recentChecks } from './recent-checks.ts'
 import { type DiscrepancyName, ledgerChecks, paymentChecks } from './reconciliation-checks.ts'
+import { referenceChecks } from './reference-checks.ts'
 
 export type Discrepancy = {
   readonly name: DiscrepancyName
@@ -16,7 +17,7 @@ export type Discrepancy = {
 export const maxDiscrepanciesPerCheck = 100
 const mayTakeMs = 30 * 60 * 1000
 
-const wholeChecks: Readonly<Record<DiscrepancyName, SqlFragment>> = { ...ledgerChecks, ...paymentChecks }
+const wholeChecks: Readonly<Record<DiscrepancyName, SqlFragment>> = { ...ledgerChecks, ...paymentChecks, ...referenceChecks }
 const discrepancyRow = z.object({ subject: z.string(), detail: z.string() })
 
 /** What was looked at, too: the next time begins where this one ended. */

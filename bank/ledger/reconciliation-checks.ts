@@ -1,6 +1,7 @@
 import { sql } from '@bankside/service-kit/postgres'
+import type { referenceChecks } from './reference-checks.ts'
 
-export type DiscrepancyName = keyof typeof ledgerChecks | keyof typeof paymentChecks
+export type DiscrepancyName = keyof typeof ledgerChecks | keyof typeof paymentChecks | keyof typeof referenceChecks
 
 /** Each finds what must not be: the id of it, and what is seen there. */
 export const ledgerChecks = {
