@@ -26,11 +26,6 @@ let lost: Checkpoint
 before(async () => {
   bank = await openAuditedBank()
   payment = await bank.pay()
-  for (const [action, actor, details] of [
-    ['consent.lodged', 'third-party', { amountMinor: '1000', currency: 'GBP', requestHash: 'x' }],
-    ['consent.authorised', payment.customerId, { status: 'AUTH' }],
-  ] as const)
-    await transact(bank.worker, (tx) => appendAudit(tx, { actor, action, subject: payment.consentId, details, now: noon }))
   kept = await signed()
   proofBefore = await prove()
   await transact(bank.worker, (tx) => appendAudit(tx, { actor: 'x', action: 'test.recorded', subject: 'unsigned', details: {}, now: noon }))

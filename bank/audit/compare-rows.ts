@@ -7,13 +7,22 @@ import type { Seal } from './stored-tree.ts'
 
 /** Something that is not as it was sealed. */
 export type Finding = {
-  readonly table: LeafTable | 'ledger.posting' | 'audit.seal' | 'audit.tree_node' | 'audit.checkpoint'
+  readonly table:
+    | LeafTable
+    | ToldTable
+    | ('ledger.posting' | 'audit.seal' | 'audit.tree_node' | 'audit.checkpoint' | 'audit.sealing')
+    | ('ledger.currency' | 'ledger.transaction_numbers')
   readonly id: string
   readonly what: 'changed' | 'missing' | 'inserted' | 'moved'
   /** Where it can be told. */
   readonly column?: string | undefined
   readonly detail: string
 }
+
+/** In no leaf themselves: what records say of their rows is compared with them (compare-told.ts). */
+export type ToldTable =
+  | ('payments.payment' | 'payments.spending_limit' | 'payments.straight_through' | 'consents.consent' | 'consents.consent_account')
+  | ('ledger.account' | 'ledger.rate' | 'oidc.grant' | 'clients.client')
 
 /** More rows that nobody sealed are not listed one by one. */
 const insertedAtMost = 1_000

@@ -49,7 +49,9 @@ async function sealNext(tx: Transaction, now: Date): Promise<number> {
 
 /** Whether nobody else seals or signs. Ends with the transaction. */
 export async function beOnlySealer(tx: Transaction): Promise<boolean> {
-  return (await tx.maybeOne(sql.unsafe`select only_one from audit.sealing for update skip locked`)) !== null
+  if ((await tx.maybeOne(sql.unsafe`select only_one from audit.sealing for update skip locked`)) !== null) return true
+  if (!(await tx.exists(sql.unsafe`select from audit.sealing`))) throw new BrokenTree('audit.sealing is empty: nobody can seal')
+  return false
 }
 
 type Round = { readonly fromXact: bigint; readonly beforeXact: bigint; readonly after?: LeafPlace }

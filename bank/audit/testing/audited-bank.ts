@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { advancePayments } from '../../payments/advance-payments.ts'
 import type { Payment } from '../../payments/payment.ts'
-import { gbp, noon, openTestBank } from '../../payments/testing/test-bank.ts'
+import { gbp, noon, openTestBank, type TestBank } from '../../payments/testing/test-bank.ts'
+import { appendAudit } from '../append-audit.ts'
 import { type AuditKeySet, logSigner, logVerifiers } from '../audit-keys.ts'
 import type { Checkpoint } from '../checkpoint.ts'
 import { checkpointFile, keptCheckpoints } from '../checkpoint-file.ts'
@@ -83,10 +84,23 @@ export async function openAuditedBank({ keys = newAuditKeys() } = {}) {
   }
 }
 
+/** The consent of a test bank is written as a row: this is what lodging and authorising leave in the audit log. */
+export async function recordConsent(
+  bank: Pick<TestBank, 'worker'>,
+  { consentId, clientId, customerId, debtorAccountId, amount }: Payment,
+): Promise<void> {
+  for (const [action, actor, details] of [
+    ['consent.lodged', clientId, { amountMinor: String(amount.minor), currency: amount.currency }],
+    ['consent.authorised', customerId, { status: 'AUTH', accounts: [debtorAccountId] }],
+  ] as const)
+    await transact(bank.worker, (tx) => appendAudit(tx, { actor, action, subject: consentId, details, now: noon }))
+}
+
 /** Submitted and posted. */
 async function pay(bank: Awaited<ReturnType<typeof openTestBank>>): Promise<Payment> {
   const [from, to] = [await bank.newAccount({ funds: 5_000n }), await bank.newAccount()]
   const submitted = await bank.submit(await bank.newConsent({ debtorAccountId: from, creditorAccountId: to, amount: gbp(1000) }))
+  await recordConsent(bank, submitted)
   await advancePayments(bank.worker, { now: noon, limit: 10 })
   return submitted
 }
