@@ -34,6 +34,8 @@ import type { AuthServerMetrics } from './metrics.ts'
 import { createProvider } from './provider.ts'
 import type { Published } from './published/open-published.ts'
 import { registration } from './registration/registration.ts'
+import { askForAuthorization } from './storage/ask-ahead.ts'
+import { keyedRows } from './storage/keyed-rows.ts'
 
 export type AuthServerDependencies = {
   readonly config: Config
@@ -59,8 +61,9 @@ export type Handlers = Readonly<Record<Listener, Handler>> & {
  * Made anew whenever the keys change (`followKeys`): whatever must outlive that comes in with the dependencies.
  */
 export function createAuthServer(dependencies: AuthServerDependencies): Handlers {
-  const { config, metrics } = dependencies
-  const provider = createProvider({ ...dependencies, renderError: renderProtocolError })
+  const { config, metrics, prepared, clock } = dependencies
+  const rows = keyedRows(prepared, clock)
+  const provider = createProvider({ ...dependencies, rows, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
   countSignOns(provider, metrics)
   const register = registration(provider, dependencies)
@@ -86,6 +89,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
         [documents.isFor, documents.remember],
         [documents.isFor, exactDiscovery(config.ISSUER)],
         [named('authorization'), authorizationQuery],
+        [named('authorization'), askForAuthorization(rows)],
         [() => true, refuseRevoked(dependencies)],
         [named('register', 'registered_client'), register],
         [named('token'), nameGrants(dependencies.prepared)],

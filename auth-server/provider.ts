@@ -44,7 +44,8 @@ import { onParameters } from './requests/request-parameters.ts'
 import { isPkceRequired } from './requests/request-rules.ts'
 import { assertShallowJwts } from './requests/shallow-jwt.ts'
 import { createAdapter, type OwnStorage } from './storage/adapter.ts'
-import { type KeyedRows, keyedRows } from './storage/keyed-rows.ts'
+import { askForCode } from './storage/ask-ahead.ts'
+import type { KeyedRows } from './storage/keyed-rows.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { storedSeals } from './storage/stored-seals.ts'
@@ -61,6 +62,7 @@ export type ProviderDependencies = {
   readonly config: Config
   readonly database: Database
   readonly prepared: Prepared
+  readonly rows: KeyedRows
   readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
@@ -72,14 +74,14 @@ export type ProviderDependencies = {
 
 /** oidc-provider as this bank runs it. What is not on here is neither served nor advertised. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, prepared, clock, log, published } = dependencies
-  const rows = keyedRows(prepared, clock)
-  const provider = new Provider(config.ISSUER, configuration(dependencies, rows))
+  const { config, prepared, rows, clock, log, published } = dependencies
+  const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
   const useIdentifier = identifierUseOf(prepared)
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(issuer, identifier, expiresAt))
   keepClients(provider, rows)
+  if (dependencies.redis === undefined) askForCode(provider, rows)
   allowLocalRedirects(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   findSignedTokens(provider, dependencies)
@@ -107,14 +109,14 @@ const metadataOfOurs = [
   ...['require_dpop_nonce', 'post_logout_redirect_uris'],
 ]
 
-function configuration(dependencies: ProviderDependencies, rows: KeyedRows): Configuration {
+function configuration(dependencies: ProviderDependencies): Configuration {
   const { config, database, clock, published, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
   const policy = promptPolicy()
   const bySession = grantBySession({ config, clock, policy })
   return {
-    adapter: createAdapter({ ...dependencies, rows, seals: storedSeals(secrets.seal_keys), own: ownStorage(dependencies) }),
+    adapter: createAdapter({ ...dependencies, seals: storedSeals(secrets.seal_keys), own: ownStorage(dependencies) }),
     jwks: config.SIGNING_KEYS,
     routes,
     responseTypes: allOfProfiles(({ responseTypes }) => responseTypes) as ResponseType[],

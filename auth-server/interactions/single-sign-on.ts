@@ -71,7 +71,7 @@ function covers(grant: ManagedGrant, ctx: KoaContextWithOIDC): boolean {
   )
 }
 
-/** Of those who open one pushed request at once, one makes a grant. The library, which would use it up afterwards, finds it done. */
+/** Of those who open one pushed request at once, one makes a grant: whoever uses it up, whom the library would ask only afterwards. */
 async function useUp({ oidc }: KoaContextWithOIDC): Promise<void> {
   const pushed = oidc.entities.PushedAuthorizationRequest as { consume(): Promise<void> } | undefined
   if (pushed === undefined) return

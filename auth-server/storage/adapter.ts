@@ -4,6 +4,7 @@ import type { Prepared } from '@bankside/service-kit/prepared'
 import type { RedisStore } from '@bankside/service-kit/redis'
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
+import { type AnswerWrites, answerWrites } from './answer-writes.ts'
 import { clientStorage } from './client-storage.ts'
 import { grantStorage } from './grant-storage.ts'
 import { type KeyedRows, keyedRows } from './keyed-rows.ts'
@@ -22,6 +23,8 @@ export type Artifact = {
   readonly secondUseRevokesGrant?: boolean
   /** Whoever misses one begins again. That it was used up is never lost. */
   readonly mayBeLost?: boolean
+  /** Its part in what is written at once when an authorization request is answered. */
+  readonly withAnswer?: 'begins' | 'joins' | 'completes'
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
   /** In Redis where there is one. What lasts as long as a consent, and what allows by not being there, never is. */
@@ -37,13 +40,14 @@ export type Artifact = {
 const longestJourneySeconds = 3_600
 
 const artifacts: Readonly<Record<string, Artifact>> = {
-  Session: { table: 'session', columns: { uid: 'uid' }, keptSeconds: 0, shortLived: true },
+  Session: { table: 'session', columns: { uid: 'uid' }, withAnswer: 'joins', keptSeconds: 0, shortLived: true },
   Interaction: { table: 'interaction', columns: {}, mayBeLost: true, keptSeconds: 0, shortLived: true, strip: withoutSessionCookie },
   PushedAuthorizationRequest: {
     table: 'pushed_authorization_request',
     columns: {},
     usedUp: () => new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used'),
     mayBeLost: true,
+    withAnswer: 'begins',
     keptSeconds: longestJourneySeconds,
     shortLived: true,
   },
@@ -53,6 +57,7 @@ const artifacts: Readonly<Record<string, Artifact>> = {
     usedUp: () => new errors.InvalidGrant(),
     secondUseRevokesGrant: true,
     mayBeLost: true,
+    withAnswer: 'completes',
     keptSeconds: 0,
     shortLived: true,
   },
@@ -80,7 +85,8 @@ export type AdapterDependencies = {
 export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDependencies): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
   const rows = dependencies.rows ?? keyedRows(prepared, dependencies.clock)
-  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, { ...dependencies, rows, prepared: answering })) })
+  const storing = { ...dependencies, rows, answers: answerWrites(answering, dependencies.clock), prepared: answering }
+  return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, storing)) })
 }
 
 /** Models that are stored in a way of their own. */
@@ -88,17 +94,17 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-type Storing = Omit<AdapterDependencies, 'own' | 'rows'> & { readonly rows: KeyedRows }
+type Storing = Omit<AdapterDependencies, 'own' | 'rows'> & { readonly rows: KeyedRows; readonly answers: AnswerWrites }
 
-function storageOf(model: string, { prepared, rows, redis, clock, log, seals }: Storing): Partial<Adapter> {
+function storageOf(model: string, { prepared, rows, answers, redis, clock, log, seals }: Storing): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
-  const grants = grantStorage({ prepared, rows, clock }, sealedPayloads('Grant', seals, log))
+  const grants = grantStorage({ prepared, rows, answers, clock }, sealedPayloads('Grant', seals, log))
   if (model === 'Grant') return grants
   const artifact = artifacts[model]
   if (artifact === undefined) return {}
   const payloads = sealedPayloads(model, seals, log, artifact.strip)
   return redis === undefined || !artifact.shortLived
-    ? postgresArtifacts({ prepared, rows, clock }, payloads, artifact)
+    ? postgresArtifacts({ prepared, rows, answers, clock }, payloads, artifact)
     : redisArtifacts(redis, clock, payloads, artifact, grants.destroy)
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type SqlFragment, sql } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload, Grant } from 'oidc-provider'
+import type { AnswerWrites } from './answer-writes.ts'
 import { handleHash } from './handle-hash.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
@@ -11,7 +12,12 @@ import type { SealedPayloads } from './sealed-payloads.ts'
  * never deleted while their tokens may live: revoking marks them, and the resource API reads the mark with every call.
  */
 export function grantStorage(
-  { prepared, rows, clock }: { readonly prepared: Prepared; readonly rows: KeyedRows; readonly clock: Clock },
+  {
+    prepared,
+    rows,
+    answers,
+    clock,
+  }: { readonly prepared: Prepared; readonly rows: KeyedRows; readonly answers: AnswerWrites; readonly clock: Clock },
   payloads: SealedPayloads,
 ): Pick<Adapter, 'upsert' | 'find' | 'destroy'> {
   const find = rows({
@@ -25,15 +31,17 @@ export function grantStorage(
     async upsert(id, payload, expiresIn) {
       if (!payload.accountId || !payload.clientId || expiresIn === undefined) throw new Error('a grant has a customer, a client and an end')
       const now = clock.now()
+      const values = [
+        ...[id, payload.clientId, payload.accountId, payloads.seal(id, payload)],
+        ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload), sessionHash(payload)],
+      ]
+      if (answers.joins({ table: 'grant', columns, values })) return
       await prepared.query(
         'oidc_grant_upsert',
         `insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at, claim_before, session_hash)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (grant_id) do update set payload = excluded.payload, expires_at = excluded.expires_at`,
-        [
-          ...[id, payload.clientId, payload.accountId, payloads.seal(id, payload)],
-          ...[now, new Date(now.getTime() + expiresIn * 1000), claimBefore(payload), sessionHash(payload)],
-        ],
+        values,
         // Nothing refers to it yet: the decision that does comes after it, waits for the disk, and takes it with it.
         { mayBeLost: true },
       )
@@ -49,6 +57,12 @@ export function grantStorage(
     },
   }
 }
+
+const columns = [
+  ...(['grant_id', 'client_id', 'customer_id', 'payload'] as const).map((name) => ({ name, type: 'text' as const })),
+  ...(['created_at', 'expires_at', 'claim_before'] as const).map((name) => ({ name, type: 'timestamptz' as const })),
+  { name: 'session_hash', type: 'bytea' as const },
+]
 
 /** The statement that keeps a new grant, for the transaction that refers to it. Its id was chosen by who made it. */
 export async function insertGrant(payloads: SealedPayloads, grant: Grant, now: Date): Promise<SqlFragment> {

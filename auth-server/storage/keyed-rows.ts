@@ -1,6 +1,7 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
+import { Provider } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 
 /** A table whose rows are found by their key. */
@@ -17,8 +18,17 @@ export type Source = {
 
 export type KeyedRow = { readonly payload: string; readonly consumed_at: Date | null }
 export type Find = (key: Buffer | string) => Promise<KeyedRow | undefined>
+export type Ahead = { readonly source: string; readonly key: Buffer | string }
 /** Finds rows of one source. What is looked for in one turn of the event loop, in whichever table, goes in one statement. */
-export type KeyedRows = (source: Source) => Find
+export type KeyedRows = ((source: Source) => Find) & {
+  /**
+   * Asks at once for what a request is going to look for one after the other: it waits once, in one statement. Each is asked
+   * after the request came, and answers this request only, and once. A source that nobody has (in Redis, say) is not asked.
+   */
+  readonly askAhead: (request: object, questions: readonly Ahead[]) => void
+  /** What was asked ahead will be looked for as something else, whose key was not known yet. */
+  readonly rename: (request: object, asked: Ahead, lookedFor: Ahead) => void
+}
 
 const rowsPerStatement = 100
 const statementsAtOnce = 2
@@ -35,8 +45,40 @@ export function keyedRows(prepared: Prepared, clock: Clock): KeyedRows {
     atMost: rowsPerStatement,
     callsAtOnce: statementsAtOnce,
   })
-  return (source) => (key) => find({ source, key })
+  const sources = new Map<string, Source>()
+  const ahead = new WeakMap<object, Map<string, Promise<KeyedRow | undefined>>>()
+  const take = (request: object | undefined, question: Ahead) => {
+    const asked = request && ahead.get(request)
+    if (asked === undefined) return undefined
+    const name = nameOf(question)
+    const answer = asked.get(name)
+    asked.delete(name)
+    return answer
+  }
+  const of = (source: Source): Find => {
+    sources.set(source.name, source)
+    return (key) => take(Provider.ctx, { source: source.name, key }) ?? find({ source, key })
+  }
+  const askAhead: KeyedRows['askAhead'] = (request, questions) => {
+    const asked = ahead.get(request) ?? new Map<string, Promise<KeyedRow | undefined>>()
+    ahead.set(request, asked)
+    for (const question of questions) {
+      const source = sources.get(question.source)
+      if (source === undefined) continue
+      const answer = find({ source, key: question.key })
+      // When the request is refused before, nobody comes for it.
+      answer.catch(() => {})
+      asked.set(nameOf(question), answer)
+    }
+  }
+  const rename: KeyedRows['rename'] = (request, asked, lookedFor) => {
+    const answer = take(request, asked)
+    if (answer !== undefined) ahead.get(request)?.set(nameOf(lookedFor), answer)
+  }
+  return Object.assign(of, { askAhead, rename })
 }
+
+const nameOf = ({ source, key }: Ahead): string => `${source} ${textOf(key)}`
 
 async function findAll(prepared: Prepared, questions: readonly Question[], now: Date): Promise<readonly (KeyedRow | undefined)[]> {
   const bySource = new Map<string, Asked>()
@@ -52,8 +94,8 @@ async function findAll(prepared: Prepared, questions: readonly Question[], now: 
   const { name, text } = statementFor(asked)
   const values = asked.map(({ keys, isSingle }) => (isSingle ? keys[0] : keys))
   const rows = await prepared.query<Row>(name, text, [now, ...values])
-  const found = new Map(rows.map((row) => [`${row.source} ${row.key}`, row]))
-  return questions.map(({ source, key }) => found.get(`${source.name} ${textOf(key)}`))
+  const found = new Map(rows.map((row) => [nameOf(row), row]))
+  return questions.map(({ source, key }) => found.get(nameOf({ source: source.name, key })))
 }
 
 const textOf = (key: Buffer | string): string => (typeof key === 'string' ? key : key.toString('hex'))

@@ -19,7 +19,7 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
   const { instantiate } = sessions
   sessions.instantiate = function (this: SessionClass, payload) {
     const session: Kept = instantiate.call(this, payload)
-    if (payload?.exp !== undefined) Object.defineProperty(session, asRead, { value: contentOf(session) })
+    if (payload?.exp !== undefined) isKept(session)
     return session
   }
 
@@ -30,6 +30,17 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
     this.oldId = undefined
     return save.call(this, ttlSeconds)
   }
+}
+
+/** As it is now, it is stored. */
+function isKept(session: Session): void {
+  Object.defineProperty(session, asRead, { value: contentOf(session), configurable: true })
+}
+
+/** The library has still to write the session of its request, and was spared that: it gives a new one its cookie all the same. */
+export function isWritten(session: Session): void {
+  isKept(session)
+  Object.assign(session, { touched: true })
 }
 
 /** Everything but the times, which change with every writing. */

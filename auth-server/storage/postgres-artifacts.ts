@@ -3,6 +3,7 @@ import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Artifact } from './adapter.ts'
+import type { AnswerRow, AnswerWrites } from './answer-writes.ts'
 import { handleHash } from './handle-hash.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
@@ -20,11 +21,11 @@ type Row = { readonly id_hash: Buffer; readonly payload: string }
  * statement that succeeds once, however many ask at the same time.
  */
 export function postgresArtifacts(
-  { prepared, rows, clock }: { readonly prepared: Prepared; readonly rows: KeyedRows; readonly clock: Clock },
+  { prepared, rows, answers, clock }: Storing,
   payloads: SealedPayloads,
   artifact: Artifact,
 ): Partial<Adapter> {
-  const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds } = artifact
+  const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds, withAnswer } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
   const find = rows({
     name: table,
@@ -40,11 +41,16 @@ export function postgresArtifacts(
     return rows.map(() => undefined)
   }, together)
 
+  const ofAnswer = answerRow(table, extra)
+
   return {
     async upsert(id, payload, expiresIn) {
       const hash = handleHash(id)
       const extras = extra.map((column) => payload[columns[column] ?? column])
-      await write({ hash, values: [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras] })
+      const values = [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras]
+      if (withAnswer === 'joins' && answers.joins(ofAnswer(values))) return
+      if (withAnswer === 'completes' && (await answers.write(ofAnswer(values)))) return
+      await write({ hash, values })
     },
     async find(id) {
       const hash = handleHash(id)
@@ -58,6 +64,7 @@ export function postgresArtifacts(
       return named(row && payloads.open(row.id_hash, row.payload), uid)
     },
     async consume(id) {
+      if (withAnswer === 'begins' && usedUp && answers.useUpLater({ hash: handleHash(id), at: clock.now(), refuse: usedUp })) return
       const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
       const consumed = await prepared.query(`oidc_${table}_consume`, text, [handleHash(id), clock.now()])
       if (consumed.length > 0 || !usedUp) return
@@ -73,6 +80,22 @@ export function postgresArtifacts(
     },
   }
 }
+
+type Storing = {
+  readonly prepared: Prepared
+  readonly rows: KeyedRows
+  readonly answers: AnswerWrites
+  readonly clock: Clock
+}
+
+/** As {@link upsertText} writes it. */
+function answerRow(table: string, extra: readonly string[]): (values: readonly unknown[]) => AnswerRow {
+  const columns = [...fixedColumns, ...extra].map((name, index) => ({ name, type: typesOf(extra)[index] ?? 'text' }))
+  const replaces = conflictOf(extra)
+  return (values) => ({ table, columns, replaces, values: values.map((value) => value ?? null) })
+}
+
+const typesOf = (extra: readonly string[]) => ['bytea', 'text', 'timestamptz', ...extra.map(() => 'text' as const)] as const
 
 type Writing = { readonly table: string; readonly extra: readonly string[]; readonly rows: readonly Written[]; readonly mayBeLost: boolean }
 
@@ -109,7 +132,7 @@ const keyOf = ({ hash, values }: Written, extra: readonly string[]): string =>
 /** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
 function upsertText(table: string, extra: readonly string[], rows: 'one' | 'many'): string {
   const columns = [...fixedColumns, ...extra]
-  const types = ['bytea', 'text', 'timestamptz', ...extra.map(() => 'text')]
+  const types = typesOf(extra)
   const conflict = conflictOf(extra)
   const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
   const places = types.map((type, index) => (rows === 'one' ? `$${index + 1}` : `$${index + 1}::${type}[]`)).join(', ')

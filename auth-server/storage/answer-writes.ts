@@ -1,0 +1,93 @@
+import type { Clock } from '@bankside/service-kit/clock'
+import type { Prepared } from '@bankside/service-kit/prepared'
+import { Provider } from 'oidc-provider'
+import { sessionSeconds } from '../tokens/lifetimes.ts'
+import { isWritten } from './lasting-sessions.ts'
+
+/** A row that comes with an answer, by the column that says that it is there already, if it can be. */
+export type AnswerRow = {
+  readonly table: string
+  readonly columns: readonly { readonly name: string; readonly type: 'bytea' | 'text' | 'timestamptz' }[]
+  readonly replaces?: string | undefined
+  readonly values: readonly unknown[]
+}
+
+type UsedUp = { readonly hash: Buffer; readonly at: Date; readonly refuse: () => Error }
+/** One row of a table: the last that was given. */
+type Writes = { readonly pushed: UsedUp; readonly rows: Map<string, AnswerRow> }
+
+/**
+ * What the answer to a pushed request leaves behind: that the request is used up, the code, the session, perhaps a grant. The
+ * library writes one after the other; here one statement writes all of it, and nothing of it for a request that was used up before.
+ */
+export type AnswerWrites = {
+  /** The request is used up when the answer is written. False where no answer comes. */
+  useUpLater(pushed: UsedUp): boolean
+  /** Whether the row is written with the answer: from when the request is to be used up until that is done. */
+  joins(row: AnswerRow): boolean
+  /** @throws what the request is refused with that was used up before. @returns false where none is to be used up. */
+  write(code: AnswerRow): Promise<boolean>
+}
+
+const answering: ReadonlySet<string> = new Set(['authorization', 'resume'])
+
+export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
+  const waiting = new WeakMap<object, Writes>()
+  const ofRequest = () => {
+    const { ctx } = Provider
+    return ctx && answering.has(ctx.oidc.route) ? ctx : undefined
+  }
+  return {
+    useUpLater(pushed) {
+      const request = ofRequest()
+      if (request === undefined) return false
+      if (!waiting.has(request)) waiting.set(request, { pushed, rows: new Map() })
+      return true
+    },
+    joins(row) {
+      const writes = waiting.get(ofRequest() ?? {})
+      writes?.rows.set(row.table, row)
+      return writes !== undefined
+    },
+    async write(code) {
+      const request = ofRequest()
+      const writes = request && waiting.get(request)
+      if (request === undefined || writes === undefined) return false
+      const { session } = request.oidc
+      await session?.save(sessionSeconds(session.loginTs, clock.now().getTime() / 1000))
+      waiting.delete(request)
+      const { hash, at, refuse } = writes.pushed
+      const rows = [...writes.rows.values(), code]
+      const { name, text } = statementFor(rows)
+      const [answer] = await prepared.query<{ used: number }>(name, text, [hash, at, ...rows.flatMap(({ values }) => values)])
+      if (answer?.used !== 1) throw refuse()
+      if (session !== undefined) isWritten(session)
+      return true
+    },
+  }
+}
+
+type Statement = { readonly name: string; readonly text: string }
+const statements = new Map<string, Statement>()
+
+/** One for each set of tables that is written together. */
+function statementFor(rows: readonly AnswerRow[]): Statement {
+  const tables = rows.map(({ table }) => table).join(' ')
+  const known = statements.get(tables)
+  if (known !== undefined) return known
+  let place = 2
+  const parts = rows.map(({ table, columns, replaces }) => {
+    const names = columns.map(({ name }) => name)
+    const others = names.filter((name) => name !== replaces).map((name) => `${name} = excluded.${name}`)
+    return `written_${table} as (insert into oidc.${table} (${names.join(', ')})
+      select ${columns.map(({ type }) => `$${++place}::${type}`).join(', ')} from used
+      ${replaces === undefined ? '' : `on conflict (${replaces}) do update set ${others.join(', ')}`})`
+  })
+  const text = `with used as (
+      update oidc.pushed_authorization_request set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as used),
+    ${parts.join(', ')}
+    select count(*)::int as used from used`
+  const statement = { name: `oidc_answer_${statements.size + 1}`, text }
+  statements.set(tables, statement)
+  return statement
+}
