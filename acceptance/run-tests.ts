@@ -17,8 +17,8 @@ const fileTakesAtMostMs = 300_000
 const testTakesAtMostMs = 120_000
 const endAfterInterruptMs = 5_000
 const filesAtOnce = Math.max(2, Math.min(4, availableParallelism()))
-/** The authorization server gives its library another `jose` before it loads it. */
-const asTheServerDoes = new URL('../auth-server/testing/with-remembered-jose.ts', import.meta.url).href
+/** The authorization server gives its library modules of its own before it loads it. */
+const asTheServerDoes = new URL('../auth-server/testing/with-own-modules.ts', import.meta.url).href
 /** Servers that no package carries: without them their tests may be skipped even where nothing else may. */
 const mayBeSkipped = /redis|nats/i
 

@@ -11,15 +11,15 @@ import { openRedis } from '@bankside/service-kit/redis'
 import { firstLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen } from '@bankside/service-kit/tls-server'
 import type { Config } from './config.ts'
+import { useOwnModules } from './library/use-own-modules.ts'
 import { createAuthServerMetrics } from './metrics.ts'
-import { useRememberedJose } from './signatures/use-remembered-jose.ts'
 import { resealStored } from './storage/reseal.ts'
 import { storedSeals } from './storage/stored-seals.ts'
 
 const drainMs = 10_000
 
 // Before anything that imports the library: the configuration does, too.
-const jose = useRememberedJose()
+const ownModules = useOwnModules()
 const { createAuthServer } = await import('./app.ts')
 const { readAuthServerConfig } = await import('./config.ts')
 const { followKeys } = await import('./keys/follow-keys.ts')
@@ -28,7 +28,7 @@ const { requestLimits } = await import('./http/request-limits.ts')
 const { keysFromSettings } = await import('./keys/key-source.ts')
 const { keyExpiry } = await import('./keys/key-expiry.ts')
 const { openPublished } = await import('./published/open-published.ts')
-jose.assertInPlace()
+ownModules.assertInPlace()
 
 const config = readAuthServerConfig()
 const log = createLog({ level: config.LOG_LEVEL, name: 'auth-server' })
