@@ -2603,13 +2603,8 @@ CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone,
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  debtor ledger.account;
-  creditor ledger.account;
-  other ledger.account;
-  debtor_party ledger.party;
-  creditor_party ledger.party;
   today date := (p_now at time zone 'Europe/London')::date;
-  declined text;
+  posted integer;
 begin
   if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor) and p_from <> p_to
     and starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36 and p_kind in ('opening', 'transfer') and coalesce(p_value_date <= today, true))
@@ -2622,56 +2617,41 @@ begin
         else 'amount_is_a_positive_whole_number'
       end, 'entry');
   end if;
-  for other in select * from ledger.account where account_id in (p_from, p_to) order by account_id for no key update loop
-    if other.account_id = p_from then debtor := other; else creditor := other; end if;
-  end loop;
-
-  declined := case
-    when debtor.account_id is null then 'account_not_found'
-    when debtor.currency <> p_currency then 'currency_mismatch'
-    when debtor.status <> 'open' then 'account_not_usable'
-    when creditor.account_id is null then 'account_not_found'
-    when creditor.currency <> p_currency then 'currency_mismatch'
-    when creditor.status = 'closed' then 'account_not_usable'
-    when debtor.kind = 'customer' and debtor.posted_minor - debtor.held_minor + debtor.overdraft_minor < p_amount_minor then 'insufficient_funds'
-  end;
-  if declined is not null then
-    -- Declined now, it may have been made before.
-    if exists (select from ledger.movement where movement_key = p_key) then
-      raise exception 'the key was used before' using errcode = '23505', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
-    end if;
-    return declined;
-  end if;
-  -- Within this generation of keys the primary key decides; what was written to those before is seen.
-  if exists (select from ledger.movement where movement_key = p_key) then
-    raise exception 'the key was used before' using errcode = '23505', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
-  end if;
-  debtor_party := ledger.party_of(debtor);
-  creditor_party := ledger.party_of(creditor);
 
   with made as (
-    insert into ledger.movement (movement_key, request_hash, made, made_at) values (p_key, p_request_hash, p_entry_id, p_now)
+    insert into ledger.movement (movement_key, request_hash, made, made_at)
+    select p_key, p_request_hash, p_entry_id, p_now where not exists (select from ledger.movement where movement_key = p_key)
+    returning movement_key
+  ), moved as (
+    update ledger.account
+    set posted_minor = posted_minor + case account_id when p_to then p_amount_minor else -p_amount_minor end, posting_count = posting_count + 1,
+      last_booked_at = greatest(p_now, last_booked_at)
+    where account_id in (p_from, p_to) and exists (select from made) and currency = p_currency
+      and case account_id
+        when p_to then status <> 'closed'
+        else status = 'open' and (kind <> 'customer' or posted_minor - held_minor + overdraft_minor >= p_amount_minor)
+      end
+    returning account_id, account_id = p_to as is_creditor, posting_count, posted_minor, last_booked_at, holder_name,
+      case when sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when iban is not null then 'UK.OBIE.IBAN' end as scheme_name,
+      coalesce(sort_code || account_number, iban) as identification
   ), entered as (
     insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date, actor, interaction_id)
     values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, coalesce(p_value_date, today), p_actor, p_interaction_id)
-  ), posted as (
-    insert into ledger.posting (
-      account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
-      counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-    select p_from, debtor.posting_count + 1, p_entry_id, p_currency, -p_amount_minor, debtor.posted_minor - p_amount_minor,
-      coalesce(p_creditor_name, creditor_party.name),
-      case when p_creditor_identification is null then creditor_party.scheme_name else p_creditor_scheme_name end,
-      coalesce(p_creditor_identification, creditor_party.identification), greatest(p_now, debtor.last_booked_at)
-    union all
-    select p_to, creditor.posting_count + 1, p_entry_id, p_currency, p_amount_minor, creditor.posted_minor + p_amount_minor,
-      coalesce(p_debtor_name, debtor_party.name),
-      case when p_debtor_identification is null then debtor_party.scheme_name else p_debtor_scheme_name end,
-      coalesce(p_debtor_identification, debtor_party.identification), greatest(p_now, creditor.last_booked_at)
   )
-  update ledger.account
-  set posted_minor = posted_minor + case account_id when p_from then -p_amount_minor else p_amount_minor end, posting_count = posting_count + 1,
-    last_booked_at = greatest(p_now, last_booked_at)
-  where account_id in (p_from, p_to);
+  insert into ledger.posting (
+    account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
+    counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
+  select own.account_id, own.posting_count, p_entry_id, p_currency, case when own.is_creditor then p_amount_minor else -p_amount_minor end,
+    own.posted_minor, coalesce(case when own.is_creditor then p_debtor_name else p_creditor_name end, other.holder_name),
+    case when case when own.is_creditor then p_debtor_identification else p_creditor_identification end is null then other.scheme_name
+      when own.is_creditor then p_debtor_scheme_name else p_creditor_scheme_name end,
+    coalesce(case when own.is_creditor then p_debtor_identification else p_creditor_identification end, other.identification), own.last_booked_at
+  from moved own join moved other on own.is_creditor <> other.is_creditor;
+  get diagnostics posted = row_count;
+  if posted <> 2 then
+    raise exception 'the transfer cannot be made, or was made before under this key'
+      using errcode = '23514', constraint = 'transfer_can_be_made', schema = 'ledger', table = 'movement';
+  end if;
   return 'done';
 end $function$
 ;

@@ -4,6 +4,8 @@ export type Queued = {
   readonly alone: readonly string[]
   /** Of these, one call may hold several that come one after another. */
   readonly shared: readonly string[]
+  /** Of these, several calls may hold any number at a time: in which order they are done makes no difference to any of them. */
+  readonly joint?: readonly string[]
   /** Of `performance.now()`. */
   readonly sinceMs: number
 }
@@ -21,36 +23,31 @@ export type OrderedQueue<Item extends Queued> = {
 
 /**
  * In the order in which they came: what touches something that a call under way touches waits for it, and what comes after and
- * touches the same waits behind it. So whatever has to do with each other is done in the order in which it came, and the order of
- * the rest makes no difference.
+ * touches the same waits behind it, unless both touch it jointly. So whatever has to do with each other is done in the order in which
+ * it came, and the order of the rest makes no difference.
  *
  * @param lookAheadFactor How many times as far as a call is long is looked for what can go before what has to wait.
  */
 export function openOrderedQueue<Item extends Queued>({ lookAheadFactor = Number.POSITIVE_INFINITY } = {}): OrderedQueue<Item> {
   let queue: Item[] = []
   let underWay = 0
-  const busy = new Map<string, number>()
+  const held: Held = { alone: new Map(), jointly: new Map() }
 
   return {
     waiting: () => queue.length,
     underWay: () => underWay,
     add: (item) => void queue.push(item),
     take(atMost) {
-      const { taken, kept, seen } = select(queue, { atMost, within: atMost * lookAheadFactor }, busy)
+      const { taken, kept, seen } = select(queue, { atMost, within: atMost * lookAheadFactor }, held)
       if (taken.length === 0) return taken
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
-      for (const item of taken) for (const name of namesOf(item)) busy.set(name, (busy.get(name) ?? 0) + 1)
+      for (const item of taken) hold(held, item, 1)
       return taken
     },
     done(items) {
       underWay -= items.length
-      for (const item of items)
-        for (const name of namesOf(item)) {
-          const count = busy.get(name) ?? 0
-          if (count > 1) busy.set(name, count - 1)
-          else busy.delete(name)
-        }
+      for (const item of items) hold(held, item, -1)
     },
     expired(beforeMs) {
       const expired = queue.filter(({ sinceMs }) => sinceMs < beforeMs)
@@ -60,33 +57,47 @@ export function openOrderedQueue<Item extends Queued>({ lookAheadFactor = Number
   }
 }
 
+/** How often each name is held by calls under way. */
+type Held = { readonly alone: Map<string, number>; readonly jointly: Map<string, number> }
+
+function hold({ alone, jointly }: Held, item: Queued, times: 1 | -1): void {
+  for (const name of item.alone) count(alone, name, times)
+  for (const name of item.shared) count(alone, name, times)
+  if (item.joint !== undefined) for (const name of item.joint) count(jointly, name, times)
+}
+
+function count(counts: Map<string, number>, name: string, times: number): void {
+  const after = (counts.get(name) ?? 0) + times
+  if (after > 0) counts.set(name, after)
+  else counts.delete(name)
+}
+
 type Selection<Item> = { readonly taken: Item[]; readonly kept: Item[]; readonly seen: number }
 
 type Limits = { readonly atMost: number; readonly within: number }
 
-function select<Item extends Queued>(
-  queue: readonly Item[],
-  { atMost, within }: Limits,
-  busy: ReadonlyMap<string, number>,
-): Selection<Item> {
+function select<Item extends Queued>(queue: readonly Item[], { atMost, within }: Limits, held: Held): Selection<Item> {
   const taken: Item[] = []
   const kept: Item[] = []
   /** Of those that stay behind: nothing passes them. */
   const blocked = new Set<string>()
+  const blockedJointly = new Set<string>()
   const once = new Set<string>()
+  const freeJointly = (name: string) => !held.alone.has(name) && !blocked.has(name)
+  const free = (name: string) => freeJointly(name) && !held.jointly.has(name) && !blockedJointly.has(name)
   let seen = 0
   for (; seen < queue.length && taken.length < atMost && seen < within; seen++) {
     const item = queue[seen] as Item
-    const free = (name: string) => !busy.has(name) && !blocked.has(name)
-    if (item.shared.every(free) && item.alone.every((name) => free(name) && !once.has(name))) {
+    const { alone, shared, joint = [] } = item
+    if (shared.every(free) && joint.every(freeJointly) && alone.every((name) => free(name) && !once.has(name))) {
       taken.push(item)
-      for (const name of item.alone) once.add(name)
+      for (const name of alone) once.add(name)
     } else {
       kept.push(item)
-      for (const name of namesOf(item)) blocked.add(name)
+      for (const name of alone) blocked.add(name)
+      for (const name of shared) blocked.add(name)
+      for (const name of joint) blockedJointly.add(name)
     }
   }
   return { taken, kept, seen }
 }
-
-const namesOf = ({ alone, shared }: Queued) => [...alone, ...shared]

@@ -1,6 +1,8 @@
 import { type OrderedQueue, openOrderedQueue, type Queued } from '@bankside/service-kit/ordered-queue'
+import type { AccountId } from '../ids.ts'
+import { accountsNamedBy } from './accounts-named.ts'
 import { targetOf } from './check-movement.ts'
-import type { Movement, MovementOutcome } from './movement.ts'
+import type { Movement, MovementOutcome, Operation } from './movement.ts'
 
 /** A movement that somebody waits for. */
 export type Waiting = Queued & {
@@ -46,8 +48,20 @@ export function openMovementQueue({ lanes, movementsPerCall }: { lanes: number; 
   }
 }
 
-/** All that a movement touches: of one account many may be in one call, of one key, hold or entry one. */
-export const touchedBy = ({ key, operations }: Movement, accounts: readonly string[]): Pick<Queued, 'alone' | 'shared'> => ({
-  alone: [key.id, ...operations.flatMap((operation) => targetOf(operation) ?? [])],
-  shared: accounts,
-})
+/**
+ * All that a movement touches: of one account many may be in one call, of one key, hold or entry one. Whether money may come to an
+ * account does not depend on what else comes: what brings it some is done beside others that do.
+ */
+export function touchedBy({ key, operations }: Movement, accounts: readonly string[]): Pick<Queued, 'alone' | 'shared' | 'joint'> {
+  const targets = operations.flatMap((operation) => targetOf(operation) ?? [])
+  if (targets.length > 0) return { alone: [key.id, ...targets], shared: accounts }
+  const spending = new Set<string>(operations.flatMap(spendingIn))
+  return { alone: [key.id], shared: [...spending], joint: accounts.filter((account) => !spending.has(account)) }
+}
+
+/** The accounts of an operation to which it does not only bring money. */
+function spendingIn(operation: Operation): readonly AccountId[] {
+  if (operation.kind === 'transfer' || operation.kind === 'opening') return [operation.from]
+  if (operation.kind !== 'legs') return accountsNamedBy(operation)
+  return operation.legs.flatMap(({ accountId, amount }) => (amount.minor < 0n ? [accountId] : []))
+}

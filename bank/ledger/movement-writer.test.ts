@@ -76,6 +76,28 @@ test('money that comes in can be spent by what comes after it, in one call, and 
   assert.deepEqual(await balances(rich, middle, end), [20, 10, 70])
 })
 
+test('what brings money to one account does not wait for others that do; what spends it waits for all that came before', async () => {
+  // What waits for the slow one has not locked the shop yet: accounts are locked in the order of their ids.
+  const [slow, shop] = [await bank.newAccount(), await bank.newAccount()].sort() as [AccountId, AccountId]
+  const [quick, other, end] = [await bank.newAccount({ funds: 20n }), await bank.newAccount({ funds: 1n }), await bank.newAccount()]
+  madeBy(await write(transfer(quick, slow, 10)))
+  const outcomes = await bank.owner.connect(async (connection) => {
+    await connection.query(sql.unsafe`begin`)
+    await connection.query(sql.unsafe`select from ledger.account where account_id = ${slow} for update`)
+    const first = write(transfer(slow, shop, 10))
+    madeBy(await write(transfer(quick, shop, 4)))
+    const others = [first, write(transfer(shop, end, 14)), write(transfer(quick, shop, 5))]
+    madeBy(await write(transfer(other, end, 1)))
+    await connection.query(sql.unsafe`commit`)
+    return Promise.all(others)
+  })
+  assert.ok(
+    outcomes.every((outcome) => 'made' in outcome),
+    JSON.stringify(outcomes),
+  )
+  assert.deepEqual(await balances(shop, end), [5, 15])
+})
+
 test('a key makes its movement once, however many ask at once; another request under it is told so; a decline does not burn it', async () => {
   const [from, to] = [await bank.newAccount({ funds: 10n }), await bank.newAccount()]
   const asked: Movement = { key: keyed('once', { amount: 5 }), operations: [transfer(from, to, 5)], actor: 'test' }

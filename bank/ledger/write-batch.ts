@@ -51,16 +51,21 @@ async function callWithRetries(lane: Lane, batch: readonly Waiting[], clock: Clo
   })
 }
 
-/** One transfer by itself. Undefined when its key was used before, or when it is to be asked again: then it goes the way of all others. */
+/**
+ * One transfer by itself. Undefined when it cannot be made, its key was used before, or it is to be asked again: then it goes the way of
+ * all others, and what stands against it is found there.
+ */
 async function callOne(lane: Lane, { values, made }: MovementCall): Promise<MovementOutcome | undefined> {
   try {
-    const [row] = await lane.call<{ outcome: string }>(transferStatement, values)
-    return toOutcome(row?.outcome ?? '', '', [made[0] ?? []])
+    await lane.call(transferStatement, values)
+    return { made: made[0] ?? [], replayed: false }
   } catch (error) {
-    if (isRepeated(error) || violatedConstraint(error) === 'movement_is_made_once') return undefined
+    if (isRepeated(error) || elsewhere.has(violatedConstraint(error) ?? '')) return undefined
     throw error
   }
 }
+
+const elsewhere = new Set(['movement_is_made_once', 'transfer_can_be_made'])
 
 /** `attempted`: the ids that this call gave, and those that one before it gave which was not answered. */
 function toOutcome(word: string, replayed: string, attempted: readonly (readonly (EntryId | HoldId)[])[]): MovementOutcome {

@@ -53,12 +53,13 @@ type Transfer = {
   readonly to?: string
   readonly amount?: string
   readonly valueDate?: string
+  readonly key?: string
 }
 const writeTransfer = (database: Database, transfer: Transfer) => {
-  const { id = newEntryId(), kind = 'transfer', to = ben, amount = '1', valueDate = '2026-03-02' } = transfer
+  const { id = newEntryId(), kind = 'transfer', to = ben, amount = '1', valueDate = '2026-03-02', key = randomUUID() } = transfer
   return database.query(sql.unsafe`
     select ledger.write_transfer(
-      ${now}, ${randomUUID()}, '', ${id}, ${kind}, ${ann}, ${to}, ${amount}::numeric, 'GBP', 'd', 'r', ${valueDate}::date,
+      ${now}, ${key}, '', ${id}, ${kind}, ${ann}, ${to}, ${amount}::numeric, 'GBP', 'd', 'r', ${valueDate}::date,
       null, null, null, null, null, null, 'me', null)`)
 }
 
@@ -97,6 +98,16 @@ const refused: readonly (readonly [constraint: string, act: (database: Database)
   ['amount_is_a_positive_whole_number', (database) => writeTransfer(database, { amount: '0.5' })],
   ['amount_is_a_positive_whole_number', (database) => writeTransfer(database, { amount: '-1' })],
   ['amount_is_a_positive_whole_number', (database) => writeTransfer(database, { amount: 'NaN' })],
+  ['transfer_can_be_made', (database) => writeTransfer(database, { amount: '1001' })],
+  ['transfer_can_be_made', (database) => writeTransfer(database, { to: 'acc_nobody' })],
+  [
+    'transfer_can_be_made',
+    async (database) => {
+      const key = randomUUID()
+      await writeTransfer(database, { key })
+      await writeTransfer(database, { key })
+    },
+  ],
 ]
 
 for (const [index, [constraint, act]] of refused.entries())
@@ -114,7 +125,7 @@ test('called as it should be, the same call is done, and the books agree', async
   await writeTransfer(bank.owner, {})
   const balances = await bank.owner.anyFirst(sql.unsafe`
     select posted_minor from ledger.account where account_id in (${ann}, ${ben}) order by account_id`)
-  assert.deepEqual(balances, [999n, 1001n])
+  assert.deepEqual(balances, [998n, 1002n])
   const held = await reconcile(bank.worker)
   assert.deepEqual(
     held.filter(({ name }) => name !== 'active hold without a held payment'),
