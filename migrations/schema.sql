@@ -2224,6 +2224,7 @@ CREATE OR REPLACE FUNCTION ledger.write(p_now timestamp with time zone, p_forget
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -2601,6 +2602,7 @@ CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone,
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   today date := (p_now at time zone 'Europe/London')::date;
@@ -2747,6 +2749,7 @@ CREATE OR REPLACE FUNCTION payments.claim_idempotency_key(p_client_id text, p_me
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET lock_timeout TO '250ms'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   first payments.idempotent_request;
@@ -3196,6 +3199,7 @@ CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 declare

@@ -194,3 +194,10 @@ test('a generation goes when all of it is forgotten, not by the clock of whoever
   for (const role of [bank.worker, bank.resourceApi])
     for (const attempt of attempts) await assert.rejects(role.query(attempt), (error) => sqlState(error) === '42501')
 })
+
+test('keys are looked for by index only, however empty their generation was when that was decided', async () => {
+  const looking = await bank.owner.anyFirst(sql.unsafe`
+    select oid::regproc::text from pg_proc
+    where prosrc ~ 'from (ledger\\.movement|payments\\.idempotent_request) ' and not coalesce(proconfig @> array['enable_seqscan=off'], false)`)
+  assert.deepEqual(looking, [])
+})
