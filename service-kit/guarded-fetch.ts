@@ -20,6 +20,8 @@ export class OutboundError extends Error {
 export type GuardedFetchOptions = {
   /** PEM: whom to trust instead of the authorities that come with Node. */
   readonly ca?: string | undefined
+  /** PEM: what is shown to whoever asks for a certificate. */
+  readonly credential?: { readonly cert: string; readonly key: string } | undefined
   /** `host` or `host:port`: names of the operator's own that may lead to addresses which are not public. */
   readonly privateHosts?: readonly string[] | undefined
   readonly timeoutMs?: number
@@ -62,7 +64,7 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFe
     try {
       const url = allowedUrl(address, options.allowHttp === true)
       const addresses = await beforeAborted(allowedAddresses(url, options), signal)
-      const response = await answered(send(url, addresses, { ...init, ca: options.ca, signal }))
+      const response = await answered(send(url, addresses, { ...init, ca: options.ca, credential: options.credential, signal }))
       return await whole(response, maxBytes)
     } catch (error) {
       throw failure(error, signal)
@@ -98,9 +100,9 @@ async function resolveHost(hostname: string): Promise<readonly string[]> {
   return (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address)
 }
 
-type Sending = GuardedInit & { readonly ca: string | undefined; readonly signal: AbortSignal }
+type Sending = GuardedInit & Pick<GuardedFetchOptions, 'ca' | 'credential'> & { readonly signal: AbortSignal }
 
-function send(url: URL, addresses: readonly string[], { method = 'GET', headers, body, ca, signal }: Sending): ClientRequest {
+function send(url: URL, addresses: readonly string[], { method = 'GET', headers, body, ca, credential, signal }: Sending): ClientRequest {
   const found = addresses.map((address) => ({ address, family: isIP(address) }))
   const given = new Headers(headers)
   given.delete('host')
@@ -111,6 +113,7 @@ function send(url: URL, addresses: readonly string[], { method = 'GET', headers,
     headers: { ...Object.fromEntries(given), ...(sent !== undefined && { 'content-length': Buffer.byteLength(sent) }) },
     lookup: (_hostname, { all }, done) => (all ? done(null, found) : done(null, found[0]?.address ?? '', found[0]?.family)),
     ...(ca !== undefined && { ca }),
+    ...credential,
     minVersion: 'TLSv1.2',
     agent: false,
     maxHeaderSize: headersAtMostBytes,

@@ -1,6 +1,7 @@
 import { addressList, databaseUrl, logLevel, port, readConfig, sealingKeys } from '@bankside/service-kit/config'
 import { z } from '@bankside/service-kit/postgres'
 import { refuseHalf, sealingSettings } from './audit-settings.ts'
+import { outsideCheckSettings, refuseUnsignedChecks } from './outside-check-settings.ts'
 import { registerSettings } from './registers.ts'
 
 export const workerSettings = z
@@ -23,9 +24,11 @@ export const workerSettings = z
       .default('72')
       .transform(Number),
     ...sealingSettings,
+    ...outsideCheckSettings,
     LOG_LEVEL: logLevel,
   })
   .superRefine(refuseHalf)
+  .superRefine(refuseUnsignedChecks)
 export type WorkerConfig = z.infer<typeof workerSettings>
 
 export const readWorkerConfig = (): WorkerConfig => readConfig(workerSettings)

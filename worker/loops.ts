@@ -3,6 +3,7 @@ import { expireConsents } from '@bankside/bank/consents/expire-consents'
 import { deliverEvents } from '@bankside/bank/events/deliver-events'
 import { expireHolds } from '@bankside/bank/ledger/expire-holds'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import type { PaymentCheck } from '@bankside/bank/risk/payment-check'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import { type AuditLoopNeeds, auditLoops } from './audit-loops.ts'
@@ -29,12 +30,14 @@ export type LoopNeeds = {
   readonly metrics: WorkerMetrics
   readonly notifications: Pick<NotificationNeeds, 'call'> & { readonly keys: () => NotificationNeeds['keys'] }
   readonly licences: LicenceLoopNeeds['licences']
+  /** Instead of the built-in check. */
+  readonly check?: PaymentCheck | undefined
   /** Where this worker seals the audit tree. */
   readonly audit: Omit<AuditLoopNeeds, 'metrics'> | undefined
 }
 
 /** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
-export function bankLoops({ database, log, metrics, notifications, licences, audit }: LoopNeeds): readonly Loop[] {
+export function bankLoops({ database, log, metrics, notifications, licences, check, audit }: LoopNeeds): readonly Loop[] {
   const fault = (loop: string, facts: object) => (error: unknown) => {
     metrics.faults.inc({ loop })
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
@@ -48,6 +51,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, aud
         advancePayments(database, {
           now,
           limit: paymentsPerRound,
+          ...(check && { check }),
           onFault: (error, paymentIds) => fault('advance payments', { paymentIds })(error),
         }),
     },

@@ -15,13 +15,7 @@ export function createWorkerMetrics(registry: Registry) {
     }),
     done: new Counter({ name: 'bankside_worker_done_total', help: 'Units of work a loop has finished', labelNames: ['loop'], registers }),
     faults: new Counter({ name: 'bankside_worker_faults_total', help: 'Faults in a loop', labelNames: ['loop'], registers }),
-    paymentsWaiting: new Gauge({ name: 'bankside_payments_waiting', help: 'Payments that are held', registers }),
-    paymentsInReview: new Gauge({ name: 'bankside_payments_in_review', help: 'Payments that wait for a person', registers }),
-    paymentLag: new Gauge({
-      name: 'bankside_payments_lag_seconds',
-      help: 'Age of the oldest payment that waits for the worker',
-      registers,
-    }),
+    ...paymentMetrics(registers),
     eventsWaiting: new Gauge({ name: 'bankside_events_waiting', help: 'Events that are not delivered yet', registers }),
     eventLag: new Gauge({ name: 'bankside_events_lag_seconds', help: 'How long the oldest event that is due has waited', registers }),
     notificationsWaiting: new Gauge({ name: 'bankside_notifications_waiting', help: 'Clients of CIBA that are to be called', registers }),
@@ -70,6 +64,22 @@ export function createWorkerMetrics(registry: Registry) {
     reconciledAt: new Gauge({ name: 'bankside_reconciliation_timestamp_seconds', help: 'When the books were last proven', registers }),
   }
 }
+
+const paymentMetrics = (registers: Registry[]) => ({
+  paymentsWaiting: new Gauge({ name: 'bankside_payments_waiting', help: 'Payments that are held', registers }),
+  paymentsInReview: new Gauge({ name: 'bankside_payments_in_review', help: 'Payments that wait for a person', registers }),
+  paymentLag: new Gauge({
+    name: 'bankside_payments_lag_seconds',
+    help: 'Age of the oldest payment that waits for the worker',
+    registers,
+  }),
+  outsideAnswers: new Counter({
+    name: 'bankside_outside_check_payments_total',
+    help: 'Payments that a check elsewhere answered about, by what it said, or did not',
+    labelNames: ['verdict'],
+    registers,
+  }),
+})
 
 const partitionGauges = (registers: Registry[]) => ({
   keysWrittenSince: new Gauge({
