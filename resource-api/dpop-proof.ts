@@ -41,8 +41,7 @@ export async function verifyDpopProof(proof: string, of: ProofOf): Promise<Verif
   if (proof.length > proofLimit) refuseProof('the proof is too long')
   const segments = segmentsOf(proof)
   const known = segments && keysByHeader.get(segments.header)
-  const { thumbprint, payload } =
-    (known && (await verifiedClaims(segments, known))) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
+  const { thumbprint, payload } = (known && verifiedClaims(segments, known)) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
   const issuedAt = checkClaims(payload, of)
   return {
     thumbprint,
@@ -54,8 +53,8 @@ export async function verifyDpopProof(proof: string, of: ProofOf): Promise<Verif
 type Verified = { readonly thumbprint: string; readonly payload: JWTPayload }
 
 /** Undefined for what jose should look at: an unusual form, or claims about time. @throws {Refusal} when the signature is not good. */
-async function verifiedClaims(segments: Segments, { thumbprint, verify }: ProofKey): Promise<Verified | undefined> {
-  const payload = await verifiedPayload(segments, verify)
+function verifiedClaims(segments: Segments, { thumbprint, verify }: ProofKey): Verified | undefined {
+  const payload = verifiedPayload(segments, verify)
   if (payload === 'forged') refuseProof('the proof is not valid')
   const claims = payload && plainObjectIn(payload)
   return claims === undefined || claims['exp'] !== undefined || claims['nbf'] !== undefined ? undefined : { thumbprint, payload: claims }

@@ -42,14 +42,14 @@ export function issuerSignature(audience: string, { issuer, keys }: Issuer): (jw
     const keysByHeader = known()
     const segments = segmentsOf(jwt)
     const verify = segments && keysByHeader.get(segments.header)
-    const claims = verify && (await verifiedClaims(segments, verify))
+    const claims = verify && verifiedClaims(segments, verify)
     return claims !== undefined && isPlain(claims, now) ? claims : verifyWithJose(jwt, now, keysByHeader)
   }
 }
 
 /** Undefined for what has an unusual form. */
-async function verifiedClaims(segments: Segments, verify: VerificationKey): Promise<JWTPayload | undefined> {
-  const payload = await verifiedPayload(segments, verify)
+function verifiedClaims(segments: Segments, verify: VerificationKey): JWTPayload | undefined {
+  const payload = verifiedPayload(segments, verify)
   if (payload === 'forged') throw new errors.JWSSignatureVerificationFailed()
   return payload && plainObjectIn(payload)
 }

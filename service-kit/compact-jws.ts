@@ -13,13 +13,10 @@ export function segmentsOf(jws: string): Segments | undefined {
 }
 
 /** The payload, `forged` if its signature is not good, undefined where something is not base64url as it ought to be. The header is NOT looked at. */
-export async function verifiedPayload(
-  { payload, signature, signed }: Segments,
-  verify: VerificationKey,
-): Promise<Buffer | 'forged' | undefined> {
+export function verifiedPayload({ payload, signature, signed }: Segments, verify: VerificationKey): Buffer | 'forged' | undefined {
   const [payloadBytes, signatureBytes] = [fromBase64url(payload), fromBase64url(signature)]
   if (payloadBytes === undefined || signatureBytes === undefined) return undefined
-  return (await verify(signed, signatureBytes)) ? payloadBytes : 'forged'
+  return verify(signed, signatureBytes) ? payloadBytes : 'forged'
 }
 
 /** Undefined for what is no JSON object, or has letters beyond ASCII, which need a closer look. */

@@ -47,7 +47,7 @@ export async function compactVerify(
     await rememberFor(key, name, verified.protectedHeader)
     return verified
   }
-  const payload = await payloadOf(segments, remembered)
+  const payload = payloadOf(segments, remembered)
   return payload === undefined ? jose.compactVerify(jws, key, options) : { payload, protectedHeader: remembered.header }
 }
 
@@ -67,7 +67,7 @@ export async function jwtVerify(
     await rememberEmbedded(name, verified)
     return verified
   }
-  const bytes = await payloadOf(segments, remembered)
+  const bytes = payloadOf(segments, remembered)
   const payload: jose.JWTPayload | undefined = bytes && plainObjectIn(bytes)
   // Times are jose's to judge, and so is what is no JSON object.
   if (payload === undefined || payload.exp !== undefined || payload.nbf !== undefined || typeof payload.iat !== 'number')
@@ -202,7 +202,7 @@ export class CompactSign extends jose.CompactSign {
       return signed
     }
     const input = `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${base64urlOf(this.#payload)}`
-    const signature = await signEs256(signer, Buffer.from(input))
+    const signature = signEs256(signer, Buffer.from(input))
     return `${input}.${signature.toString('base64url')}`
   }
 }
@@ -210,8 +210,8 @@ export class CompactSign extends jose.CompactSign {
 const base64urlOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
 
 /** @throws {JWSSignatureVerificationFailed} once: a signature that is not good is not looked at twice. */
-async function payloadOf(segments: Segments, { verify }: Remembered): Promise<Buffer | undefined> {
-  const payload = await verifiedPayload(segments, verify)
+function payloadOf(segments: Segments, { verify }: Remembered): Buffer | undefined {
+  const payload = verifiedPayload(segments, verify)
   if (payload === 'forged') throw new jose.errors.JWSSignatureVerificationFailed()
   return payload
 }
