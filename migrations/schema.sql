@@ -1025,6 +1025,10 @@ AS $function$
   from payments.payment p join audit.record r on r.subject in (p.payment_id, p.consent_id) where p.payment_id = p_payment_id
   union all
   select r.record_id, r.occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details, r.written_in
+  from audit.record s join audit.record r on r.subject = s.details ->> 'holdId' and r.action like 'hold.%'
+  where s.subject = p_payment_id and s.action = 'payment.submitted'
+  union all
+  select r.record_id, r.occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details, r.written_in
   from (select log from audit.seal order by log desc limit 1) s join audit.record r on r.written_in = -s.log where s.log > 1
 $function$
 ;
@@ -3452,6 +3456,7 @@ begin
           'kind', case channel when 'bank_api' then 'transfer' else 'domestic_payment' end, 'status', 'COND', 'reason', 'U038')),
         (payment_record_id, 'payment.submitted', payment_id, jsonb_build_object(
           'consentId', consent_id, 'customerId', customer_id, 'status', status, 'reason', why)
+          || case status when 'held' then jsonb_build_object('holdId', hold_id) else '{}' end
           || case when limit_id is null then '{}' else jsonb_build_object('limit', limit_id) end
           || case status when 'posted' then jsonb_build_object('entryId', entry_id, 'score', scores[position]) else '{}' end))
         recorded (record_id, action, subject, details)

@@ -52,9 +52,10 @@ function tell({ payment_id, leaves }: PaymentProof): CheckedProof {
   const submitted = records.find(({ shown }) => shown['action'] === 'payment.submitted' && shown['subject'] === payment_id)
   if (submitted === undefined) return { proven: [], problems: [`nothing shows that payment ${payment_id} was submitted`] }
   const consentId = submitted.details['consentId']
+  const { holdId } = submitted.details
   for (const { shown } of records)
-    if (shown['subject'] !== payment_id && shown['subject'] !== consentId)
-      problems.push(`${shown['action']} of ${shown['subject']} is of neither the payment nor its consent`)
+    if (shown['subject'] !== payment_id && shown['subject'] !== consentId && (holdId === undefined || shown['subject'] !== holdId))
+      problems.push(`${shown['action']} of ${shown['subject']} is of neither the payment nor its consent, nor its hold`)
   for (const action of ['consent.lodged', 'consent.authorised', 'consent.consumed'])
     if (!records.some(({ shown }) => shown['action'] === action && shown['subject'] === consentId))
       problems.push(`nothing shows ${action} of ${consentId}, under which the payment was submitted`)
@@ -68,12 +69,14 @@ function tell({ payment_id, leaves }: PaymentProof): CheckedProof {
   const lines = inOrder.map(({ shown, details }) => `  ${shown['occurred_at']}  ${shown['action']}  ${shown['subject']}${inWords(details)}`)
   for (const entry of entries) {
     problems.push(...entryProblems(entry, payment_id, lodged?.details['amountMinor'], lodged?.details['currency']))
+    problems.push(...otherThanSubmitted(entry, submitted.details))
     const outOf = entry.row['hold_id'] === null ? '' : ` out of hold ${entry.row['hold_id']}`
     lines.push(`  ${entry.row['booked_at']}  entry ${entry.row['entry_id']} for payment ${entry.row['payment_id']}${outOf}:`)
     for (const { shown } of entry.postings) lines.push(`    ${money(shown['amount_minor'], shown['currency'])}  on ${shown['account_id']}`)
   }
+  const byHold = holdId === undefined ? '' : `set aside by hold ${holdId} and `
   const outcome = isPosted
-    ? `So consent ${consentId} was lodged, authorised and consumed for payment ${payment_id}, whose money was moved by one entry that sums to zero.`
+    ? `So consent ${consentId} was lodged, authorised and consumed for payment ${payment_id}, whose money was ${byHold}moved by one entry that sums to zero.`
     : `So payment ${payment_id} was submitted under consent ${consentId}; no entry is proven: the money did not move, or not yet.`
   return { proven: [...lines, outcome], problems }
 }
@@ -103,6 +106,17 @@ function entryProblems({ row, postings }: Entry, paymentId: string, amountMinor:
   if (amountMinor !== undefined && !isAgreed)
     problems.push(`${name} does not move ${money(String(amountMinor), String(currency))}, as the consent says`)
   return problems
+}
+
+/** What was set aside is what moved; what was posted at once is the entry that was named then. Records from before say neither. */
+function otherThanSubmitted({ row }: Entry, { holdId, entryId }: Readonly<Record<string, unknown>>): string[] {
+  const name = `entry ${row['entry_id']}`
+  return [
+    ...(holdId === undefined || holdId === row['hold_id']
+      ? []
+      : [`${name} is out of hold ${row['hold_id']}, the payment was submitted with ${holdId}`]),
+    ...(entryId === undefined || entryId === row['entry_id'] ? [] : [`${name} is not ${entryId}, by which the payment was posted`]),
+  ]
 }
 
 const money = (minor: string | null | undefined, currency: string | null | undefined): string =>

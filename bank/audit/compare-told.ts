@@ -68,7 +68,7 @@ const checks: Readonly<Record<string, SqlFragment>> = {
 
   payments: each(
     sql.fragment`
-      select p.payment_id, p.client_id, p.consent_id, p.customer_id, p.status, p.entry_id, p.rejection_reason, r.actor, r.details,
+      select p.payment_id, p.client_id, p.consent_id, p.customer_id, p.status, p.hold_id, p.entry_id, p.rejection_reason, r.actor, r.details,
         case coalesce(l.action, 'payment.submitted') when 'payment.posted' then 'posted' when 'payment.rejected' then 'rejected'
           when 'payment.in_review' then 'held' else r.details ->> 'status' end as told_status,
         coalesce(l.details, r.details) ->> 'reason' as told_reason
@@ -82,6 +82,7 @@ const checks: Readonly<Record<string, SqlFragment>> = {
       ['customer_id', sql.fragment`customer_id`, sql.fragment`details ->> 'customerId'`],
       ['status', sql.fragment`status`, sql.fragment`told_status`],
       ['rejection_reason', sql.fragment`rejection_reason`, sql.fragment`case told_status when 'rejected' then told_reason end`],
+      ['hold_id', sql.fragment`hold_id`, sql.fragment`coalesce(details ->> 'holdId', hold_id)`],
       ['entry_id', sql.fragment`entry_id`, sql.fragment`coalesce(details ->> 'entryId', entry_id)`],
     ],
   ),

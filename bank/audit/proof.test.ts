@@ -3,8 +3,9 @@ import { after, before, test } from 'node:test'
 import { sql, transact } from '@bankside/service-kit/postgres'
 import { lodgeDomesticPaymentConsent } from '../consents/lodge-domestic-payment-consent.ts'
 import type { ConsentId } from '../ids.ts'
+import { advancePayments } from '../payments/advance-payments.ts'
 import type { Payment } from '../payments/payment.ts'
-import { gbp, noon } from '../payments/testing/test-bank.ts'
+import { gbp, later, noon } from '../payments/testing/test-bank.ts'
 import { logVerifiers } from './audit-keys.ts'
 import { checkProof } from './check-proof.ts'
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
@@ -37,6 +38,13 @@ before(async () => {
 })
 after(() => bank.close())
 
+const holdOf = ({ leaves }: PaymentProof): string => {
+  const [submitted] = leaves.flatMap(({ content }) =>
+    content.table === 'audit.record' && content.shown['action'] === 'payment.submitted' ? [content] : [],
+  )
+  return String(submitted?.details['holdId'])
+}
+
 test('a proof leads from the consent to the postings, and says so in plain words', () => {
   const { proven, problems } = check(proof)
   assert.deepEqual(problems, [])
@@ -45,8 +53,9 @@ test('a proof leads from the consent to the postings, and says so in plain words
     /^The log audit\.test\/bank had \d+ leaves when it was signed 2026-03-02T12:00:00\.000Z; the signature is good/,
     new RegExp(`consent\\.lodged {2}${payment.consentId} {2}\\(10\\.00 GBP\\)`),
     new RegExp(`consent\\.authorised {2}${payment.consentId}`),
-    new RegExp(`payment\\.submitted {2}${payment.id} {2}\\(consentId ${payment.consentId}, status held\\)`),
-    new RegExp(`entry ent_\\w+ for payment ${payment.id} out of hold hld_`),
+    new RegExp(`payment\\.submitted {2}${payment.id} {2}\\(consentId ${payment.consentId}, holdId ${holdOf(proof)}, status held\\)`),
+    new RegExp(`entry ent_\\w+ for payment ${payment.id} out of hold ${holdOf(proof)}:`),
+    new RegExp(`whose money was set aside by hold ${holdOf(proof)} and moved by one entry`),
     new RegExp(`-10\\.00 GBP {2}on ${payment.debtorAccountId}`),
     new RegExp(`So consent ${payment.consentId} was lodged, authorised and consumed for payment ${payment.id}`),
   ])
@@ -203,7 +212,6 @@ test('a payment that was posted at once is proven like one that was held first, 
   await bank.straightThrough(true)
   const atOnce = await bank.pay()
   await bank.straightThrough(false)
-  await recordConsent(bank, atOnce)
   await bank.sealAndSign()
   const shown = await prove('third-party', atOnce)
   const { proven, problems } = check(shown)
@@ -215,4 +223,40 @@ test('a payment that was posted at once is proven like one that was held first, 
   assert.match(proven.join('\n'), new RegExp(`entry ent_\\w+ for payment ${atOnce.id}:`))
   const withoutEntry = { ...shown, leaves: shown.leaves.filter(({ content }) => content.table !== 'ledger.entry') }
   assert.deepEqual(check(withoutEntry).problems, ['the payment was posted, and its entry is not there'])
+})
+
+test('the way leads through the hold: another hold than the payment was submitted with, or another entry, is no way', async () => {
+  const [first, second] = [await bank.pay(), await bank.pay()]
+  const hold = async ({ id }: Payment) =>
+    String(await bank.owner.oneFirst(sql.unsafe`select hold_id from payments.payment where payment_id = ${id}`))
+  const [own, other] = [await hold(first), await hold(second)]
+  // Before anything of it is sealed, so that all else fits.
+  await bank.tamper(sql.unsafe`update ledger.entry set hold_id = ${other} where payment_id = ${first.id}`)
+  await bank.straightThrough(true)
+  const atOnce = await bank.pay()
+  await bank.straightThrough(false)
+  await bank.tamper(sql.unsafe`
+    update audit.record set details = details || '{"entryId": "ent_other"}' where subject = ${atOnce.id} and action = 'payment.submitted'`)
+  await bank.sealAndSign()
+  assert.match(
+    check(await prove('third-party', first)).problems.join(),
+    new RegExp(`is out of hold ${other}, the payment was submitted with ${own}`),
+  )
+  assert.match(check(await prove('third-party', atOnce)).problems.join(), /entry ent_\w+ is not ent_other, by which the payment was posted/)
+})
+
+test('a payment that was rejected is proven to have moved nothing, and its money to be free again', async () => {
+  const from = await bank.newAccount({ funds: 5_000n })
+  const rejected = await bank.submit(
+    await bank.newConsent({ debtorAccountId: from, creditorAccountId: await bank.newAccount(), amount: gbp(1000) }),
+  )
+  await recordConsent(bank, rejected)
+  await advancePayments(bank.worker, { now: later(2 * 86_400_000), limit: 10 })
+  await bank.sealAndSign()
+  const { proven, problems } = check(await prove('third-party', rejected))
+  assert.deepEqual(problems, [])
+  const text = proven.join('\n')
+  assert.match(text, /payment\.rejected {2}pay_\w+ {2}\(reason AB03\)/)
+  assert.match(text, /hold\.expired {2}hld_\w+ {2}\(10\.00 GBP\)/)
+  assert.match(text, /no entry is proven/)
 })
