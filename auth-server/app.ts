@@ -68,7 +68,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   countSignOns(provider, metrics)
   const register = registration(provider, dependencies)
   const pages = [
-    interactionPages(provider, dependencies),
+    interactionPages(provider, rows, dependencies),
     dashboard({ ...dependencies, provider }),
     endSession(provider, dependencies),
     promptPages(provider, dependencies),

@@ -1310,6 +1310,19 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION events.all_or_nothing(p_done bigint, p_wanted bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if p_done is distinct from p_wanted then
+    raise exception '% of % changes were there to be made', p_done, p_wanted
+      using errcode = '23514', constraint = 'all_or_nothing', schema = 'events';
+  end if;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION housekeeping.begin_generation(p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -3622,6 +3635,7 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.end_grant(p_grant_id text, p_now timestamp with time zone) to bankside_worker;
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[]) to bankside_auth_server;
+grant execute on function events.all_or_nothing(p_done bigint, p_wanted bigint) to bankside_auth_server;
 grant execute on function housekeeping.begin_generation(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.drop_generation(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;

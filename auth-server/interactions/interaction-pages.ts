@@ -7,22 +7,33 @@ import { answerPage, answerProblem, problems } from '../http/problem-answer.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { allowFormsTo } from '../http/security-headers.ts'
 import { isAskedOf } from '../intents/requested-subject.ts'
+import type { KeyedRows } from '../storage/keyed-rows.ts'
 import { showAnswered } from './answered-journey.ts'
-import { submitDecision } from './decide-step.ts'
+import { begunJourneys, type FindBegun, journeyBySession } from './begun-journey.ts'
+import { decideAtOnce, submitDecision } from './decide-step.ts'
 import { cancelJourney, endedBy, rejectIntent } from './end-journey.ts'
 import { correctionOf, type EndReason, endings, isEndReason } from './endings.ts'
 import { finishJourney } from './finish-journey.ts'
-import { claimPage, type JourneyState, keepJourney, pageNumberOf, type Step } from './journey.ts'
+import {
+  beginJourney,
+  claimFirstPage,
+  claimPage,
+  type Journey,
+  type JourneyState,
+  keepJourney,
+  pageNumberOf,
+  type Step,
+} from './journey.ts'
 import { renderStep } from './journey-pages.ts'
 import { submitSecondFactor, submitSignIn } from './sign-in-step.ts'
-import { findArrival, journeys, openVisit, type Visit, visitOn } from './visit.ts'
+import { type Arrival, findArrival, journeys, openVisit, type Visit, visitOn } from './visit.ts'
 
 /** What every part of a journey works with. */
-export type JourneyDependencies = AuthServerDependencies & { readonly provider: Provider }
+export type JourneyDependencies = AuthServerDependencies & { readonly provider: Provider; readonly findBegun: FindBegun }
 
 /** GET shows the page that the journey is at; POST answers it and leads on; `leave` goes back to the third party from an end. */
-export function interactionPages(provider: Provider, dependencies: AuthServerDependencies) {
-  const all: JourneyDependencies = { ...dependencies, provider }
+export function interactionPages(provider: Provider, rows: KeyedRows, dependencies: AuthServerDependencies) {
+  const all: JourneyDependencies = { ...dependencies, provider, findBegun: begunJourneys(rows) }
   return async (ctx: Context, next: Next): Promise<void> => {
     const act = actOf(ctx)
     if (act === undefined) return next()
@@ -59,8 +70,14 @@ async function answer(ctx: Context, dependencies: JourneyDependencies, next: Nex
   const arrival = await findArrival(ctx, provider, dependencies)
   const { uid } = arrival.interaction
   const pageNumber = pageNumberOf(config.SECRETS.form_keys, uid, form.one('page_token'))
-  const journey =
-    pageNumber && (await outsideTransaction(database, (tx) => claimPage(tx, { ...arrival.journeyKey, pageNumber, now: arrival.now })))
+  const unwritten = journeyBySession(arrival)
+  const at = unwritten ?? arrival.begun
+  if (at !== undefined && at.pageNumber === pageNumber && isDecision(at.state, form)) {
+    const visit: Visit = { ...arrival, journey: at, consent: undefined, superseded: undefined, kind: 'account_access' }
+    const state = await decideAtOnce(dependencies, visit, form)
+    if (state !== undefined) return finishJourney(ctx, visit, state, dependencies, next)
+  }
+  const journey = await outsideTransaction(database, (tx) => claim(tx, arrival, { pageNumber, unwritten }))
   if (!journey || journey.state.step === 'ended' || journey.state.step === 'finished')
     return answerProblem(ctx, problems.oldPage, { backHref: ctx.path })
   const decides = isDecision(journey.state, form)
@@ -117,6 +134,17 @@ async function submit(dependencies: JourneyDependencies, visit: Visit, form: For
   return state.step === 'finished' ? decided(dependencies, { ...visit, journey: { ...journey, state } }) : state
 }
 
+/** Whoever answers a page first goes on from there. */
+async function claim(
+  tx: Transaction,
+  { journeyKey, now }: Arrival,
+  { pageNumber, unwritten }: { readonly pageNumber: number | undefined; readonly unwritten: Journey | undefined },
+): Promise<Journey | undefined> {
+  if (pageNumber === undefined) return undefined
+  if (unwritten === undefined) return claimPage(tx, { ...journeyKey, pageNumber, now })
+  return pageNumber === unwritten.pageNumber ? claimFirstPage(tx, { ...journeyKey, state: unwritten.state, now }) : undefined
+}
+
 const decisionSteps: ReadonlySet<Step> = new Set(['choose_accounts', 'confirm_payment'])
 const isDecision = ({ step }: JourneyState, form: Form): boolean => decisionSteps.has(step) && form.one('action') === 'confirm'
 
@@ -128,8 +156,10 @@ async function decided(dependencies: JourneyDependencies, visit: Visit): Promise
   return submitDecision(dependencies, visit, noForm)
 }
 
-const keep = (tx: Transaction, { journeyKey, journey }: Visit, state: JourneyState): Promise<boolean> =>
-  keepJourney(tx, { ...journeyKey, pageNumber: journey.pageNumber, state })
+const keep = (tx: Transaction, { journeyKey, journey, now }: Visit, state: JourneyState): Promise<unknown> =>
+  journey.unwritten
+    ? beginJourney(tx, { ...journeyKey, state, now })
+    : keepJourney(tx, { ...journeyKey, pageNumber: journey.pageNumber, state })
 
 /** What was there when the journey began is not open any more: withdrawn, run out, or answered elsewhere. */
 function goneBecause({ journey, consent, superseded }: Visit): EndReason | undefined {

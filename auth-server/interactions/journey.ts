@@ -1,6 +1,6 @@
 import { canonicalJson } from '@bankside/bank/idempotency/canonical-json'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
-import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type Database, type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { errors } from 'oidc-provider'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { handleHash } from '../storage/handle-hash.ts'
@@ -15,6 +15,8 @@ export type Journey = {
   /** The number of the page that may be answered next. */
   readonly pageNumber: number
   readonly state: JourneyState
+  /** Its first page has not been answered, and until then follows from the request. */
+  readonly unwritten?: true
 }
 
 const fieldError = z.object({ field: z.string(), message: z.string() })
@@ -95,6 +97,32 @@ export async function claimPage(
   return row === null ? undefined : toJourney(row, key)
 }
 
+/** Takes the answer to a first page that was not written down: of two, the first writes it. */
+export async function claimFirstPage(tx: Transaction, { state, now, ...key }: JourneyKey & { state: JourneyState; now: Date }) {
+  const row = await tx.maybeOne(sql.type(journeyRow)`${firstAnswer({ ...key, state, now })} page_number, state, seal`)
+  return row === null ? undefined : toJourney(row, key)
+}
+
+/** A page is answered and this is where the answer leads, in one: a statement that returns a row for the first who answers. */
+export function pageAnswered({
+  journey,
+  state,
+  now,
+  ...key
+}: JourneyKey & { journey: Journey; state: JourneyState; now: Date }): SqlFragment {
+  if (journey.unwritten) return sql.fragment`${firstAnswer({ ...key, state, now })} true`
+  return sql.fragment`
+    update oidc.journey set page_number = page_number + 1, state = ${JSON.stringify(state)}::jsonb, seal = ${sealOf(state, key)},
+      expires_at = ${expiry(now)}
+    where journey_hash = ${hashOf(key)} and page_number = ${journey.pageNumber} and expires_at > ${sql.timestamp(now)}
+    returning true`
+}
+
+const firstAnswer = ({ state, now, ...key }: JourneyKey & { state: JourneyState; now: Date }) => sql.fragment`
+  insert into oidc.journey (journey_hash, page_number, state, seal, expires_at)
+  values (${hashOf(key)}, 2, ${JSON.stringify(state)}::jsonb, ${sealOf(state, key)}, ${expiry(now)})
+  on conflict (journey_hash) do nothing returning`
+
 /** What a page was answered with leads here. Only whoever claimed the page may say so: false when a later one was claimed meanwhile. */
 export async function keepJourney(
   tx: Transaction,
@@ -111,7 +139,7 @@ const placeOf = ({ interactionUid }: JourneyKey): Place => ['journey', handleHas
 const sealOf = (state: JourneyState, key: JourneyKey): string => key.seals.sign(placeOf(key), canonicalJson(state))
 
 /** @throws {SessionNotFound} for a journey that this server did not write, as for one that is not there. */
-function toJourney({ page_number, state, seal }: z.infer<typeof journeyRow>, key: JourneyKey): Journey {
+export function toJourney({ page_number, state, seal }: z.infer<typeof journeyRow>, key: JourneyKey): Journey {
   if (!key.seals.isSigned(placeOf(key), canonicalJson(state), seal)) throw new errors.SessionNotFound('a journey that was not sealed here')
   return { pageNumber: page_number, state: journeyState.parse(state) }
 }

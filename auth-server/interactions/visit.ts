@@ -17,6 +17,7 @@ import { consentOfIntent } from '../intents/consent-of-intent.ts'
 import { intentOf } from '../intents/intent.ts'
 import { storedSeals } from '../storage/stored-seals.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
+import { type BegunJourney, type FindBegun, journeyBySession } from './begun-journey.ts'
 import { endedBy } from './end-journey.ts'
 import { isEndReason } from './endings.ts'
 import { beginJourney, type Journey, type JourneyKey, type JourneyState, type Step, touchJourney } from './journey.ts'
@@ -37,6 +38,8 @@ export type Arrival = {
   readonly interaction: Interaction
   readonly journeyKey: JourneyKey
   readonly client: Client
+  /** The journey, if it is written down, also when it has run out. */
+  readonly begun: BegunJourney | undefined
   /** What the browser has of its own, whoever it is of. A new one without a customer where it has none. */
   readonly session: Session
   /** What the library is to answer from, once the decision has made it. */
@@ -62,17 +65,25 @@ export type Visit = Arrival & {
  *
  * @throws {SessionNotFound}
  */
-export async function findArrival(ctx: Context, provider: Provider, { clock, config }: { clock: Clock; config: Config }): Promise<Arrival> {
+export async function findArrival(
+  ctx: Context,
+  provider: Provider,
+  { clock, config, findBegun }: { readonly clock: Clock; readonly config: Config; readonly findBegun: FindBegun },
+): Promise<Arrival> {
+  const journeyKey = { interactionUid: ctx.path.split('/')[2] ?? '', seals: storedSeals(config.SECRETS.seal_keys) }
+  // Looked for at once; whose journey it is is said by the interaction.
+  const begin = findBegun(journeyKey)
+  begin.catch(() => {})
   const [interaction, session] = await Promise.all([findInteraction(ctx, provider), provider.Session.get(ctx as never)])
+  const begun = await begin
   await assertSamePrincipal(interaction, session, provider)
   const now = clock.now()
   const [client] = await Promise.all([provider.Client.find(String(interaction.params['client_id'])), keepAlive(session, now)])
   if (client === undefined) throw new errors.SessionNotFound('the client is not served any more')
   if (!client.redirectUriAllowed(String(interaction.params['redirect_uri'])))
     throw new errors.SessionNotFound('the redirect URI is not one of the client any more')
-  const journeyKey = { interactionUid: interaction.uid, seals: storedSeals(config.SECRETS.seal_keys) }
   const { requestId } = ctx.state
-  return { interaction, journeyKey, client, session, granted: {}, requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
+  return { interaction, journeyKey, client, begun, session, granted: {}, requestId, userAgent: ctx.get('user-agent').slice(0, 200), now }
 }
 
 /** As the library's `interactionDetails`, which would read the session a second time, by its other name. */
@@ -105,8 +116,10 @@ export const replacesSession = ({ interaction, session }: Arrival, customerId: C
 
 /** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
 export async function openVisit(database: Database, arrival: Arrival): Promise<Visit> {
-  const { interaction, journeyKey, now } = arrival
-  const journey = await outsideTransaction(database, (tx) => touchJourney(tx, { ...journeyKey, now }))
+  const { interaction, journeyKey, begun, now } = arrival
+  const unwritten = journeyBySession(arrival)
+  if (unwritten !== undefined) return visitOn(database, arrival, unwritten)
+  const journey = begun && (await outsideTransaction(database, (tx) => touchJourney(tx, { ...journeyKey, now })))
   if (journey !== undefined) return visitOn(database, arrival, journey)
   const within = beginsByWriting(interaction) ? transact : outsideTransaction
   try {

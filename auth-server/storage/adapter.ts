@@ -24,7 +24,7 @@ export type Artifact = {
   /** Whoever misses one begins again. That it was used up is never lost. */
   readonly mayBeLost?: boolean
   /** Its part in what is written at once when an authorization request is answered. */
-  readonly withAnswer?: 'begins' | 'joins' | 'completes'
+  readonly withAnswer?: 'begins' | 'joins' | 'is_forgotten' | 'completes'
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
   /** In Redis where there is one. What lasts as long as a consent, and what allows by not being there, never is. */
@@ -41,7 +41,15 @@ const longestJourneySeconds = 3_600
 
 const artifacts: Readonly<Record<string, Artifact>> = {
   Session: { table: 'session', columns: { uid: 'uid' }, withAnswer: 'joins', keptSeconds: 0, shortLived: true },
-  Interaction: { table: 'interaction', columns: {}, mayBeLost: true, keptSeconds: 0, shortLived: true, strip: withoutSessionCookie },
+  Interaction: {
+    table: 'interaction',
+    columns: {},
+    mayBeLost: true,
+    withAnswer: 'is_forgotten',
+    keptSeconds: 0,
+    shortLived: true,
+    strip: withoutSessionCookie,
+  },
   PushedAuthorizationRequest: {
     table: 'pushed_authorization_request',
     columns: {},

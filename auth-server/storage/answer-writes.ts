@@ -14,15 +14,17 @@ export type AnswerRow = {
 
 type UsedUp = { readonly hash: Buffer; readonly at: Date; readonly refuse: () => Error }
 /** One row of a table: the last that was given. */
-type Writes = { readonly pushed: UsedUp; readonly rows: Map<string, AnswerRow> }
+type Writes = { pushed?: UsedUp; interaction?: Buffer; readonly rows: Map<string, AnswerRow> }
 
 /**
- * What the answer to a pushed request leaves behind: that the request is used up, the code, the session, perhaps a grant. The
- * library writes one after the other; here one statement writes all of it, and nothing of it for a request that was used up before.
+ * What the answer to a pushed request leaves behind: that the request is used up and its interaction over, the code, the session,
+ * perhaps a grant. The library writes one after the other; here one statement writes all of it, and nothing of it for a request that was used up before.
  */
 export type AnswerWrites = {
   /** The request is used up when the answer is written. False where no answer comes. */
   useUpLater(pushed: UsedUp): boolean
+  /** The same for the interaction that led to a yes. Any other ends at once: no code comes after it. */
+  forgetLater(interaction: Buffer): boolean
   /** Whether the row is written with the answer: from when the request is to be used up until that is done. */
   joins(row: AnswerRow): boolean
   /** @throws what the request is refused with that was used up before. @returns false where none is to be used up. */
@@ -37,29 +39,48 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
     const { ctx } = Provider
     return ctx && answering.has(ctx.oidc.route) ? ctx : undefined
   }
+  const writesOf = (request: object): Writes => {
+    const found = waiting.get(request) ?? { rows: new Map() }
+    waiting.set(request, found)
+    return found
+  }
   return {
     useUpLater(pushed) {
       const request = ofRequest()
-      if (request === undefined) return false
-      if (!waiting.has(request)) waiting.set(request, { pushed, rows: new Map() })
+      if (request !== undefined) writesOf(request).pushed ??= pushed
+      return request !== undefined
+    },
+    forgetLater(interaction) {
+      const request = ofRequest()
+      if (request?.oidc.entities.Interaction?.result?.consent === undefined) return false
+      writesOf(request).interaction = interaction
       return true
     },
     joins(row) {
       const writes = waiting.get(ofRequest() ?? {})
-      writes?.rows.set(row.table, row)
-      return writes !== undefined
+      if (writes?.pushed === undefined) return false
+      writes.rows.set(row.table, row)
+      return true
     },
     async write(code) {
       const request = ofRequest()
       const writes = request && waiting.get(request)
       if (request === undefined || writes === undefined) return false
+      if (writes.pushed === undefined) {
+        waiting.delete(request)
+        // It came by value: there is nothing to use up.
+        if (writes.interaction !== undefined) await prepared.query('oidc_answer_forget', forgetText(1), [writes.interaction])
+        return false
+      }
       const { session } = request.oidc
       await session?.save(sessionSeconds(session.loginTs, clock.now().getTime() / 1000))
       waiting.delete(request)
       const { hash, at, refuse } = writes.pushed
       const rows = [...writes.rows.values(), code]
-      const { name, text } = statementFor(rows)
-      const [answer] = await prepared.query<{ used: number }>(name, text, [hash, at, ...rows.flatMap(({ values }) => values)])
+      const forgotten = writes.interaction === undefined ? [] : [writes.interaction]
+      const { name, text } = statementFor(rows, forgotten.length > 0)
+      const values = [hash, at, ...rows.flatMap((row) => row.values), ...forgotten]
+      const [answer] = await prepared.query<{ used: number }>(name, text, values)
       if (answer?.used !== 1) throw refuse()
       if (session !== undefined) isWritten(session)
       return true
@@ -70,9 +91,11 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
 type Statement = { readonly name: string; readonly text: string }
 const statements = new Map<string, Statement>()
 
+const forgetText = (place: number) => `delete from oidc.interaction where id_hash = $${place}`
+
 /** One for each set of tables that is written together. */
-function statementFor(rows: readonly AnswerRow[]): Statement {
-  const tables = rows.map(({ table }) => table).join(' ')
+function statementFor(rows: readonly AnswerRow[], forgets: boolean): Statement {
+  const tables = [...rows.map(({ table }) => table), ...(forgets ? ['interaction'] : [])].join(' ')
   const known = statements.get(tables)
   if (known !== undefined) return known
   let place = 2
@@ -85,7 +108,7 @@ function statementFor(rows: readonly AnswerRow[]): Statement {
   })
   const text = `with used as (
       update oidc.pushed_authorization_request set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as used),
-    ${parts.join(', ')}
+    ${[...parts, ...(forgets ? [`forgotten as (${forgetText(place + 1)})`] : [])].join(', ')}
     select count(*)::int as used from used`
   const statement = { name: `oidc_answer_${statements.size + 1}`, text }
   statements.set(tables, statement)

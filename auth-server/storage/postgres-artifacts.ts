@@ -72,6 +72,7 @@ export function postgresArtifacts(
       throw usedUp()
     },
     async destroy(id) {
+      if (withAnswer === 'is_forgotten' && answers.forgetLater(handleHash(id))) return
       await prepared.query(`oidc_${table}_destroy`, `delete from oidc.${table} where id_hash = $1`, [handleHash(id)])
     },
     async revokeByGrantId(grantId) {

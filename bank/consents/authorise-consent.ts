@@ -99,7 +99,7 @@ async function cannotBeMade(tx: Transaction, consent: PaymentConsent, customerId
     select from customers.beneficiary where beneficiary_id = ${payee} and customer_id = ${customerId}`))
 }
 
-function chosenAmong(
+export function chosenAmong(
   eligible: readonly { readonly id: AccountId }[],
   all: readonly { readonly id: AccountId }[],
   asked: readonly string[],
@@ -152,6 +152,17 @@ async function takePlace(tx: Transaction, consent: Consent, { managed, ...order 
 }
 
 async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]): Promise<Consent> {
+  const { grantId, now } = order
+  if (consent.kind === 'account_access' && consent.accountIds.length > 0)
+    await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${consent.id}`)
+  if (consent.grantId !== undefined && consent.grantId !== grantId) await endGrant(tx, { grantId: consent.grantId, now })
+  const { authorised, telling, update, statements } = await decisionOn(consent, order, accountIds)
+  await tellOfChange(tx, authorised, telling, [update, ...statements])
+  return authorised
+}
+
+/** What a yes makes of a consent, what it is told with, and what writes it. */
+export async function decisionOn(consent: Consent, order: AuthorisationOrder, accountIds: readonly AccountId[]) {
   const { customerId, grantId, now } = order
   const evidence = order.evidence(consent)
   const [debtorAccountId] = consent.kind === 'account_access' ? [] : accountIds
@@ -164,9 +175,6 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
       debtor_account_id = ${debtorAccountId ?? null}, authorised_device = ${deviceOf(evidence)},
       confirmed_limits = ${sql.array([...(order.confirmedLimits ?? [])], 'text')}
     where consent_id = ${consent.id}`
-  if (consent.kind === 'account_access' && consent.accountIds.length > 0)
-    await tx.query(sql.unsafe`delete from consents.consent_account where consent_id = ${consent.id}`)
-  if (consent.grantId !== undefined && consent.grantId !== grantId) await endGrant(tx, { grantId: consent.grantId, now })
 
   const decided = { status: 'AUTH', statusUpdatedAt: now, statusReason: undefined, customerId, authorisedAt: now, grantId } as const
   const authorised: Consent =
@@ -181,8 +189,7 @@ async function keep(tx: Transaction, consent: Consent, order: AuthorisationOrder
   const telling = { action: 'consent.authorised', actor: customerId, interactionId: order.interactionId, details, now }
   const chosen = consent.kind === 'account_access' ? [chooseAccounts(consent, accountIds)] : []
   const alongside = order.alongside === undefined ? [] : [await order.alongside(consent)]
-  await tellOfChange(tx, authorised, telling, [update, ...chosen, ...alongside])
-  return authorised
+  return { authorised, telling, update, statements: [...chosen, ...alongside] }
 }
 
 /** What the browser says of itself: to be recognised by, not to be read. */

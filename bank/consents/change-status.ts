@@ -57,7 +57,7 @@ export async function tellOfChange(
 }
 
 /** The event carries no personal data: whoever may know more asks for it (EV-06). */
-function toldChange(consent: Consent, change: Telling, statements: readonly SqlFragment[]): Change {
+export function toldChange(consent: Consent, change: Telling, statements: readonly SqlFragment[]): Change {
   const { action, actor, interactionId, now } = change
   const payload = { kind: consent.kind, status: consent.status, reason: consent.statusReason?.code ?? null }
   return {

@@ -1,4 +1,5 @@
-import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, sqlState, type Transaction, violatedConstraint } from '@bankside/service-kit/postgres'
+import { retryableStates } from '@bankside/service-kit/postgres-errors'
 import { type AuditRecord, insertRecords } from '../audit/append-audit.ts'
 import { insertEvents, type NewEvent } from './record-event.ts'
 
@@ -12,11 +13,37 @@ export type Change = {
 
 /** Carries out changes and tells of them, in one round trip: PostgreSQL runs the statements as one, in no order among them. */
 export async function carryOut(tx: Transaction, ...changes: readonly Change[]): Promise<void> {
-  const statements = [
-    ...changes.flatMap((change) => change.statements),
-    insertEvents(changes.flatMap(({ events }) => events)),
-    insertRecords(changes.flatMap(({ records }) => records)),
-  ]
-  const named = statements.map((statement, index) => sql.fragment`${sql.identifier([`part_${index + 1}`])} as (${statement})`)
-  await tx.query(sql.unsafe`with ${sql.join(named, sql.fragment`, `)} select`)
+  await tx.query(sql.unsafe`with ${parts(statementsOf(changes))} select`)
+}
+
+/**
+ * The same on condition of others, without a transaction around it: all of it, or nothing where one of the conditions finds no row.
+ *
+ * @param conditions Each an insert, update or delete of one row, which it returns. They are tried, and take their locks, in this order.
+ * @returns false when nothing happened: also when PostgreSQL would have it tried again.
+ */
+export async function carryOutIf(tx: Transaction, conditions: readonly SqlFragment[], ...changes: readonly Change[]): Promise<boolean> {
+  const counts = conditions.map((_, index) => sql.fragment`(select count(*) from ${sql.identifier([partName(index)])})`)
+  try {
+    await tx.query(sql.unsafe`
+      with ${parts([...conditions, ...statementsOf(changes)])}
+      select events.all_or_nothing(${sql.join(counts, sql.fragment` + `)}, ${conditions.length}::bigint)`)
+    return true
+  } catch (error) {
+    if (violatedConstraint(error) === 'all_or_nothing' || retryableStates.has(sqlState(error) ?? '')) return false
+    throw error
+  }
+}
+
+const statementsOf = (changes: readonly Change[]): readonly SqlFragment[] => [
+  ...changes.flatMap((change) => change.statements),
+  insertEvents(changes.flatMap(({ events }) => events)),
+  insertRecords(changes.flatMap(({ records }) => records)),
+]
+
+const partName = (index: number): string => `part_${index + 1}`
+
+function parts(statements: readonly SqlFragment[]): SqlFragment {
+  const named = statements.map((statement, index) => sql.fragment`${sql.identifier([partName(index)])} as (${statement})`)
+  return sql.fragment`${sql.join(named, sql.fragment`, `)}`
 }
