@@ -10,6 +10,22 @@ create schema ledger;
 create schema oidc;
 create schema payments;
 
+create table audit.archive (
+  partition_name text not null,
+  first_key text not null,
+  before_key text not null,
+  log integer not null,
+  before_xact bigint not null,
+  row_count bigint not null,
+  file_name text not null,
+  sha256 text not null,
+  archived_at timestamp with time zone not null,
+  constraint archive_file_has_a_short_name CHECK ((file_name ~ '^[a-z0-9._-]{1,100}$'::text)),
+  constraint archive_has_a_length CHECK (((first_key < before_key) AND (row_count >= 0))),
+  constraint archive_pkey PRIMARY KEY (partition_name),
+  constraint archive_sha_256_is_hexadecimal CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
 create table audit.checkpoint (
   tree_size bigint not null,
   note text not null,
@@ -356,6 +372,7 @@ create table housekeeping.partitioned_table (
   stays text,
   dropped_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
   stored_with text,
+  archived_after interval,
   constraint partitioned_table_is_named_once PRIMARY KEY (schema_name, table_name),
   constraint partitioned_table_width_is_known CHECK ((width = ANY (ARRAY['hour'::text, 'month'::text, 'year'::text])))
 );
@@ -956,6 +973,39 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION audit.drop_archived(p_partition text, p_log integer, p_before_xact bigint, p_row_count bigint, p_file_name text, p_sha256 text, p_record_id text, p_actor text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  old record;
+  is_whole boolean;
+begin
+  select * into old from audit.partitions_to_archive() where partition_name = p_partition;
+  if (old.due_at <= least(p_now, statement_timestamp())) is not true then
+    raise exception '% is not to be archived before %', p_partition, old.due_at
+      using errcode = '23514', constraint = 'archive_is_due', schema = 'audit', table = 'archive';
+  end if;
+  -- Others read it, and write to other partitions, while it is counted.
+  execute format('lock table audit.%I in share row exclusive mode', p_partition);
+  execute format('select count(*) = $1 and coalesce(max(written_in) < $2, true) from audit.%I', p_partition) into is_whole using p_row_count, p_before_xact;
+  if not is_whole then
+    raise exception '% has other rows than were archived', p_partition
+      using errcode = '23514', constraint = 'archive_is_whole', schema = 'audit', table = 'archive';
+  end if;
+  insert into audit.archive values (
+    p_partition, old.first_key, old.before_key, p_log, p_before_xact, p_row_count, p_file_name, p_sha256, p_now);
+  execute format('alter table audit.record detach partition audit.%I', p_partition);
+  execute format('drop table audit.%I', p_partition);
+  delete from housekeeping.partition where (schema_name, partition_name) = ('audit', p_partition);
+  -- Where it stays, whenever that is.
+  insert into audit.record (record_id, occurred_at, actor, action, subject, details)
+    select p_record_id, p_now, p_actor, 'records.archived', a.partition_name, to_jsonb(a) - 'archived_at' from audit.archive a where a.partition_name = p_partition;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION audit.grant_ended()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -979,6 +1029,19 @@ begin
     jsonb_build_object('accountId', new.account_id, 'amountMinor', (new.amount_minor - new.captured_minor)::text, 'currency', new.currency));
   return null;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION audit.partitions_to_archive()
+ RETURNS TABLE(partition_name text, first_key text, before_key text, due_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p.partition_name, case p.from_time when '-infinity' then '' else housekeeping.bound(t.id_prefix, p.from_time) end,
+    housekeeping.bound(t.id_prefix, p.before_time), p.before_time + t.archived_after
+  from housekeeping.partition p join housekeeping.partitioned_table t using (schema_name, table_name)
+  where (t.schema_name, t.table_name) = ('audit', 'record') and t.archived_after is not null order by p.before_time
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION audit.rate_recorded()
@@ -3499,6 +3562,8 @@ begin
 end $function$
 ;
 
+CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.archive FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
+
 CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.checkpoint FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
 
 CREATE TRIGGER record_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION audit.record_is_append_only();
@@ -3615,6 +3680,7 @@ grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
+grant execute on function audit.partitions_to_archive() to bankside_worker;
 grant execute on function audit.records_to_prove(p_payment_id text) to bankside_auth_server;
 grant execute on function audit.records_to_prove(p_payment_id text) to bankside_resource_api;
 grant execute on function audit.records_to_prove(p_payment_id text) to bankside_sealer;
@@ -3760,6 +3826,7 @@ grant insert, update on payments.idempotent_request (column request_hash) to ban
 grant insert, update on payments.idempotent_request (column request_hash) to bankside_resource_api;
 grant insert, update on payments.idempotent_request (column resource_id) to bankside_payments;
 grant insert, update on payments.idempotent_request (column resource_id) to bankside_resource_api;
+grant select on audit.archive to bankside_sealer;
 grant select on audit.checkpoint to bankside_auth_server;
 grant select on audit.checkpoint to bankside_resource_api;
 grant select on audit.record to bankside_sealer;

@@ -171,3 +171,22 @@ test('a worker that is given half of what it takes to seal says what is missing'
   assert.notEqual(code, 0)
   assert.match(text, /SEALER_DATABASE_URL is missing/)
 })
+
+test('npm run audit:archive puts records that are due into a file, which audit:verify reads when it is told where', async () => {
+  const early = await run('audit-archive.ts', ['--to', bank.folder])
+  assert.deepEqual([early.code, /^record_first: from 20\d\d-01-01T/.test(early.text)], [0, true], early.text)
+  await bank.owner.query(sql.unsafe`
+    update housekeeping.partitioned_table set archived_after = now() - interval '1 minute'
+      - (select before_time from housekeeping.partition where partition_name = 'record_first') where table_name = 'record'`)
+  assert.match((await run('audit-archive.ts')).text, /^record_first: is due/)
+  const { code, text } = await run('audit-archive.ts', ['--to', bank.folder])
+  assert.equal(code, 0, text)
+  assert.match(text, /^record_first: \d+ records are in audit\.record_first\.jsonl\.gz now, and no longer in the database/)
+  const [without, within, lost] = await Promise.all(
+    [[], ['--archive', bank.folder], ['--archive', inFolder('nothing')]].map((args) => run('audit-verify.ts', args)),
+  )
+  assert.match(without?.text ?? '', /^\d+ records are in audit\.record_first\.jsonl\.gz .*was not read: --archive names its folder/m)
+  assert.match(within?.text ?? '', /which was read/)
+  assert.match(lost?.text ?? '', /^missing .*audit\.archive {2}record_first/m)
+  assert.deepEqual([without?.code, within?.code, lost?.code], [0, 0, 1], [without?.text, within?.text].join('\n'))
+})

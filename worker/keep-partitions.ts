@@ -1,3 +1,4 @@
+import { archivableRecords } from '@bankside/bank/audit/archive-records'
 import { type Database, lockNotAvailable, sql, sqlState, transact, z } from '@bankside/service-kit/postgres'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
@@ -6,7 +7,7 @@ const droppedPerRound = 20
 
 type Needs = {
   readonly now: Date
-  readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition' | 'keysWrittenSince'>
+  readonly metrics: Pick<WorkerMetrics, 'partitionsMadeAhead' | 'rowsWithoutPartition' | 'keysWrittenSince' | 'partitionsToArchive'>
 }
 
 /**
@@ -61,4 +62,6 @@ async function measure(database: Database, { now, metrics }: Needs): Promise<voi
     tx.any(sql.type(generationRow)`select name, begun_at from housekeeping.generation_state()`),
   )
   for (const { name, begun_at } of generations) metrics.keysWrittenSince.set({ table: name }, begun_at.getTime() / 1000)
+  const archivable = await transact(database, archivableRecords)
+  metrics.partitionsToArchive.set(archivable.filter(({ dueAt }) => dueAt <= now).length)
 }

@@ -82,6 +82,11 @@ const paymentMetrics = (registers: Registry[]) => ({
 })
 
 const partitionGauges = (registers: Registry[]) => ({
+  partitionsToArchive: new Gauge({
+    name: 'bankside_partitions_to_archive',
+    help: 'Partitions of audit records that have had the years of the law: npm run audit:archive',
+    registers,
+  }),
   keysWrittenSince: new Gauge({
     name: 'bankside_generation_begun_timestamp_seconds',
     help: 'When the generation of keys began that is written to. Older than two days, and somebody has to look: nothing is dropped',

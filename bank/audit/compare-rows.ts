@@ -1,4 +1,5 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
+import type { ArchivedLeaves } from './archive.ts'
 import { type Columns, columnsThatDiffer, hashOfLeaf, type LeafTable, leafOf, saltsFrom } from './leaf.ts'
 import { leafTables, leavesOf, readLeaves, type WrittenLeaf } from './read-leaves.ts'
 import { type IndexedLeaf, postingKey, readRowIndex } from './row-index.ts'
@@ -10,7 +11,7 @@ export type Finding = {
   readonly table:
     | LeafTable
     | ToldTable
-    | ('ledger.posting' | 'audit.seal' | 'audit.tree_node' | 'audit.checkpoint' | 'audit.sealing')
+    | ('ledger.posting' | 'audit.seal' | 'audit.tree_node' | 'audit.checkpoint' | 'audit.sealing' | 'audit.archive')
     | ('ledger.currency' | 'ledger.transaction_numbers')
   readonly id: string
   readonly what: 'changed' | 'missing' | 'inserted' | 'moved'
@@ -29,8 +30,15 @@ const insertedAtMost = 1_000
 
 type Expected = { readonly indexed: IndexedLeaf; readonly hash: Buffer; readonly seal: Seal; readonly leaf: number }
 
-/** Compares the rows of a group of seals with their leaves, whichever order they come in. `before` is the seal before them. */
-export async function compareRows(tx: Transaction, group: readonly Seal[], before: Seal | undefined): Promise<Finding[]> {
+/**
+ * Compares the rows of a group of seals with their leaves, whichever order they come in; those that are archived, as far as they are there.
+ * `before` is the seal before them.
+ */
+export async function compareRows(
+  tx: Transaction,
+  group: readonly Seal[],
+  { before, archived }: { readonly before: Seal | undefined; readonly archived: ArchivedLeaves },
+): Promise<Finding[]> {
   const [first, last] = [group[0], group.at(-1)]
   if (first === undefined || last === undefined) return []
   const findings: Finding[] = []
@@ -55,14 +63,14 @@ export async function compareRows(tx: Transaction, group: readonly Seal[], befor
     else findings.push(...movedFrom(row, sealed), ...compare(row, sealed))
     expected.delete(nameOf(row))
   }
-  return [...findings, ...missing(expected)]
+  return [...findings, ...missing(expected, archived)]
 }
 
 /**
  * The same for a log that has ended: what its leaves hold is there and is as it was. What its leaves do not hold says nothing, because
  * numbers of transactions were given again before the next log began; that one holds every row.
  */
-export async function compareEnded(tx: Transaction, group: readonly Seal[]): Promise<Finding[]> {
+export async function compareEnded(tx: Transaction, group: readonly Seal[], archived: ArchivedLeaves): Promise<Finding[]> {
   const findings: Finding[] = []
   const expected = new Map<string, Expected>()
   for (const seal of group) findings.push(...expectRows(seal, expected))
@@ -73,13 +81,22 @@ export async function compareEnded(tx: Transaction, group: readonly Seal[]): Pro
       expected.delete(nameOf(row))
     }
   }
-  return [...findings, ...missing(expected)]
+  return [...findings, ...missing(expected, archived)]
 }
 
-const missing = (expected: ReadonlyMap<string, Expected>): Finding[] =>
-  [...expected.values()].map(({ indexed, leaf }) => {
-    return { table: indexed.table, id: indexed.key, what: 'missing', detail: `leaf ${leaf} was made of it` }
-  })
+const missing = (expected: ReadonlyMap<string, Expected>, archived: ArchivedLeaves): Finding[] =>
+  [...expected.values()]
+    .filter(({ seal, indexed }) => !archived.meet(seal, indexed))
+    .map(({ indexed, leaf }) => ({ table: indexed.table, id: indexed.key, what: 'missing', detail: `leaf ${leaf} was made of it` }))
+
+/** One row, wherever it comes from, with the leaf that was made of it. */
+export function compareLeaf(
+  row: WrittenLeaf,
+  { seal, indexed, offset }: { readonly seal: Seal; readonly indexed: IndexedLeaf; readonly offset: number },
+): Finding[] {
+  const sealed = { indexed, seal, hash: seal.leafHashes[offset] as Buffer, leaf: seal.firstLeaf + offset }
+  return [...movedFrom(row, sealed), ...compare(row, sealed)]
+}
 
 function expectRows(seal: Seal, expected: Map<string, Expected>): Finding[] {
   const index = readRowIndex(seal.rowIndex)

@@ -135,6 +135,15 @@ const paying = sql.fragment`where status = 'COND'`
 
 /** What is done to each, and what must be said. */
 const watched: Readonly<Record<string, { readonly table: SqlFragment; readonly attacks: readonly Attack[] }>> = {
+  'audit.archive': {
+    table: sql.fragment`audit.archive`,
+    attacks: [
+      [
+        sql.unsafe`insert into audit.archive values ('record_2019', '', 'aud_f', 1, 1, 0, 'f', repeat('0', 64), now())`,
+        /inserted audit\.archive record_2019/,
+      ],
+    ],
+  },
   'audit.checkpoint': {
     table: sql.fragment`audit.checkpoint`,
     attacks: [[sql.unsafe`delete from audit.checkpoint`, /missing audit\.checkpoint/]],

@@ -27,6 +27,8 @@ export async function provePayment(tx: Transaction, { paymentId, audience, verif
   const rows = await leavesToProve(tx, paymentId)
   const isBeginning = ({ row, table }: WrittenLeaf) => table === 'audit.record' && row['action'] === logBegun
   if (rows.every(isBeginning)) throw new CannotProve(`there is no payment ${paymentId}`)
+  if (!rows.some(({ row }) => row['action'] === 'payment.submitted'))
+    throw new CannotProve(`what was recorded of ${paymentId} is archived, or gone: npm run audit:verify says which`)
   const seals = await sealsToProve(tx, paymentId, rows)
   const proving = provingUnder(tx, checkpoint, audience)
   const leaves: ProvenLeaf[] = []

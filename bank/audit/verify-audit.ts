@@ -1,4 +1,5 @@
 import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type Archive, ArchivedLeaves, storedArchives } from './archive.ts'
 import type { Checkpoint, LogVerifiers } from './checkpoint.ts'
 import { compareEnded, compareRows, type Finding } from './compare-rows.ts'
 import type { Beginning } from './log-beginning.ts'
@@ -31,6 +32,8 @@ export type Verification = {
   readonly unsealed: number
   /** Logs that had to begin anew, and what was lost with those before. */
   readonly beginnings: readonly Beginning[]
+  /** Of these the rows are in files, and were not read. */
+  readonly archives: readonly Archive[]
 }
 
 const sealsAtOnce = 256
@@ -46,21 +49,25 @@ export async function verifyAudit(database: Database, needs: VerificationNeeds):
   const findings: Finding[] = []
   const current = await reading(database, async (tx) => (await lastSeal(tx))?.log ?? firstLog)
   const { beginnings, named } = await readBeginnings(database, current, needs.verifiers, findings)
+  const stored = await reading(database, storedArchives)
+  const { archives } = stored
+  const archived = new ArchivedLeaves(archives)
+  findings.push(...stored.findings)
   const checkpoints = [...needs.checkpoints, ...named]
   findings.push(...beyondTheirEnd(needs.checkpoints, beginnings), ...withoutALog(checkpoints, current, beginnings))
   const total = { leaves: 0, read: 0, checkpoints: 0 }
   let last: Seal | undefined
   for (let log = needs.since === undefined ? firstLog : current; log <= current; log++) {
-    const walk = await walkLog(database, { log, ended: log < current, checkpoints, beginnings, needs, findings })
-    if (walk === undefined) return { findings, leaves: needs.since?.size ?? 0, read: 0, checkpoints: 0, unsealed: 0, beginnings }
+    const walk = await walkLog(database, { log, ended: log < current, checkpoints, beginnings, archived, needs, findings })
+    if (walk === undefined) return { findings, leaves: needs.since?.size ?? 0, read: 0, checkpoints: 0, unsealed: 0, beginnings, archives }
     total.leaves += walk.tree.size
     total.read += walk.tree.size - walk.from
     total.checkpoints += walk.met
     last = walk.previous
   }
   const { unsealed, orphans } = await reading(database, (tx) => whatIsOutside(tx, current, last, needs.since === undefined))
-  findings.push(...orphans)
-  return { findings: withMoves(onceEach(findings)), ...total, unsealed, beginnings }
+  findings.push(...orphans, ...(needs.since === undefined ? archived.findings() : []))
+  return { findings: withMoves(onceEach(findings)), ...total, unsealed, beginnings, archives }
 }
 
 type LogWalk = {
@@ -68,12 +75,16 @@ type LogWalk = {
   readonly ended: boolean
   readonly checkpoints: readonly KeptCheckpoint[]
   readonly beginnings: readonly Beginning[]
+  readonly archived: ArchivedLeaves
   readonly needs: VerificationNeeds
   readonly findings: Finding[]
 }
 
 /** Undefined where the checkpoint to begin from does not hold. */
-async function walkLog(database: Database, { log, ended, checkpoints, beginnings, needs, findings }: LogWalk): Promise<Walk | undefined> {
+async function walkLog(
+  database: Database,
+  { log, ended, checkpoints, beginnings, archived, needs, findings }: LogWalk,
+): Promise<Walk | undefined> {
   const signed = checkpointsBySize(
     checkpoints.filter((one) => one.log === log && !wasLost(one, beginnings)),
     findings,
@@ -83,7 +94,7 @@ async function walkLog(database: Database, { log, ended, checkpoints, beginnings
   const tree = await startingTree(database, log, since, findings)
   if (tree === undefined) return undefined
   const previous = await reading(database, (tx) => sealBefore(tx, log, from))
-  const walk: Walk = { log, ended, from, tree, findings, signed, previous, met: 0 }
+  const walk: Walk = { log, ended, from, tree, findings, signed, archived, previous, met: 0 }
   for (;;) {
     const seals = await reading(database, (tx) => sealsFrom(tx, log, tree.size, sealsAtOnce))
     if (seals.length === 0) break
@@ -129,6 +140,7 @@ type Walk = {
   readonly tree: GrowingTree
   readonly findings: Finding[]
   readonly signed: ReadonlyMap<number, readonly KeptCheckpoint[]>
+  readonly archived: ArchivedLeaves
   previous: Seal | undefined
   met: number
 }
@@ -191,10 +203,10 @@ function groupsOf(seals: readonly Seal[]): Seal[][] {
 }
 
 async function verifyGroup(tx: Transaction, group: readonly Seal[], walk: Walk): Promise<void> {
-  const { log, tree, findings, previous } = walk
+  const { log, tree, findings, archived, previous: before } = walk
   const nodes: TreeNode[] = []
   for (const seal of group) {
-    const before = walk.previous
+    const { previous } = walk
     if (seal.firstLeaf !== tree.size) {
       findings.push({
         table: 'audit.seal',
@@ -202,8 +214,8 @@ async function verifyGroup(tx: Transaction, group: readonly Seal[], walk: Walk):
         what: 'missing',
         detail: `the next seal begins at leaf ${seal.firstLeaf}`,
       })
-    } else if (before !== undefined && !follows(seal, before)) {
-      const detail = `it is of transactions ${seal.fromXact} to ${seal.beforeXact}, the one before of ${before.fromXact} to ${before.beforeXact}`
+    } else if (previous !== undefined && !follows(seal, previous)) {
+      const detail = `it is of transactions ${seal.fromXact} to ${seal.beforeXact}, the one before of ${previous.fromXact} to ${previous.beforeXact}`
       findings.push({ table: 'audit.seal', id: nameOfLeaf(log, seal.firstLeaf), what: 'changed', detail })
     }
     for (const hash of seal.leafHashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
@@ -215,7 +227,7 @@ async function verifyGroup(tx: Transaction, group: readonly Seal[], walk: Walk):
   }
   findings.push(
     ...(await compareNodes(tx, log, nodes)),
-    ...(await (walk.ended ? compareEnded(tx, group) : compareRows(tx, group, previous))),
+    ...(await (walk.ended ? compareEnded(tx, group, archived) : compareRows(tx, group, { before, archived }))),
   )
 }
 
