@@ -2330,13 +2330,6 @@ declare
   -- By leg: the posting that is made of it. Those with no number are none.
   numbered bigint[];
   balances numeric[];
-  leg_account_id text[];
-  leg_entry_id text[];
-  leg_currency text[];
-  leg_name text[];
-  leg_scheme_name text[];
-  leg_identification text[];
-  leg_booked_at timestamptz[];
   -- By movement: why it is not made.
   words text[];
   all_made boolean := true;
@@ -2347,7 +2340,6 @@ declare
   operation_leg integer;
   undo_to integer;
   place integer;
-  other integer;
   amount numeric;
   held_amount numeric := 0;
   named_currency text;
@@ -2356,6 +2348,8 @@ declare
   problem text;
   -- By movement: the holds that it gives back.
   released text[];
+  -- No key was used before, whether it is remembered or not: then all are written before anything is locked.
+  keys_are_new boolean;
   keys integer;
   keyed integer;
 begin
@@ -2378,6 +2372,31 @@ begin
         union all select p.account_id from ledger.posting p where p.entry_id = any (p_operation_target)
       ) behind where behind.account_id <> all (coalesce(p_account_id, '{}')));
   end if;
+  -- A key is looked for and written before anything is locked: within its generation of keys the primary key decides, what was written
+  -- to those before is seen. So those who ask for the same at once wait for each other here, and the others for as short as can be.
+  words := array_fill(null::text, array[movement_count]);
+  if 'release' = any (p_operation_kind) or 'expire' = any (p_operation_kind) then
+    released := array(
+      select (select string_agg(o.target, ' ') from unnest(p_operation_movement, p_operation_kind, p_operation_target) o (movement, kind, target)
+        where o.movement = m.number and o.kind in ('release', 'expire'))
+      from generate_series(1, movement_count) m (number) order by m.number);
+  end if;
+  keys_are_new := p_key is null or not exists (select from ledger.movement m where m.movement_key = any (p_key));
+  if keys_are_new and p_key is not null then
+    insert into ledger.movement (movement_key, request_hash, made, released, made_at)
+    select asked.movement_key, asked.request_hash, asked.made, asked.released, p_now
+    from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id), released) asked (movement_key, request_hash, made, released)
+    where asked.movement_key is not null order by asked.movement_key;
+  elsif not keys_are_new and exists (select from ledger.movement m where m.movement_key = any (p_key) and m.made_at > p_forget_before) then
+    select array_agg(m.made order by asked.position),
+      array_agg(case when m.request_hash = asked.request_hash then 'replayed' when m.movement_key is not null then 'key_reused' end order by asked.position)
+    into replayed, words
+    from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
+      left join lateral (
+        select * from ledger.movement m where m.movement_key = asked.movement_key and m.made_at > p_forget_before order by m.made_at desc limit 1) m on true;
+    all_made := false;
+  end if;
+
   select array_agg(a.account_id), array_agg(a.currency), array_agg(a.status),
     array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end), array_agg(a.posted_minor),
     array_agg(a.posting_count), array_agg(greatest(p_now, a.last_booked_at)), array_agg(a.holder_name),
@@ -2438,26 +2457,8 @@ begin
       order by operation);
   end if;
 
-  -- Asked when the accounts are locked: whoever made the same movement meanwhile is seen.
-  words := array_fill(null::text, array[movement_count]);
-  if exists (select from ledger.movement m where m.movement_key = any (p_key) and m.made_at > p_forget_before) then
-    select array_agg(m.made order by asked.position),
-      array_agg(case when m.request_hash = asked.request_hash then 'replayed' when m.movement_key is not null then 'key_reused' end order by asked.position)
-    into replayed, words
-    from unnest(p_key, p_request_hash) with ordinality asked (movement_key, request_hash, position)
-      left join lateral (select * from ledger.movement m where m.movement_key = asked.movement_key and m.made_at > p_forget_before order by m.made_at desc limit 1) m on true;
-    all_made := false;
-  end if;
-
   numbered := array_fill(null::bigint, array[leg_count]);
   balances := array_fill(null::numeric, array[leg_count]);
-  leg_account_id := array_fill(null::text, array[leg_count]);
-  leg_entry_id := leg_account_id;
-  leg_currency := leg_account_id;
-  leg_name := leg_account_id;
-  leg_scheme_name := leg_account_id;
-  leg_identification := leg_account_id;
-  leg_booked_at := array_fill(null::timestamptz, array[leg_count]);
   if has_holds then held := array_fill(0::numeric, array[cardinality(p_account_id)]); end if;
 
   -- Each movement is done in memory as it comes, and undone when it turns out that it cannot be. What stands against an operation
@@ -2501,14 +2502,6 @@ begin
           counted[place] := counted[place] + 1;
           numbered[leg] := counted[place];
           balances[leg] := posted[place];
-          leg_account_id[leg] := p_account_id[place];
-          leg_entry_id[leg] := p_operation_id[operation];
-          leg_currency[leg] := named_currency;
-          leg_booked_at[leg] := booked[place];
-          other := p_leg_other[leg];
-          leg_name[leg] := coalesce(p_leg_name[leg], told_name[other], '');
-          leg_scheme_name[leg] := case when p_leg_identification[leg] is null then told_scheme_name[other] else p_leg_scheme_name[leg] end;
-          leg_identification[leg] := coalesce(p_leg_identification[leg], told_identification[other]);
         end if;
       end if;
       leg := leg + 1;
@@ -2547,6 +2540,10 @@ begin
   if leg <= leg_count then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
   outcome := case when all_made then array_fill('done'::text, array[movement_count])
     else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
+  if keys_are_new and p_key is not null and not all_made then
+    delete from ledger.movement m using unnest(p_key, words) asked (movement_key, word)
+    where m.movement_key = asked.movement_key and asked.word is not null;
+  end if;
   if not 'done' = any (outcome) then return; end if;
 
   if exists (select from unnest(p_leg_amount_minor) l (minor) where (abs(l.minor) < 1e37 and l.minor = trunc(l.minor)) is not true)
@@ -2554,8 +2551,8 @@ begin
     perform ledger.raise_unsound('amount_is_a_positive_whole_number', 'posting');
   end if;
   if p_leg_currency is not null and exists (
-    select from unnest(leg_entry_id, leg_currency, p_leg_amount_minor, numbered) l (entry_id, currency, amount_minor, number)
-    where l.number is not null group by l.entry_id, l.currency having sum(l.amount_minor) <> 0) then
+    select from unnest(p_leg_operation, p_leg_currency, p_leg_amount_minor, numbered) l (operation, currency, amount_minor, number)
+    where l.number is not null group by l.operation, coalesce(l.currency, p_operation_currency[l.operation]) having sum(l.amount_minor) <> 0) then
     perform ledger.raise_unsound('entry_balances', 'posting');
   end if;
   select min(case
@@ -2569,12 +2566,6 @@ begin
   where o.kind not in ('hold', 'release', 'expire');
   if problem is not null then perform ledger.raise_unsound(problem, 'entry'); end if;
 
-  if 'release' = any (p_operation_kind) or 'expire' = any (p_operation_kind) then
-    released := array(
-      select (select string_agg(o.target, ' ') from unnest(p_operation_movement, p_operation_kind, p_operation_target) o (movement, kind, target)
-        where o.movement = m.number and o.kind in ('release', 'expire'))
-      from generate_series(1, movement_count) m (number) order by m.number);
-  end if;
   with entered as (
     insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, reverses, hold_id, booked_at, value_date, actor, interaction_id)
     select o.id, case when o.kind in ('capture', 'capture_part') then 'transfer' else o.kind end, o.currency, o.description, o.reference, o.payment_id,
@@ -2588,31 +2579,37 @@ begin
     insert into ledger.posting (
       account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
       counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
-    select l.account_id, l.number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, l.name, l.scheme_name, l.identification, l.booked_at
-    from unnest(leg_account_id, numbered, leg_entry_id, leg_currency, p_leg_amount_minor, balances, leg_name, leg_scheme_name, leg_identification, leg_booked_at)
-      l (account_id, number, entry_id, currency, amount_minor, balance_minor, name, scheme_name, identification, booked_at)
+    select p_account_id[l.account], l.number, p_operation_id[l.operation], coalesce(l.currency, p_operation_currency[l.operation]), l.amount_minor,
+      l.balance_minor, coalesce(l.name, told_name[l.other], ''),
+      case when l.identification is null then told_scheme_name[l.other] else l.scheme_name end,
+      coalesce(l.identification, told_identification[l.other]), booked[l.account]
+    from unnest(p_leg_operation, p_leg_account, p_leg_other, p_leg_currency, p_leg_amount_minor, p_leg_name, p_leg_scheme_name, p_leg_identification,
+        numbered, balances) l (operation, account, other, currency, amount_minor, name, scheme_name, identification, number, balance_minor)
     where l.number is not null
-  ), balanced as (
-    update ledger.account a
-    set posted_minor = n.posted_minor, held_minor = a.held_minor + coalesce(n.held_minor, 0), posting_count = n.posting_count,
-      last_booked_at = case when n.posting_count > a.posting_count then n.booked_at else a.last_booked_at end
-    from unnest(p_account_id, posted, held, counted, booked) n (account_id, posted_minor, held_minor, posting_count, booked_at)
-    where a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0)
-  ), made as (
-    insert into ledger.movement as m (movement_key, request_hash, made, released, made_at)
-    select asked.movement_key, asked.request_hash, asked.made, asked.released, p_now
-    from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id), released) with ordinality asked (movement_key, request_hash, made, released, position)
-    where asked.movement_key is not null and (all_made or words[asked.position] is null) order by asked.movement_key
-    on conflict on constraint movement_is_made_once do update
-      set (request_hash, made, released, made_at, written_in) = (excluded.request_hash, excluded.made, excluded.released, excluded.made_at, excluded.written_in)
-      where m.made_at <= p_forget_before
-    returning movement_key
   )
-  select (select count(*) from made), count(asked.movement_key) into keyed, keys
-  from unnest(p_key) with ordinality asked (movement_key, position) where all_made or words[asked.position] is null;
-  -- Another process made one of these under its key while this call waited for it. Asked again, this is seen.
-  if keyed <> keys then
-    raise exception 'a movement was made meanwhile under one of these keys' using errcode = '40001', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
+  update ledger.account a
+  set posted_minor = n.posted_minor, held_minor = a.held_minor + coalesce(n.held_minor, 0), posting_count = n.posting_count,
+    last_booked_at = case when n.posting_count > a.posting_count then n.booked_at else a.last_booked_at end
+  from unnest(p_account_id, posted, held, counted, booked) n (account_id, posted_minor, held_minor, posting_count, booked_at)
+  where a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0);
+  -- Keys that were forgotten are used anew, now that it is known for what.
+  if not keys_are_new then
+    with made as (
+      insert into ledger.movement as m (movement_key, request_hash, made, released, made_at)
+      select asked.movement_key, asked.request_hash, asked.made, asked.released, p_now
+      from unnest(p_key, p_request_hash, coalesce(p_made, p_operation_id), released, words) asked (movement_key, request_hash, made, released, word)
+      where asked.movement_key is not null and asked.word is null order by asked.movement_key
+      on conflict on constraint movement_is_made_once do update
+        set (request_hash, made, released, made_at, written_in) = (excluded.request_hash, excluded.made, excluded.released, excluded.made_at, excluded.written_in)
+        where m.made_at <= p_forget_before
+      returning movement_key
+    )
+    select (select count(*) from made), count(asked.movement_key) into keyed, keys
+    from unnest(p_key, words) asked (movement_key, word) where asked.word is null;
+    -- Another process made one of these under its key meanwhile. Asked again, this is seen.
+    if keyed <> keys then
+      raise exception 'a movement was made meanwhile under one of these keys' using errcode = '40001', constraint = 'movement_is_made_once', schema = 'ledger', table = 'movement';
+    end if;
   end if;
 
   if has_holds then
@@ -3671,6 +3668,7 @@ grant delete on oidc.revoked_token to bankside_worker;
 grant delete on oidc.session to bankside_worker;
 grant delete on oidc.used_identifier to bankside_worker;
 grant delete, insert, select on consents.consent_account to bankside_auth_server;
+grant delete, insert, select on ledger.movement to bankside_books;
 grant delete, insert, select, update on customers.session to bankside_auth_server;
 grant delete, insert, select, update on customers.sign_in_attempt to bankside_auth_server;
 grant delete, insert, select, update on oidc.interaction to bankside_auth_server;
@@ -3802,7 +3800,6 @@ grant insert, select on events.event to bankside_worker;
 grant insert, select on events.notification to bankside_worker;
 grant insert, select on ledger.entry to bankside_books;
 grant insert, select on ledger.hold to bankside_books;
-grant insert, select on ledger.movement to bankside_books;
 grant insert, select on ledger.posting to bankside_books;
 grant insert, select on ledger.rate to bankside_ledger;
 grant insert, select on oidc."grant" to bankside_auth_server;

@@ -9,13 +9,15 @@ const repeated = new Set([...retryableStates, '57P01', '57P02', '57P03'])
 /**
  * Asks PostgreSQL again when it says so or the connection was lost: for calls that find out by themselves whether they were
  * committed before.
+ *
+ * @param mayRepeat Which errors that call asks again for.
  */
-export async function retried<Result>(call: () => Promise<Result>): Promise<Result> {
+export async function retried<Result>(call: () => Promise<Result>, mayRepeat = isRepeated): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await call()
     } catch (error) {
-      if (!isRepeated(error) || attempt === attempts) throw error
+      if (!mayRepeat(error) || attempt === attempts) throw error
       await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
     }
   }

@@ -54,7 +54,8 @@ const balances = async (...accounts: AccountId[]) =>
 
 test('a hundred at once are each decided as if they had come one after another', async () => {
   const [from, to] = [await bank.newAccount({ funds: 100n }), await bank.newAccount()]
-  const outcomes = await Promise.all(Array.from({ length: 100 }, (_, index) => write(transfer(from, to, index === 3 ? 60 : 1))))
+  const asked = Array.from({ length: 100 }, (_, index) => movement(transfer(from, to, index === 3 ? 60 : 1)))
+  const outcomes = await Promise.all(asked.map(writer.write))
   // The first three leave 97, the fourth takes 60, and 37 more take what is left.
   assert.deepEqual(
     outcomes.map((outcome) => 'made' in outcome),
@@ -62,6 +63,16 @@ test('a hundred at once are each decided as if they had come one after another',
   )
   assert.deepEqual(outcomes.at(-1), { declined: 'insufficient_funds' })
   assert.deepEqual(await balances(from, to), [0, 100])
+  const kept = await bank.owner.anyFirst(sql.unsafe`
+    select replace(movement_key::text, '-', '') from ledger.movement where movement_key = any (${sql.array(
+      asked.map(({ key }) => key.id),
+      'uuid',
+    )})`)
+  assert.deepEqual(
+    kept.map(String).sort(),
+    asked.flatMap(({ key }, index) => (index < 41 ? [key.id] : [])).sort(),
+    'what is declined leaves no key',
+  )
 })
 
 test('money that comes in can be spent by what comes after it, in one call, and not by what came before', async () => {

@@ -48,8 +48,11 @@ async function callWithRetries(lane: Lane, batch: readonly Waiting[], clock: Clo
     const [row] = await lane.call<{ outcome: string[]; replayed: (string | null)[] | null }>(movementStatement, values)
     if (row?.outcome.length !== batch.length) throw new Error('a call of the ledger was not answered for each movement')
     return row.outcome.map((word, index) => toOutcome(word, row.replayed?.[index] ?? '', [made[index] ?? [], single?.made[0] ?? []]))
-  })
+  }, mayRepeat)
 }
+
+/** Another process made the same movement this moment: asked again, that is seen. */
+const mayRepeat = (error: unknown) => isRepeated(error) || violatedConstraint(error) === 'movement_is_made_once'
 
 /**
  * One transfer by itself. Undefined when it cannot be made, its key was used before, or it is to be asked again: then it goes the way of
@@ -60,12 +63,10 @@ async function callOne(lane: Lane, { values, made }: MovementCall): Promise<Move
     await lane.call(transferStatement, values)
     return { made: made[0] ?? [], replayed: false }
   } catch (error) {
-    if (isRepeated(error) || elsewhere.has(violatedConstraint(error) ?? '')) return undefined
+    if (mayRepeat(error) || violatedConstraint(error) === 'transfer_can_be_made') return undefined
     throw error
   }
 }
-
-const elsewhere = new Set(['movement_is_made_once', 'transfer_can_be_made'])
 
 /** `attempted`: the ids that this call gave, and those that one before it gave which was not answered. */
 function toOutcome(word: string, replayed: string, attempted: readonly (readonly (EntryId | HoldId)[])[]): MovementOutcome {
