@@ -1,7 +1,7 @@
 import { type AuditKeySource, logSigner } from '@bankside/bank/audit/audit-keys'
 import { checkpointFile } from '@bankside/bank/audit/checkpoint-file'
 import { leavesPerSeal, sealRows, unsealedSeconds } from '@bankside/bank/audit/seal-rows'
-import { signTree } from '@bankside/bank/audit/sign-tree'
+import { hasLastSigned, signTree } from '@bankside/bank/audit/sign-tree'
 import { BrokenTree } from '@bankside/bank/audit/stored-tree'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Loop } from './run-loop.ts'
@@ -28,6 +28,7 @@ export function auditLoops({ sealer, checkpoints, keys, metrics }: AuditLoopNeed
       idleMs: sealEveryMs,
       gathers: { atLeast: leavesPerSeal, forMs: sealEveryMs },
       work: async (now) => {
+        if (!(await hasLastSigned(sealer, log))) return 0
         const sealed = await sealRows(sealer, { now })
         if (sealed < leavesPerSeal) metrics.auditSealedAt.set(now.getTime() / 1000)
         return sealed

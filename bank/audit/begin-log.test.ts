@@ -14,6 +14,7 @@ import { checkpointFile, keptCheckpoints } from './checkpoint-file.ts'
 import type { PaymentProof } from './proof.ts'
 import { provePayment } from './prove.ts'
 import { proveConsistency } from './prove-consistency.ts'
+import { hasLastSigned } from './sign-tree.ts'
 import { type AuditedBank, openAuditedBank } from './testing/audited-bank.ts'
 
 let bank: AuditedBank
@@ -98,6 +99,7 @@ test('after a restore nothing is sealed or signed, and both say what to do', asy
   await assert.rejects(bank.sign(), /the tree has \d+ leaves, and was signed with \d+: after a restore or a failover, npm run audit:begin/)
   await assert.rejects(bank.seal(), /transactions are sealed up to \d+, but the database has come to \d+ only: npm run audit:begin/)
   assert.match((await found()).join(), /missing audit\.checkpoint/)
+  assert.equal(await hasLastSigned(bank.sealer, checkpointFile(bank.file)), false, 'so no worker seals over what is lost')
 })
 
 test('a log that somebody begins who has the database and no key is not signed, and is named', async () => {
@@ -117,6 +119,7 @@ test('a log that somebody begins who has the database and no key is not signed, 
 test('who died before the beginning was signed begins again and finds it begun; then all that is there is sealed again', async () => {
   const { log, ended, met, tree } = await begin()
   assert.deepEqual([log, ended.note, met?.size, tree.size > kept.size], [2, lost.note, met?.size, true])
+  assert.equal(await hasLastSigned(bank.sealer, checkpointFile(bank.file)), true)
   const checkpoint = await signed()
   assert.deepEqual([checkpoint.log, checkpoint.origin], [2, 'audit.test/bank/log-2'])
   const { findings, beginnings, unsealed } = await bank.verify(undefined, [kept, lost])

@@ -35,6 +35,9 @@ function logCalled(name: string, origin: string): number | undefined {
   return digits === undefined ? undefined : Number(digits)
 }
 
+/** Without knowing what the first one is called. */
+export const logsMaybeCalled = (origin: string): number[] => [1, Number(/\/log-([1-9][0-9]{0,4})$/.exec(origin)?.[1] ?? 1)]
+
 export type LogTree = SizedRoot & { readonly log: number }
 
 export async function signCheckpoint({ origin: first, signer }: LogSigner, { log, size, root }: LogTree, now: Date): Promise<Checkpoint> {

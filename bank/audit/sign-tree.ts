@@ -1,5 +1,5 @@
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
-import { BadCheckpoint, type Checkpoint, type LogSigner, openCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { BadCheckpoint, type Checkpoint, type LogSigner, logsMaybeCalled, openCheckpoint, parseNote, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
 import { type Beginning, isLater, readBeginning } from './log-beginning.ts'
 import type { GrowingTree } from './merkle-tree.ts'
@@ -48,6 +48,18 @@ export async function signTree(database: Database, { log: file, signer, now }: S
     await keep(tx, checkpoint)
     return checkpoint
   })
+}
+
+/**
+ * Whether the database still has the checkpoint that was signed last. Without it nothing is sealed: after a failover that lost commits, the tree would
+ * soon be as large as the one that was signed, and another. Whoever signs makes good what only a process that died left out.
+ */
+export async function hasLastSigned(database: Database, file: CheckpointLog): Promise<boolean> {
+  const note = await file.last()
+  if (note === undefined) return true
+  const { origin, size } = parseNote(note)
+  const logs = sql.array(logsMaybeCalled(origin), 'int4')
+  return database.exists(sql.unsafe`select from audit.checkpoint where log = any (${logs}) and tree_size = ${size} and note = ${note}`)
 }
 
 /**
