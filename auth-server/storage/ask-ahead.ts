@@ -31,10 +31,12 @@ type Finds<Found> = { find(id: string, options?: object): Promise<Found | undefi
 export function askForCode(provider: Provider, rows: KeyedRows): void {
   rows({
     name: 'grant_of_code',
-    table: 'oidc.authorization_code code join oidc.grant given on given.grant_id = code.grant_id',
+    // Put like this, each grant is found by its key, whatever PostgreSQL takes the tables for when it plans.
+    table: `oidc.authorization_code code cross join lateral (
+      select * from oidc.grant where grant_id = code.grant_id and revoked_at is null and expires_at > $1 offset 0) given`,
     key: { column: 'code.id_hash', type: 'bytea' },
     payload: 'given.payload',
-    condition: 'given.revoked_at is null and given.expires_at > $1 and code.expires_at > $1',
+    condition: 'code.expires_at > $1',
   })
   const { find: findClient } = provider.Client
   provider.Client.find = async (id) => {
