@@ -340,6 +340,13 @@ create table events.notification (
   constraint notification_pkey PRIMARY KEY (event_id)
 ) partition by RANGE (event_id);
 
+create table housekeeping.analysed_table (
+  schema_name text not null,
+  table_name text not null,
+  analysed_at timestamp with time zone not null,
+  constraint analysed_table_is_named_once PRIMARY KEY (schema_name, table_name)
+);
+
 create table housekeeping.generation (
   schema_name text not null,
   table_name text not null,
@@ -1383,6 +1390,32 @@ begin
     raise exception '% of % changes were there to be made', p_done, p_wanted
       using errcode = '23514', constraint = 'all_or_nothing', schema = 'events';
   end if;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION housekeeping.analyse_next()
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  due record;
+begin
+  insert into housekeeping.analysed_table
+    select n.nspname, c.relname, '-infinity'
+    from pg_partitioned_table p join pg_class c on c.oid = p.partrelid join pg_namespace n on n.oid = c.relnamespace
+    where not exists (select from housekeeping.analysed_table a where (a.schema_name, a.table_name) = (n.nspname, c.relname))
+    on conflict do nothing;
+  select * into due from housekeeping.analysed_table a
+    where a.analysed_at < statement_timestamp() - interval '1 day' order by a.analysed_at, a.table_name limit 1 for update skip locked;
+  if not found then
+    return null;
+  end if;
+  execute format('analyze %I.%I', due.schema_name, due.table_name);
+  update housekeeping.analysed_table set analysed_at = statement_timestamp() where (schema_name, table_name) = (due.schema_name, due.table_name);
+  return format('%s.%s', due.schema_name, due.table_name);
 end $function$
 ;
 
@@ -3700,6 +3733,7 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[]) to bankside_auth_server;
 grant execute on function events.all_or_nothing(p_done bigint, p_wanted bigint) to bankside_auth_server;
+grant execute on function housekeeping.analyse_next() to bankside_worker;
 grant execute on function housekeeping.begin_generation(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.drop_generation(p_now timestamp with time zone) to bankside_worker;
 grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;

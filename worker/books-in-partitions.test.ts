@@ -11,7 +11,10 @@ import { movementKey } from '@bankside/bank/ledger/movement-key'
 import { type MovementWriter, openMovementWriter } from '@bankside/bank/ledger/movement-writer'
 import { reconcile } from '@bankside/bank/ledger/reconcile'
 import { gbp, later } from '@bankside/bank/payments/testing/test-bank'
+import { createMetrics } from '@bankside/service-kit/metrics'
 import { sql, sqlState, transact, violatedConstraint } from '@bankside/service-kit/postgres'
+import { keepPartitions } from './keep-partitions.ts'
+import { createWorkerMetrics } from './worker-metrics.ts'
 
 let bank: AuditedBank
 let ann: AccountId
@@ -142,4 +145,18 @@ test('no role reaches a partition by itself, and what is never changed is not ch
   for (const name of partitions.filter((one) => /^(ledger\.(entry|posting|exchange)|audit\.record)_/.test(one)))
     for (const act of [sql.unsafe`delete from ${table(name)}`, sql.unsafe`truncate ${table(name)}`])
       await assert.rejects(bank.owner.query(act), (error) => /_is_(immutable|append_only)$/.test(violatedConstraint(error) ?? ''), name)
+})
+
+test('what is joined as a whole is planned for by what there is in all partitions: the worker has it counted, once a day', async () => {
+  const metrics = createWorkerMetrics(createMetrics('worker'))
+  const counted = () =>
+    bank.owner.anyFirst(sql.unsafe`
+      select distinct tablename from pg_stats where schemaname in ('ledger', 'audit') and tablename in ('posting', 'entry', 'record') and inherited order by 1`)
+  assert.deepEqual(await counted(), [])
+  await Promise.all([keepPartitions(bank.worker, { now: newYear, metrics }), keepPartitions(bank.worker, { now: newYear, metrics })])
+  assert.deepEqual(await counted(), ['entry', 'posting', 'record'])
+  const analysed = sql.unsafe`select min(analysed_at) from housekeeping.analysed_table`
+  const before = await bank.owner.oneFirst(analysed)
+  await keepPartitions(bank.worker, { now: new Date(newYear.getTime() + 10 * 86_400_000), metrics })
+  assert.deepEqual(await bank.owner.oneFirst(analysed), before)
 })

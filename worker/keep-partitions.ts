@@ -4,6 +4,9 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 
 const madePerRound = 100
 const droppedPerRound = 20
+const analysedPerRound = 20
+const defaultMayTakeMs = 15_000
+const analysingMayTakeMs = 15 * 60_000
 
 type Needs = {
   readonly now: Date
@@ -12,8 +15,9 @@ type Needs = {
 
 /**
  * Makes partitions ahead, begins the next generation of what is remembered for a day, and drops partitions whose rows have all had their
- * time: how long that is stands in `housekeeping.partitioned_table` and `housekeeping.remembering_table`. What cannot be done now, because the
- * table is in use, is done another time.
+ * time: how long that is stands in `housekeeping.partitioned_table` and `housekeeping.remembering_table`. Has each analysed once a day, which
+ * PostgreSQL does by itself for partitions, not for what they are parts of. What cannot be done now, because the table is in use, is done
+ * another time.
  *
  * @returns how many were dropped.
  */
@@ -25,6 +29,7 @@ export async function keepPartitions(database: Database, { now, metrics }: Needs
     (await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_partition(${time})`))) +
     (await asOften(droppedPerRound, () => one(database, sql.fragment`housekeeping.drop_generation(${time})`)))
   await measure(database, { now, metrics })
+  await asOften(analysedPerRound, () => one(database, sql.fragment`housekeeping.analyse_next()`, analysingMayTakeMs))
   return dropped
 }
 
@@ -37,9 +42,12 @@ async function asOften(atMost: number, work: () => Promise<boolean>): Promise<nu
 const nameRow = z.object({ name: z.string().nullable() })
 
 /** One of them, in a transaction of its own: its locks last no longer. */
-async function one(database: Database, call: ReturnType<typeof sql.fragment>): Promise<boolean> {
+async function one(database: Database, call: ReturnType<typeof sql.fragment>, mayTakeMs = defaultMayTakeMs): Promise<boolean> {
   try {
-    const { name } = await transact(database, (tx) => tx.one(sql.type(nameRow)`select ${call} as name`))
+    const { name } = await transact(database, async (tx) => {
+      await tx.query(sql.unsafe`select set_config('statement_timeout', ${`${mayTakeMs}ms`}, true)`)
+      return tx.one(sql.type(nameRow)`select ${call} as name`)
+    })
     return name !== null
   } catch (error) {
     if (sqlState(error) !== lockNotAvailable) throw error

@@ -322,6 +322,7 @@ const unwatched: Readonly<Record<string, string>> = {
   'customers.session': shortLived,
   'customers.sign_in_attempt': forgotten,
   'customers.totp_step_used': forgotten,
+  'housekeeping.analysed_table': derived,
   'housekeeping.generation': derived,
   'housekeeping.partition': derived,
   'housekeeping.partitioned_table': derived,
