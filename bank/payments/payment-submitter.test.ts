@@ -251,11 +251,14 @@ test('payments, movements, blocking and refusals by two processes over the same 
       sql.unsafe`update clients.client set updated_at = now() where client_id = ${index % 2 ? 'third-party' : 'other-party'}`,
     ),
   )
-  // Those that wait for the worker, and those that do not.
-  const submitted = words(asked.map((consent, index) => (processes[index % 3] as PaymentSubmitter).submit(orderOf(consent))))
-  await sleep(30)
-  await bank.straightThrough(false)
-  const said = await submitted
+  const submitted = asked.map((consent, index) => () => (processes[index % 3] as PaymentSubmitter).submit(orderOf(consent)))
+  // Those that do not wait for the worker, and those that do.
+  const early = submitted.slice(0, 40).map((submit) => submit())
+  await Promise.any(early)
+  const turnedOff = bank.straightThrough(false)
+  const late = submitted.slice(40, 60).map((submit) => submit())
+  await turnedOff
+  const said = await words([...early, ...late, ...submitted.slice(60).map((submit) => submit())])
   assert.deepEqual(new Set(said), new Set(['held', 'posted']))
   await Promise.all([...moves, ...blocking])
   await writer.close()

@@ -45,6 +45,8 @@ type Waiting = Queued & {
 
 const expiryEveryMs = 500
 const longCallMs = 50
+/** A call costs PostgreSQL about as much as so many payments in it: fewer are better put into the next one. */
+const worthACall = 10
 
 /**
  * Gathers the payments of a process into few calls, each done as if one after another in the order in which they came: those that name
@@ -59,8 +61,9 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
   let closing = false
   let calledAtMs = 0
 
-  /** Beside a call under way, another is worth while when as many wait as it holds, or it takes long: it may wait for a lock. */
-  const isDue = () => queue.waiting() > 0 && (queue.waiting() >= queue.underWay() || performance.now() - calledAtMs > longCallMs)
+  /** Beside a call under way, another is worth while when enough wait, or it takes long: it may wait for a lock. */
+  const isDue = () =>
+    queue.waiting() > 0 && (queue.underWay() === 0 || queue.waiting() >= worthACall || performance.now() - calledAtMs > longCallMs)
   const schedule = () => {
     if (scheduled || !isDue()) return
     scheduled = true
