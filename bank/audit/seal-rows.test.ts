@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { appendFile, readFile, rm, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase, sql, transact } from '@bankside/service-kit/postgres'
+import pg from 'pg'
 import { noon } from '../payments/testing/test-bank.ts'
 import { appendAudit } from './append-audit.ts'
 import { logSigner } from './audit-keys.ts'
@@ -35,6 +37,14 @@ const sealedKeys = async () =>
   (await transact(bank.sealer, (tx) => sealsFrom(tx, 1, 0, 10_000))).flatMap(
     ({ rowIndex }) => readRowIndex(rowIndex)?.map(({ key }) => key) ?? [],
   )
+
+/** Several statements, as a migration has them. */
+async function withClient(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(text)
+  await client.end()
+}
 
 test('a row that is committed late is sealed all the same, before what was begun after it', async () => {
   const [written, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -95,6 +105,14 @@ test('a transaction that wrote more than a seal holds is sealed in parts, and ve
   await bank.sealAndSign()
   const { findings, leaves, unsealed } = await bank.verify()
   assert.deepEqual([findings, leaves - before, unsealed], [[], count, 0])
+  // As a database has it that was sealed before seals said what they begin with.
+  const firstKeys = () =>
+    bank.owner.any(sql.unsafe`select first_leaf, first_table, first_key from audit.seal where not ends_round order by first_leaf`)
+  const said = await firstKeys()
+  assert.ok(said.length > 0)
+  await bank.tamper(sql.unsafe`update audit.seal set first_table = null, first_key = null`)
+  await withClient(bank.urls.ownerUrl, await readFile(join(import.meta.dirname, '../../migrations/0161_first_keys_of_seals.sql'), 'utf8'))
+  assert.deepEqual([await firstKeys(), (await bank.verify()).findings], [said, []])
   await bank.tamper(sql.unsafe`delete from audit.record where record_id = ${`aud_${(4_096).toString(16).padStart(32, '0')}`}`)
   assert.deepEqual(
     (await bank.verify()).findings.map(({ what, id }) => `${what} ${id}`),
