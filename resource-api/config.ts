@@ -48,6 +48,8 @@ const settings = z.object({
     .regex(/^[0-9]{1,3}$/, 'must be a number of hours')
     .default('24')
     .transform(Number),
+  /** With the public audit keys, which are read again as they rotate. */
+  AUDIT_PUBLIC_KEYS_FILE: z.string().optional(),
   LOG_LEVEL: logLevel,
 })
 
@@ -75,6 +77,7 @@ export function readSettings(environment?: Parameters<typeof readConfig>[1]) {
     revocation: { urls: given.CLIENT_CRL_URLS, ocsp: given.CLIENT_OCSP === 'on', staleAtMostMs: given.CLIENT_CRL_STALE_HOURS * 3_600_000 },
     issuer: { url: given.ISSUER, jwksUri: given.JWKS_URI, ca: issuerCa },
     origin: given.RESOURCE_API,
+    auditKeysFile: given.AUDIT_PUBLIC_KEYS_FILE,
     audiences: { uk: given.UK_AUDIENCE, bank: given.BANK_AUDIENCE },
     rates: {
       perAddress: given.RATE_LIMIT_ADDRESS,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { appendAudit } from '@bankside/bank/audit/append-audit'
-import { logSigner, logVerifiers, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { logSigner, logVerifiers, parseAuditKeys, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { checkProof } from '@bankside/bank/audit/check-proof'
 import { checkpointFile } from '@bankside/bank/audit/checkpoint-file'
 import { sealRows } from '@bankside/bank/audit/seal-rows'
@@ -23,11 +23,13 @@ const pisp = '/open-banking/v4.0/pisp'
 const payments = `${pisp}/domestic-payments`
 const folder = mkdtempSync(join(tmpdir(), 'bankside-proofs-'))
 const keys = newAuditKeys()
+const auditKeysFile = join(folder, 'public-keys.json')
 let world: TestWorld
 let mine: Awaited<ReturnType<typeof pay>>
 
 before(async () => {
-  world = await startTestWorld({ rates: { perAddress: 1e6, perClient: 1e6, perCustomer: 1e6, writes: 2 } })
+  writeFileSync(auditKeysFile, JSON.stringify(publicAuditKeys(keys)))
+  world = await startTestWorld({ auditKeysFile, rates: { perAddress: 1e6, perClient: 1e6, perCustomer: 1e6, writes: 2 } })
   mine = await pay(world.acorn, world.ada)
 })
 after(async () => {
@@ -90,6 +92,25 @@ test('a third party gets a proof of its own payment, which anybody checks withou
     for (const hidden of [world.ada.customerId, 'balance_minor', 'posting_number']) assert.ok(!answer.text.includes(hidden), hidden)
     assert.match(check({ ...answer, text: answer.text.replace('"-100"', '"-101"') }).problems.join(), /it does not lead to the checkpoint/)
   }
+})
+
+test('whoever has a proof finds there what to check it with, without a token, and never the private part', async () => {
+  const answer = await world.acorn.send('GET', '/.well-known/audit-keys.json', {})
+  assert.deepEqual([answer.status, answer.body], [200, publicAuditKeys(keys)])
+  const proof = await world.acorn.send('GET', proofOf(mine.paymentId), { token: mine.clientToken })
+  assert.deepEqual(checkProof(proof.text, logVerifiers(parseAuditKeys(answer.text))).problems, [])
+  assert.equal((await world.acorn.send('POST', '/.well-known/audit-keys.json', { body: {} })).status, 405)
+  // Renewed; then by mistake whole: what was read last is not given away either.
+  const renewed = newAuditKeys()
+  const after = async (minutes: number, written: object) => {
+    writeFileSync(auditKeysFile, JSON.stringify(written))
+    world.clock.offsetMs = minutes * 60_000
+    return world.acorn.send('GET', '/.well-known/audit-keys.json', {})
+  }
+  assert.deepEqual((await after(2, publicAuditKeys(renewed))).body, publicAuditKeys(renewed))
+  const whole = await after(4, keys)
+  assert.deepEqual([whole.status, whole.text, whole.headers['retry-after']], [503, '', '60'])
+  world.clock.offsetMs = 0
 })
 
 test('D4 CON-03 nobody gets a proof of a payment of others: another client, a payment that is not there, no token, a blocked client', async () => {

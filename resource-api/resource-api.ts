@@ -11,6 +11,7 @@ import { openRevocation } from '@bankside/service-kit/revocation'
 import { firstLists } from '@bankside/service-kit/revocation-lists'
 import { createTlsServer, drain, listen, type ServerCertificate } from '@bankside/service-kit/tls-server'
 import { type Audiences, createApp } from './app.ts'
+import { publishedKeys } from './audit-keys.ts'
 import { holderCertificate } from './holder-certificate.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import { createObserver } from './observe.ts'
@@ -32,6 +33,8 @@ export type ResourceApiOptions = {
   /** Public origin, as proofs and links name it: never taken from a request. */
   readonly origin: string
   readonly audiences: Audiences
+  /** Of the file with the public audit keys, for those who were given proofs. */
+  readonly auditKeysFile?: string | undefined
   readonly rates: Rates
   readonly clock: Clock
   readonly log: Log
@@ -74,7 +77,9 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const trust = { issuer: issuer.url, keys, origin, useProofOnce: proofUse(prepared), holderCertificate: holder }
   const limits = requestLimits(options.rates, trustedProxyAddresses)
   const observe = createObserver(log, options.registry)
-  const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences)
+  const auditKeys = options.auditKeysFile === undefined ? undefined : publishedKeys(options.auditKeysFile, clock)
+  await auditKeys?.read()
+  const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences, auditKeys)
 
   const { certificates } = options
   const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app))

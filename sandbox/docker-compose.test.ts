@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readAuthServerConfig } from '@bankside/auth-server/config'
 import { freePorts } from '@bankside/auth-server/testing/server-processes'
-import { logSigner, parseAuditKeys } from '@bankside/bank/audit/audit-keys'
+import { logSigner, parseAuditKeys, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { readSettings as readResourceApiSettings } from '@bankside/resource-api/config'
 import { readConfig } from '@bankside/service-kit/config'
 import { openRedis } from '@bankside/service-kit/redis'
@@ -53,7 +53,8 @@ function environmentOf(name: string): Environment {
               .replace('/run/secrets/', `${folder}/`)
               .replace('/run/keys/', `${folder}/keys/`)
               .replace('/run/notification/', `${folder}/notification/`)
-              .replace('/run/sealing/', `${folder}/sealing/`),
+              .replace('/run/sealing/', `${folder}/sealing/`)
+              .replace('/run/audit-public/', `${folder}/audit-public/`),
           ] as const,
         ]
   })
@@ -115,7 +116,8 @@ test('FAPI2-CR-09 the keys that one service renews are those that the other read
   const [reads, renews] = [environmentOf('auth-server'), environmentOf('rotate-keys')]
   const { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE } = reads
   const { AUDIT_KEYS_FILE } = environmentOf('worker')
-  assert.deepEqual(renews, { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE, AUDIT_KEYS_FILE })
+  const { AUDIT_PUBLIC_KEYS_FILE } = environmentOf('resource-api')
+  assert.deepEqual(renews, { SIGNING_KEYS_FILE, SECRETS_FILE, NOTIFICATION_KEYS_FILE, AUDIT_KEYS_FILE, AUDIT_PUBLIC_KEYS_FILE })
   for (const path of Object.values(renews)) assert.equal(statSync(path ?? '').mode & 0o777, 0o600, path)
   assert.match(service('auth-server'), /keys:\/run\/keys:ro"/)
   assert.match(service('rotate-keys'), /keys:\/run\/keys"/)
@@ -137,12 +139,21 @@ test('the key of the audit log is renewed where it is, and one that was a file o
   assert.deepEqual([parseAuditKeys(readFileSync(keys, 'utf8')), existsSync(join(own, 'audit_keys'))], [before, false])
   // The files are a moment old.
   const [now, hour] = [new Date(Date.now() + 60_000), 3_600]
-  const files = { signingKeys: join(own, 'keys', 'signing_keys'), secrets: join(own, 'keys', 'auth_server_secrets'), auditKeys: keys }
+  const auditPublicKeys = join(own, 'audit-public', 'keys')
+  const files = {
+    signingKeys: join(own, 'keys', 'signing_keys'),
+    secrets: join(own, 'keys', 'auth_server_secrets'),
+    auditKeys: keys,
+    auditPublicKeys,
+  }
+  const published = () => parseAuditKeys(readFileSync(auditPublicKeys, 'utf8'))
+  assert.deepEqual(published(), publicAuditKeys(before))
   await rotateKeys(files, { now, aheadSeconds: hour, keptSeconds: hour })
   const renewed = parseAuditKeys(readFileSync(keys, 'utf8'))
   const keyIdAt = (seconds: number) => logSigner(renewed, new Date(now.getTime() + 1000 * seconds)).signer.keyIdOf(before.origin)
   assert.deepEqual(keyIdAt(0), logSigner(before, now).signer.keyIdOf(before.origin))
   assert.notDeepEqual(keyIdAt(2 * hour + 1), keyIdAt(0))
+  assert.deepEqual(published(), publicAuditKeys(renewed))
 })
 
 test('the Redis of the profile keeps what it is told, and its user may do what the authorization server does', {

@@ -29,6 +29,7 @@ beforeEach(async () => {
     secrets: join(folder, 'secrets.json'),
     notificationKeys: join(folder, 'notification-keys'),
     auditKeys: join(folder, 'audit-keys.json'),
+    auditPublicKeys: join(folder, 'audit-public-keys.json'),
   }
   writeFileSync(files.signingKeys, JSON.stringify(await createSigningKeys()))
   ensureSecrets(files.secrets)
@@ -87,7 +88,7 @@ test('the key of the audit log rotates, and what any of them ever signed is chec
       signed.push(await signCheckpoint(signer, { log: 1, size: 1, root: Buffer.alloc(32) }, at(seconds + later)))
     }
   }
-  const { keys, ...log } = parseAuditKeys(readFileSync(files.auditKeys, 'utf8'))
+  const { keys } = parseAuditKeys(readFileSync(files.auditKeys, 'utf8'))
   const signatures = signed.map(({ note }) => note.split(' ').at(-1)?.slice(0, 5))
   assert.deepEqual([new Set(signatures).size, signatures[1] === signatures[2], signatures[3] === signatures[4]], [4, true, true])
   assert.deepEqual(
@@ -95,7 +96,9 @@ test('the key of the audit log rotates, and what any of them ever signed is chec
     [true, true, false, false],
     'of those that have ended the private part is gone',
   )
-  for (const { note } of signed) assert.ok(openCheckpoint(note, logVerifiers({ ...log, keys })))
+  const published = parseAuditKeys(readFileSync(files.auditPublicKeys, 'utf8'))
+  assert.ok(published.keys.every(({ d }) => d === undefined))
+  for (const { note } of signed) assert.ok(openCheckpoint(note, logVerifiers(published)))
 })
 
 test('OIDC-08 what third parties know customers by never changes', async () => {
@@ -158,7 +161,13 @@ test('a second command, while a successor waits or beside the first, changes not
   const written = readFileSync(files.signingKeys, 'utf8')
   assert.equal(await rotateKeys(files, { ...times, now: at(aheadSeconds - 1) }), undefined)
   assert.equal(readFileSync(files.signingKeys, 'utf8'), written)
-  assert.deepEqual(readdirSync(folder).toSorted(), ['audit-keys.json', 'notification-keys', 'secrets.json', 'signing-keys.json'])
+  assert.deepEqual(readdirSync(folder).toSorted(), [
+    'audit-keys.json',
+    'audit-public-keys.json',
+    'notification-keys',
+    'secrets.json',
+    'signing-keys.json',
+  ])
 })
 
 test('on a schedule, what is new enough stays: by its time, and before there is one by that of its file', async () => {

@@ -5,7 +5,7 @@ import { sealingKeys } from '@bankside/service-kit/config'
 import { lock } from '@bankside/service-kit/folder-lock'
 import { writePrivateFile } from './private-file.ts'
 import { Problem } from './problem.ts'
-import { newSecret, rotatingSecrets } from './secrets.ts'
+import { newSecret, rotatingSecrets, writePublicAuditKeys } from './secrets.ts'
 import type { placesIn } from './settings.ts'
 
 export type KeyFiles = {
@@ -15,6 +15,8 @@ export type KeyFiles = {
   readonly notificationKeys?: string | undefined
   /** Of whoever seals, alone. */
   readonly auditKeys?: string | undefined
+  /** The public parts of these, for whoever publishes them. */
+  readonly auditPublicKeys?: string | undefined
 }
 export type RotationTimes = {
   readonly now: Date
@@ -58,7 +60,10 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
     )
     // Secrets first: whoever dies in between leaves the signing keys due, and the next run finds the secrets' successors waiting.
     if (files.notificationKeys !== undefined) await rotateNotificationKeys(files.notificationKeys, schedule)
-    if (files.auditKeys !== undefined) await rotateAuditKeys(files.auditKeys, schedule)
+    if (files.auditKeys !== undefined) {
+      await rotateAuditKeys(files.auditKeys, schedule)
+      if (files.auditPublicKeys !== undefined) writePublicAuditKeys(files.auditKeys, files.auditPublicKeys)
+    }
     writePrivateFile(files.secrets, { ...secrets, ...Object.fromEntries(await Promise.all(rings)) })
     writePrivateFile(files.signingKeys, { keys: rotated.flat() })
     const kids = rotated.flat().flatMap(({ kid, nbf }) => (nbf === schedule.signFrom && kid !== undefined ? [kid] : []))
@@ -71,8 +76,14 @@ export async function rotateKeys(files: KeyFiles, times: RotationTimes): Promise
 const scheduled = { olderThanSeconds: 30 * 86_400, aheadSeconds: 3_600, keptSeconds: 86_400 } as const
 const lookEveryMs = 3_600_000
 
-export const keyFilesOf = ({ signingKeys, secrets, notificationKey, auditKeys }: ReturnType<typeof placesIn>): KeyFiles => {
-  return { signingKeys, secrets, notificationKeys: notificationKey, auditKeys }
+export const keyFilesOf = ({
+  signingKeys,
+  secrets,
+  notificationKey,
+  auditKeys,
+  auditPublicKeys,
+}: ReturnType<typeof placesIn>): KeyFiles => {
+  return { signingKeys, secrets, notificationKeys: notificationKey, auditKeys, auditPublicKeys }
 }
 
 /** For as long as a sandbox runs. @returns what ends it. */

@@ -7,7 +7,7 @@ import { systemClock } from '@bankside/service-kit/clock'
 import { redisUsers } from '@bankside/service-kit/redis'
 import { demoClients } from './demo-clients.ts'
 import { explain } from './problem.ts'
-import { ensureAuditKeys, ensureNotificationKey, ensureSecrets, newSecret } from './secrets.ts'
+import { ensureAuditKeys, ensureNotificationKey, ensureSecrets, newSecret, writePublicAuditKeys } from './secrets.ts'
 import { readSettings } from './settings.ts'
 
 if (import.meta.main) {
@@ -52,6 +52,7 @@ async function prepareSealing(folder: string): Promise<void> {
   for (const name of ['audit', 'sealing']) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 })
   if (existsSync(single) && !existsSync(keys)) renameSync(single, keys)
   await ensureAuditKeys(keys, 'bankside.example/audit')
+  writePublicAuditKeys(keys, join(folder, 'audit-public', 'keys'))
 }
 
 /** Without Redis the file with its URL is there and empty: an empty setting is none. */

@@ -84,7 +84,8 @@ function duration(text: string, atLeastSeconds: number, name: string): number {
 /** Of a bank's own files, or of the sandbox. */
 function keyFiles(): KeyFiles {
   const path = z.string().optional()
-  const given = readConfig(z.object({ SIGNING_KEYS_FILE: path, SECRETS_FILE: path, NOTIFICATION_KEYS_FILE: path, AUDIT_KEYS_FILE: path }))
+  const audit = { AUDIT_KEYS_FILE: path, AUDIT_PUBLIC_KEYS_FILE: path }
+  const given = readConfig(z.object({ SIGNING_KEYS_FILE: path, SECRETS_FILE: path, NOTIFICATION_KEYS_FILE: path, ...audit }))
   if ((given.SIGNING_KEYS_FILE === undefined) !== (given.SECRETS_FILE === undefined))
     throw new Problem('SIGNING_KEYS_FILE and SECRETS_FILE belong together: set both or neither.')
   if (given.SIGNING_KEYS_FILE !== undefined && given.SECRETS_FILE !== undefined)
@@ -93,6 +94,7 @@ function keyFiles(): KeyFiles {
       secrets: given.SECRETS_FILE,
       notificationKeys: given.NOTIFICATION_KEYS_FILE,
       auditKeys: given.AUDIT_KEYS_FILE,
+      auditPublicKeys: given.AUDIT_PUBLIC_KEYS_FILE,
     }
   return keyFilesOf(placesIn(readSettings().home))
 }

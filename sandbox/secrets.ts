@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { keySettings } from '@bankside/auth-server/keys/key-material'
+import { parseAuditKeys, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import type { DataKeys } from '@bankside/bank/customers/totp'
 import { createSigningKey } from '@bankside/certs/signing-keys'
 import { systemClock } from '@bankside/service-kit/clock'
@@ -33,6 +34,12 @@ export async function ensureAuditKeys(path: string, origin: string): Promise<voi
   if (existsSync(path)) return
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   writePrivateFile(path, { origin, keys: [await createSigningKey('EdDSA')] })
+}
+
+/** What everybody may have of them, in a file of its own for whoever publishes it. */
+export function writePublicAuditKeys(path: string, publicPath: string): void {
+  mkdirSync(dirname(publicPath), { recursive: true, mode: 0o700 })
+  writePrivateFile(publicPath, publicAuditKeys(parseAuditKeys(readFileSync(path, 'utf8'))))
 }
 
 /** What the authorization server keeps to itself: made where it is missing, and kept. @returns the keys of customers' data: the one that seals first. */

@@ -58,6 +58,7 @@ export function servicesOf(settings: Settings, ownerUrl: string, files: SandboxF
       OPERATIONS_PORT: String(ports.resourceApiOperations),
       DATABASE_URL: urlAs(ownerUrl, 'bankside_resource_api'),
       JWKS_URI: `${origins.issuer}/jwks`,
+      AUDIT_PUBLIC_KEYS_FILE: placesIn(home).auditPublicKeys,
       CLIENT_CRL_URLS: revocationListOf(origins.directory),
       CLIENT_OCSP: 'on',
       ISSUER_CA_FILE: files.caFile,

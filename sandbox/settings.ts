@@ -114,6 +114,7 @@ export function placesIn(home: string) {
     signingKeys: join(home, 'certs', 'signing-keys.json'),
     audit: join(home, 'audit'),
     auditKeys: join(home, 'audit', 'keys.json'),
+    auditPublicKeys: join(home, 'audit', 'public-keys.json'),
     auditCheckpoints: join(home, 'audit', 'checkpoints.jsonl'),
     directory: join(home, 'directory'),
     thirdParties: join(home, 'third-parties'),

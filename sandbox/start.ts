@@ -17,7 +17,7 @@ import { readGivenClients } from './given-clients.ts'
 import { keyFilesOf, rotateOnSchedule } from './key-rotation.ts'
 import { explain, Interrupted, Problem } from './problem.ts'
 import { removeSandboxFile, type SandboxFile, writeSandboxFile } from './sandbox-file.ts'
-import { ensureAuditKeys, ensureNotificationKey, ensureSecrets } from './secrets.ts'
+import { ensureAuditKeys, ensureNotificationKey, ensureSecrets, writePublicAuditKeys } from './secrets.ts'
 import { servicesOf } from './services.ts'
 import { originsOf, placesIn, readSettings, type Settings } from './settings.ts'
 import { startPage } from './start-page.ts'
@@ -76,6 +76,7 @@ async function start(settings: Settings, begun: AsyncDisposableStack): Promise<v
   const dataKey = ensureSecrets(places.secrets)
   ensureNotificationKey(places.notificationKey)
   await step(ensureAuditKeys(places.auditKeys, `localhost:${settings.ports.issuer}/audit`))
+  writePublicAuditKeys(places.auditKeys, places.auditPublicKeys)
   const given = readGivenClients(settings.clientsFile)
   const toEquip = [...demoClients, ...equipmentOf(given)]
   const certificates = ensureSandboxFiles({ folder: places.certificates, clients: toEquip, now: systemClock.now() })

@@ -40,11 +40,13 @@ type Replica = NonNullable<ResourceApiOptions['replica']>
 /** Tests of anything else never meet a limit. */
 const farAway: Rates = { perAddress: 1_000_000, perClient: 1_000_000, perCustomer: 1_000_000, writes: 1_000_000 }
 
+type WorldOptions = { rates?: Rates; replicaOf?: (databaseUrl: string) => Replica; auditKeysFile?: string }
+
 /**
  * The real server over TLS with a real database, in front of a bank with three clients and two customers. What the
  * authorization server would write, a customer's decision, is written here as the owner of the database.
  */
-export async function startTestWorld({ rates = farAway, replicaOf }: { rates?: Rates; replicaOf?: (databaseUrl: string) => Replica } = {}) {
+export async function startTestWorld({ rates = farAway, replicaOf, auditKeysFile }: WorldOptions = {}) {
   const database = await createTestDatabase()
   const owner = await openDatabase(database.ownerUrl)
   const worker = await openDatabase(database.workerUrl)
@@ -62,6 +64,7 @@ export async function startTestWorld({ rates = farAway, replicaOf }: { rates?: R
     issuer: { url: issuerUrl, jwksUri: issuer.jwksUri, ca: issuer.ca },
     origin: apiOrigin,
     audiences,
+    auditKeysFile,
     rates,
     clock,
     log,
