@@ -1,4 +1,4 @@
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
 import { type AccountId, type CustomerId, isAccountId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 import type { AccountTypeCode } from './account.ts'
@@ -29,14 +29,16 @@ const accountToShowRow = z.object({
   available_minor: z.bigint(),
 })
 
+const query = sql.type(accountToShowRow)`
+  select account_id, nickname, holder_name, type_code, currency, sort_code, status, available_minor,
+    coalesce(account_number_last_four, iban_last_four) as last_four
+  from consents.account_to_show
+  where customer_id = ${null} and status <> 'closed'
+  order by type_code, nickname, account_id`
+
 /** All accounts of a customer that are not closed, oldest first. For screens: third parties read through a decision. */
 export async function listCustomerAccounts(tx: Transaction, customerId: CustomerId): Promise<readonly AccountToShow[]> {
-  const rows = await tx.any(sql.type(accountToShowRow)`
-    select account_id, nickname, holder_name, type_code, currency, sort_code, status, available_minor,
-      coalesce(account_number_last_four, iban_last_four) as last_four
-    from consents.account_to_show
-    where customer_id = ${customerId} and status <> 'closed'
-    order by type_code, nickname, account_id`)
+  const rows = await tx.any(withValues(query, [customerId]))
   return rows.map((row) => ({
     id: row.account_id,
     nickname: row.nickname,

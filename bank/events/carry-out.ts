@@ -1,4 +1,5 @@
-import { type SqlFragment, sql, sqlState, type Transaction, violatedConstraint } from '@bankside/service-kit/postgres'
+import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import { type SqlFragment, sql, sqlState, type Transaction, violatedConstraint, withValues } from '@bankside/service-kit/postgres'
 import { retryableStates } from '@bankside/service-kit/postgres-errors'
 import { type AuditRecord, insertRecords } from '../audit/append-audit.ts'
 import { insertEvents, type NewEvent } from './record-event.ts'
@@ -13,7 +14,8 @@ export type Change = {
 
 /** Carries out changes and tells of them, in one round trip: PostgreSQL runs the statements as one, in no order among them. */
 export async function carryOut(tx: Transaction, ...changes: readonly Change[]): Promise<void> {
-  await tx.query(sql.unsafe`with ${parts(statementsOf(changes))} select`)
+  const statements = statementsOf(changes)
+  await tx.query(queryOf('all', { statements, more: [] }, () => sql.unsafe`with ${parts(statements)} select`))
 }
 
 /**
@@ -23,11 +25,14 @@ export async function carryOut(tx: Transaction, ...changes: readonly Change[]): 
  * @returns false when nothing happened: also when PostgreSQL would have it tried again.
  */
 export async function carryOutIf(tx: Transaction, conditions: readonly SqlFragment[], ...changes: readonly Change[]): Promise<boolean> {
-  const counts = conditions.map((_, index) => sql.fragment`(select count(*) from ${sql.identifier([partName(index)])})`)
+  const statements = [...conditions, ...statementsOf(changes)]
+  const putTogether = () => {
+    const counts = conditions.map((_, index) => sql.fragment`(select count(*) from ${sql.identifier([partName(index)])})`)
+    const done = sql.join(counts, sql.fragment` + `)
+    return sql.unsafe`with ${parts(statements)} select events.all_or_nothing(${done}, ${conditions.length}::bigint)`
+  }
   try {
-    await tx.query(sql.unsafe`
-      with ${parts([...conditions, ...statementsOf(changes)])}
-      select events.all_or_nothing(${sql.join(counts, sql.fragment` + `)}, ${conditions.length}::bigint)`)
+    await tx.query(queryOf(`${conditions.length} of all`, { statements, more: [conditions.length] }, putTogether))
     return true
   } catch (error) {
     if (violatedConstraint(error) === 'all_or_nothing' || retryableStates.has(sqlState(error) ?? '')) return false
@@ -40,6 +45,22 @@ const statementsOf = (changes: readonly Change[]): readonly SqlFragment[] => [
   insertEvents(changes.flatMap(({ events }) => events)),
   insertRecords(changes.flatMap(({ records }) => records)),
 ]
+
+type Query = ReturnType<typeof sql.unsafe>
+/** Several times as many as there are acts. */
+const known = leastRecentlyUsed<string, Query>(500)
+
+type Parts = { readonly statements: readonly SqlFragment[]; readonly more: Query['values'] }
+
+/** Of the same statements the query is put together once: with so many parts that costs more than the rest of it. */
+function queryOf(kind: string, { statements, more }: Parts, putTogether: () => Query): Query {
+  const text = `${kind}: ${statements.map((statement) => statement.sql).join('; ')}`
+  const found = known.get(text)
+  if (found !== undefined) return withValues(found, [...statements.flatMap(({ values }) => values), ...more])
+  const query = putTogether()
+  known.set(text, query)
+  return query
+}
 
 const partName = (index: number): string => `part_${index + 1}`
 
