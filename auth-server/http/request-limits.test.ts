@@ -41,6 +41,12 @@ test('PAR-05 UKDCR-19 a flood from one address is answered with 429 and Retry-Af
   assert.equal((await exchange(`${server.issuer}/par`, { ca: server.ca, form: {}, ...from('203.0.113.2') })).status, 400)
 })
 
+test('PAR-05 proofs of payments, which read much, are limited as what hashes passwords is', async () => {
+  const path = `${server.issuer}/connected-accounts/con_${'0'.repeat(32)}/proof`
+  const statuses = (await times(20, () => exchange(path, { ca: server.ca, ...from('203.0.113.4') }))).map(({ status }) => status)
+  assert.deepEqual([...new Set(statuses)].toSorted(), [303, 429])
+})
+
 test('PAR-05 what the caller itself writes before the proxy does not make it another', async () => {
   const statuses = await times(120, async (index) => {
     const headers = { 'x-forwarded-for': `198.51.100.${index}, 203.0.113.3` }

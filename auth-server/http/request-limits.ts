@@ -31,7 +31,7 @@ export function requestLimits(config: Pick<Config, 'RATE_LIMIT_ADDRESS' | 'RATE_
   ]
   return {
     ofAddress: (address, endpoint, method) =>
-      ofAll(address) || (changes.has(method) && endpoint !== undefined && costly.has(endpoint.name) ? ofSignIns(address) : 0),
+      ofAll(address) || (endpoint !== undefined && isCostly(endpoint, method) ? ofSignIns(address) : 0),
     ofClient,
   }
 }
@@ -39,6 +39,10 @@ export function requestLimits(config: Pick<Config, 'RATE_LIMIT_ADDRESS' | 'RATE_
 /** What hashes a password, or makes a stranger a client. */
 const costly: ReadonlySet<string> = new Set(['interaction', 'dashboard_sign_in', 'register', 'registered_client'])
 const changes: ReadonlySet<string> = new Set(['POST', 'PUT'])
+/** What reads much of the database. */
+const costlyToRead: ReadonlySet<string> = new Set(['dashboard_proof'])
+
+const isCostly = ({ name }: Endpoint, method: string): boolean => (changes.has(method) ? costly : costlyToRead).has(name)
 
 type Limiting = { readonly limits: RequestLimits; readonly metrics: AuthServerMetrics; readonly config: Config }
 
