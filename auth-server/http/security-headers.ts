@@ -27,6 +27,8 @@ const headers: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=()',
 }
 
+const headersInOrder = Object.entries(headers)
+
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
 
 function headersOf(middleware: Middleware): Record<string, string> {
@@ -44,8 +46,8 @@ function headersOf(middleware: Middleware): Record<string, string> {
 }
 
 /** FAPI2-NET-08, BCP-17. On every answer, whatever it is. */
-export function setSecurityHeaders(ctx: Context): void {
-  ctx.set(headers)
+export function setSecurityHeaders({ res }: Context): void {
+  for (const [name, value] of headersInOrder) res.setHeader(name, value)
 }
 
 /**

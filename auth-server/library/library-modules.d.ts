@@ -22,3 +22,28 @@ declare module 'oidc-provider/lib/helpers/router.js' {
 
   export { Router as default }
 }
+
+declare module 'oidc-provider/lib/helpers/errors.js' {
+  export class InvalidGrant extends Error {
+    constructor(description: string)
+  }
+}
+
+declare module 'oidc-provider/lib/helpers/validate_dpop.js' {
+  import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
+
+  export type Proof = { readonly jti: string }
+  export type RefusalClass = new (description: string) => Error
+
+  export function checkDpopReplay(
+    provider: Provider,
+    ctx: KoaContextWithOIDC,
+    proof: Proof | undefined,
+    clientId: string,
+    Refusal?: RefusalClass,
+  ): Promise<void>
+  export function getDpopJwt(provider: Provider, ctx: KoaContextWithOIDC): unknown
+  function validateDpop(provider: Provider, ctx: KoaContextWithOIDC, accessToken?: string): Promise<unknown>
+
+  export { validateDpop as default }
+}

@@ -17,12 +17,17 @@ const replacements: readonly Replacement[] = [
     importedBy: '/node_modules/oidc-provider/lib/helpers/initialize_app.js',
     by: ofOurs('./context-router.ts'),
   },
+  ...['./validate_dpop.js', '../helpers/validate_dpop.js', '../../helpers/validate_dpop.js'].map((specifier) => ({
+    specifier,
+    importedBy: '/node_modules/oidc-provider/lib/',
+    by: ofOurs('./dpop-replay.ts'),
+  })),
 ]
 
 /**
- * From now on oidc-provider finds modules of ours where it imports `jose` and its router. Whatever else imports them finds them as
- * they are, and so does a process that does not call this: the library has no place where either could be handed in, and a package
- * in their place would be there for every process of the repository.
+ * From now on oidc-provider finds modules of ours where it imports `jose`, its router and its look at proofs. Whatever else imports
+ * them finds them as they are, and so does a process that does not call this: the library has no place where they could be handed in,
+ * and a package in their place would be there for every process of the repository.
  *
  * To be called before oidc-provider is imported.
  */

@@ -16,7 +16,18 @@ export function assertShallowJwts(_oidc: unknown, { request, client_assertion }:
 
 function isTooDeep(jwt: unknown): boolean {
   const [header = '', payload = ''] = typeof jwt === 'string' ? jwt.split('.') : []
-  return [header, payload].some((part) => depthOf(Buffer.from(part, 'base64url')) > deepest)
+  return [header, payload].some((part) => {
+    const json = Buffer.from(part, 'base64url')
+    return hasMoreOpeningThan(deepest, json) && depthOf(json) > deepest
+  })
+}
+
+/** Nearly all have a few: those need no closer look. */
+function hasMoreOpeningThan(most: number, json: Buffer): boolean {
+  let found = 0
+  for (const character of ['{', '['])
+    for (let at = json.indexOf(character); at >= 0; at = json.indexOf(character, at + 1)) if (++found > most) return true
+  return false
 }
 
 /** Brackets inside of texts count too: that is more than there is, never less. */

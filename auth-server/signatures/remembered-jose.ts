@@ -78,17 +78,16 @@ export async function jwtVerify(
 /** As jose's: the payload, of which nothing is verified. A request's assertion is looked into again and again. */
 export function decodeJwt(jwt: string): jose.JWTPayload {
   assertShort(jwt)
-  const { 1: payload, length } = typeof jwt === 'string' ? jwt.split('.') : []
-  return (length === 3 && decoded(payload)) || jose.decodeJwt(jwt)
+  return (typeof jwt === 'string' && read(jwt, 'payload')) || jose.decodeJwt(jwt)
 }
 
 /** As jose's, for compact JWSs. */
 export function decodeProtectedHeader(token: string | object): jose.ProtectedHeaderParameters {
   assertShort(token)
-  const { 0: header, length } = typeof token === 'string' ? token.split('.') : []
   // The library asks this of every token, to be told that it is none: with the stack that is a twentieth of an introspection.
-  if (length === 1) throw withoutStack(() => new TypeError('Invalid Token or Protected Header formatting'))
-  return (length === 3 && (decoded(header) as jose.ProtectedHeaderParameters)) || jose.decodeProtectedHeader(token)
+  if (typeof token === 'string' && !token.includes('.'))
+    throw withoutStack(() => new TypeError('Invalid Token or Protected Header formatting'))
+  return (typeof token === 'string' && (read(token, 'header') as jose.ProtectedHeaderParameters)) || jose.decodeProtectedHeader(token)
 }
 
 function withoutStack(make: () => Error): Error {
@@ -101,19 +100,23 @@ function withoutStack(make: () => Error): Error {
   }
 }
 
+type Read = { header?: jose.JWTPayload; payload?: jose.JWTPayload }
+
 /** The library reads an assertion's claims three times and its header twice, and each reader gets a copy of its own. */
-const readLately = leastRecentlyUsed<string, jose.JWTPayload>(64)
+const readLately = new Map<string, Read>()
+const readLatelyAtMost = 64
 
 /** Undefined for what jose should look at. */
-function decoded(segment: string | undefined): jose.JWTPayload | undefined {
-  const known = segment === undefined ? undefined : readLately.get(segment)
-  if (known !== undefined) return { ...known }
-  const read = readSegment(segment)
-  if (segment !== undefined && read !== undefined && Object.values(read).every((value) => typeof value !== 'object')) {
-    readLately.set(segment, read)
-    return { ...read }
-  }
-  return read
+function read(jwt: string, part: 'header' | 'payload'): jose.JWTPayload | undefined {
+  const known = readLately.get(jwt)
+  const before = known?.[part]
+  if (before !== undefined) return { ...before }
+  const segments = jwt.split('.')
+  const found = segments.length === 3 ? readSegment(segments[part === 'header' ? 0 : 1]) : undefined
+  if (found === undefined || Object.values(found).some((value) => typeof value === 'object')) return found
+  if (known === undefined && readLately.size >= readLatelyAtMost) readLately.delete(readLately.keys().next().value as string)
+  readLately.set(jwt, { ...known, [part]: found })
+  return { ...found }
 }
 
 function readSegment(segment: string | undefined): jose.JWTPayload | undefined {
