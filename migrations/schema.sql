@@ -1104,7 +1104,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION audit.seals_to_prove(p_payment_id text)
- RETURNS TABLE(row_key text, log integer, first_leaf bigint, leaf_hashes bytea, salts bytea)
+ RETURNS TABLE(row_key text, log integer, first_leaf bigint, salts bytea)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1116,7 +1116,7 @@ AS $function$
       (select array_agg(e.entry_id || '/' || n order by n) from generate_series(0, (select count(*) - 1 from ledger.postings_to_prove(p_payment_id))) n)
         || e.entry_id
     from ledger.entries_to_prove(p_payment_id) e)
-  select a.row_key, found.log, found.first_leaf, found.leaf_hashes,
+  select a.row_key, found.log, found.first_leaf,
     (select string_agg(substr(sha256(found.salt || convert_to(context, 'UTF8')), 1, 16), '' order by n)
       from unnest(a.contexts) with ordinality c (context, n))
   from asked a
@@ -1124,7 +1124,7 @@ AS $function$
     cross join lateral (
       select s.before_xact from audit.seal s where s.log = current.log and s.before_xact > a.written_in order by s.before_xact limit 1) round
     cross join lateral (
-      select s.log, s.first_leaf, s.leaf_hashes, s.salt from audit.seal s
+      select s.log, s.first_leaf, s.salt from audit.seal s
       where s.log = current.log and s.before_xact = round.before_xact and s.from_xact <= a.written_in
         and (s.first_key is null or (s.first_table, s.first_key collate "C") <= (a.row_table, a.row_key collate "C"))
       order by s.first_leaf desc limit 1) found

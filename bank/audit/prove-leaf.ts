@@ -1,7 +1,7 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
 import type { Checkpoint } from './checkpoint.ts'
 import { hashOfLeaf, leafOf, type SaltOf, saltsFrom } from './leaf.ts'
-import { inclusionPath, type NodeSource } from './merkle-tree.ts'
+import { hashBytes, inclusionPath, type NodeSource } from './merkle-tree.ts'
 import type { ProvenLeaf } from './proof.ts'
 import { leavesOf, type WrittenLeaf } from './read-leaves.ts'
 import { readRowIndex } from './row-index.ts'
@@ -28,7 +28,7 @@ export const provingUnder = (tx: Transaction, checkpoint: Checkpoint, audience: 
 }
 
 /** What of a seal it takes to prove one of its leaves. */
-export type SealOfRow = { readonly firstLeaf: number; readonly leafHashes: readonly Buffer[]; readonly saltOf: SaltOf }
+export type SealOfRow = { readonly firstLeaf: number; readonly leafHashes: Buffer; readonly saltOf: SaltOf }
 
 /** @throws {CannotProve} where the row is not signed yet, or is not what was sealed. */
 export async function proveLeaf(row: WrittenLeaf, seal: SealOfRow | undefined, proving: Proving): Promise<ProvenLeaf> {
@@ -37,13 +37,19 @@ export async function proveLeaf(row: WrittenLeaf, seal: SealOfRow | undefined, p
     throw new NotSignedYet(`${row.table} ${row.key} is not signed yet: in some seconds it will be`)
   const made = leafOf(row, seal.saltOf)
   const hash = hashOfLeaf(made)
-  const offset = seal.leafHashes.findIndex((one) => one.equals(hash))
+  const offset = placeIn(seal.leafHashes, hash)
   if (offset < 0) throw new CannotProve(`${row.table} ${row.key} is not what was sealed: npm run audit:verify says more`)
   const leaf = seal.firstLeaf + offset
   if (leaf >= checkpoint.size) throw new NotSignedYet(`${row.table} ${row.key} is not signed yet: in some seconds it will be`)
   const path = await inclusionPath(leaf, checkpoint.size, nodes)
   const opened = made.closed.filter((_, index) => mayOpen(row, index, audience))
   return { leaf, content: made.content, path: path.map((step) => step.toString('base64')), opened }
+}
+
+/** Among hashes that stand one after another; -1 where it is not. */
+function placeIn(hashes: Buffer, hash: Buffer): number {
+  for (let at = hashes.indexOf(hash); at >= 0; at = hashes.indexOf(hash, at + 1)) if (at % hashBytes === 0) return at / hashBytes
+  return -1
 }
 
 /** Of a log that follows another: what it says of that. */
@@ -53,7 +59,7 @@ export async function proveBeginning(tx: Transaction, proving: Proving): Promise
   const [row] = first === undefined ? [] : await leavesOf(tx, first.table, [first.key])
   if (seal === undefined || row === undefined)
     throw new CannotProve(`log ${proving.checkpoint.log} does not begin as it was sealed: npm run audit:verify says more`)
-  return proveLeaf(row, { ...seal, saltOf: saltsFrom(seal.salt) }, proving)
+  return proveLeaf(row, { firstLeaf: seal.firstLeaf, leafHashes: Buffer.concat(seal.leafHashes), saltOf: saltsFrom(seal.salt) }, proving)
 }
 
 /** A customer sees the side of the one who pays, and what they themselves decided; never what the bank thinks of a payment. */

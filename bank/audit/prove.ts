@@ -2,11 +2,11 @@ import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { LogVerifiers } from './checkpoint.ts'
 import { saltContexts } from './leaf.ts'
 import { logBegun } from './log-beginning.ts'
-import { hashBytes } from './merkle-tree.ts'
 import type { PaymentProof, ProvenLeaf } from './proof.ts'
 import { lastCheckpoint } from './prove-consistency.ts'
 import { type Audience, CannotProve, proveLeaf, provingUnder, type SealOfRow } from './prove-leaf.ts'
 import { leavesToProve, type WrittenLeaf } from './read-leaves.ts'
+import { hashesOfSeals } from './stored-tree.ts'
 
 export type ProofOrder = {
   readonly paymentId: string
@@ -47,30 +47,30 @@ export async function provePayment(tx: Transaction, { paymentId, audience, verif
   } as PaymentProof
 }
 
-const bytes = z.custom<Buffer>(Buffer.isBuffer)
 const sealRow = z.object({
   row_key: z.string(),
+  log: z.number(),
   first_leaf: z.bigint(),
-  leaf_hashes: bytes,
   /** One after another: a driver reads one `bytea`, not an array of them. */
-  salts: bytes,
+  salts: z.custom<Buffer>(Buffer.isBuffer),
 })
 const saltBytes = 16
 
 /** By the key of a row. */
 async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly WrittenLeaf[]): Promise<Map<string, SealOfRow>> {
-  const found = await tx.any(sql.type(sealRow)`select row_key, first_leaf, leaf_hashes, salts from audit.seals_to_prove(${paymentId})`)
+  const found = await tx.any(sql.type(sealRow)`select row_key, log, first_leaf, salts from audit.seals_to_prove(${paymentId})`)
   const byKey = new Map(found.map((seal) => [seal.row_key, seal]))
+  const firstLeaves = [...new Set(found.map(({ first_leaf }) => Number(first_leaf)))]
+  const hashes = found[0] === undefined ? new Map<number, Buffer>() : await hashesOfSeals(tx, found[0].log, firstLeaves)
   return new Map(
     rows.flatMap((row): [string, SealOfRow][] => {
       const seal = byKey.get(row.key)
-      if (seal === undefined) return []
-      const salts = new Map(saltContexts(row).map((context, index) => [context, partOf(seal.salts, index, saltBytes)]))
-      const count = seal.leaf_hashes.length / hashBytes
-      const leafHashes = Array.from({ length: count }, (_, index) => partOf(seal.leaf_hashes, index, hashBytes))
+      const leafHashes = seal && hashes.get(Number(seal.first_leaf))
+      if (seal === undefined || leafHashes === undefined) return []
+      const salts = new Map(saltContexts(row).map((context, index) => [context, partOf(seal.salts, index)]))
       return [[row.key, { firstLeaf: Number(seal.first_leaf), leafHashes, saltOf: (context) => salts.get(context) as Buffer }]]
     }),
   )
 }
 
-const partOf = (whole: Buffer, index: number, length: number): Buffer => whole.subarray(length * index, length * (index + 1))
+const partOf = (salts: Buffer, index: number): Buffer => salts.subarray(saltBytes * index, saltBytes * (index + 1))

@@ -4,12 +4,10 @@ import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import type { TreeNode } from './merkle-tree.ts'
 import { type LeafPlace, leafTables, readLeaves } from './read-leaves.ts'
 import { readRowIndex, writeRowIndex } from './row-index.ts'
-import { BrokenTree, insertNodes, lastSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
+import { BrokenTree, insertNodes, lastSeal, leavesPerSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
 
 /** That of a bank which never had to begin another. */
 export const firstLog = 1
-/** Of one seal, and of one transaction that seals. */
-export const leavesPerSeal = 4_096
 export const saltBytes = 32
 
 /**

@@ -90,21 +90,35 @@ export class BrokenTree extends Error {
   override name = 'BrokenTree'
 }
 
-const hashesRow = z.object({ first_leaf: z.bigint(), leaf_count: z.number(), leaf_hashes: bytes })
+const hashesRow = z.object({ first_leaf: z.bigint(), hashes: bytes })
+/** Of one seal (seal_has_leaves), and of one transaction that seals. */
+export const leavesPerSeal = 4_096
 
-/** Leaf hashes from one number up to another, wherever seals begin and end. */
+/**
+ * Leaf hashes from one number up to another, wherever seals begin and end. Of each seal no more is read than these: a role that proves to others
+ * may read no more, and what is not needed is not fetched.
+ */
 export async function leafHashes(tx: Transaction, log: number, begin: number, end: number): Promise<Buffer[]> {
+  if (begin >= end) return []
+  const rows = await tx.any(sql.type(hashesRow)`
+    select first_leaf, substr(leaf_hashes, (${hashBytes} * (greatest(first_leaf, ${begin}) - first_leaf))::integer + 1,
+      (${hashBytes} * (least(first_leaf + leaf_count, ${end}) - greatest(first_leaf, ${begin})))::integer) as hashes
+    from audit.seal
+    where log = ${log} and first_leaf > ${begin - leavesPerSeal} and first_leaf < ${end} and first_leaf + leaf_count > ${begin} order by first_leaf`)
   const hashes: Buffer[] = []
-  while (begin + hashes.length < end) {
-    const at = begin + hashes.length
-    // No more of a seal than a role may read that proves to others.
-    const row = await tx.maybeOne(sql.type(hashesRow)`
-      select first_leaf, leaf_count, leaf_hashes from audit.seal where log = ${log} and first_leaf <= ${at} order by first_leaf desc limit 1`)
-    const firstLeaf = Number(row?.first_leaf ?? 0)
-    if (row === null || at >= firstLeaf + row.leaf_count) throw new BrokenTree(`no seal holds leaf ${at}`)
-    hashes.push(...hashesIn(row.leaf_hashes, row.leaf_count).slice(at - firstLeaf, end - firstLeaf))
+  for (const { first_leaf, hashes: found } of rows) {
+    if (Math.max(Number(first_leaf), begin) !== begin + hashes.length) break
+    hashes.push(...hashesIn(found, found.length / hashBytes))
   }
+  if (begin + hashes.length < end) throw new BrokenTree(`no seal holds leaf ${begin + hashes.length}`)
   return hashes
+}
+
+/** Of the seals that begin with these leaves, all in one. */
+export async function hashesOfSeals(tx: Transaction, log: number, firstLeaves: readonly number[]): Promise<ReadonlyMap<number, Buffer>> {
+  const rows = await tx.any(sql.type(hashesRow)`
+    select first_leaf, leaf_hashes as hashes from audit.seal where log = ${log} and first_leaf = any (${sql.array([...firstLeaves], 'int8')})`)
+  return new Map(rows.map(({ first_leaf, hashes }) => [Number(first_leaf), hashes]))
 }
 
 const nodeRow = z.object({ level: z.number(), position: z.bigint(), hash: bytes })
@@ -158,9 +172,13 @@ export async function insertNodes(tx: Transaction, log: number, nodes: readonly 
 /** For proofs: few nodes of many, each block of leaves read once. */
 export function nodesOf(tx: Transaction, log: number): NodeSource {
   const blocks = new Map<number, Promise<Buffer[]>>()
+  const kept = new Map<string, Promise<TreeNode[]>>()
   return async ({ level, position }) => {
     if (level >= lowestKeptLevel) {
-      const [node] = await storedNodes(tx, log, [{ level, position }])
+      const name = `${level}/${position}`
+      const found = kept.get(name) ?? storedNodes(tx, log, [{ level, position }])
+      kept.set(name, found)
+      const [node] = await found
       if (node === undefined) throw new BrokenTree(`node ${position} of level ${level} is missing`)
       return node.hash
     }

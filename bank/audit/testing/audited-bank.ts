@@ -11,9 +11,10 @@ import { appendAudit } from '../append-audit.ts'
 import { type AuditKeySet, logSigner, logVerifiers } from '../audit-keys.ts'
 import type { Checkpoint } from '../checkpoint.ts'
 import { checkpointFile, keptCheckpoints } from '../checkpoint-file.ts'
-import { leavesPerSeal, sealRows } from '../seal-rows.ts'
+import { sealRows } from '../seal-rows.ts'
 import { signTree } from '../sign-tree.ts'
 import { missingCheckpoints, storedCheckpoints } from '../stored-checkpoints.ts'
+import { leavesPerSeal } from '../stored-tree.ts'
 import { type Verification, verifyAudit } from '../verify-audit.ts'
 
 export function newAuditKeys(origin = 'audit.test/bank'): AuditKeySet {
