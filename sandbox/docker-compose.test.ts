@@ -129,6 +129,13 @@ test('FAPI2-CR-09 the keys that one service renews are those that the other read
   for (const name of ['auth-server', 'resource-api']) assert.doesNotMatch(service(name), /sealing/, 'what signs the audit tree')
 })
 
+test('whoever begins another audit log does it where the worker seals, as the owner of the database', () => {
+  const [begins, seals] = [environmentOf('audit-begin'), environmentOf('worker')]
+  for (const name of ['AUDIT_KEYS_FILE', 'AUDIT_CHECKPOINTS']) assert.equal(begins[name], seals[name], name)
+  assert.equal(begins['DATABASE_URL_FILE'], environmentOf('migrate')['DATABASE_URL_FILE'])
+  assert.match(service('audit-begin'), /profiles: \[restore\]/)
+})
+
 test('the key of the audit log is renewed where it is, and one that was a file of its own moves there, with its log', async () => {
   const own = join(folder, 'from-before')
   mkdirSync(own)

@@ -13,7 +13,13 @@ export class Complaint extends Error {
 export type Command = (database: Database, args: string[]) => Promise<string>
 
 /** Who is at the keyboard, for the audit log. */
-export const operator = (): string => `operator ${userInfo().username}`
+export function operator(): string {
+  try {
+    return `operator ${userInfo().username}`
+  } catch {
+    return `operator ${process.getuid?.()}` // A container's user need not have a name.
+  }
+}
 
 /** @returns the exit status: that of the command, or `notRun` when it could not be carried out, with a word of why. */
 export async function exitStatusOf(run: () => Promise<number>, notRun: number): Promise<number> {
