@@ -57,16 +57,12 @@ export const beyondTheirEnd = (kept: readonly KeptCheckpoint[], beginnings: read
 /** Checkpoints of logs that are not there, and a log that nobody who has the key has begun. */
 export function withoutALog(checkpoints: readonly KeptCheckpoint[], current: number, beginnings: readonly Beginning[]): Finding[] {
   const logs = new Set([firstLog, ...beginnings.map(({ log }) => log)])
-  const missing = checkpoints
-    .filter((one) => !logs.has(one.log) && !wasLost(one, beginnings))
-    .map((one): Finding => {
-      return {
-        table: 'audit.checkpoint',
-        id: checkpointName(one.log, one.size),
-        what: 'missing',
-        detail: `${one.from} has it, its log is not there`,
-      }
-    })
+  const missing = [...Map.groupBy(checkpoints, ({ log }) => log)].flatMap(([log, those]): Finding[] => {
+    const last = those.filter((one) => !wasLost(one, beginnings)).toSorted((one, other) => other.size - one.size)[0]
+    if (logs.has(log) || last === undefined) return []
+    const id = checkpointName(log, last.size)
+    return [{ table: 'audit.checkpoint', id, what: 'missing', detail: `${last.from} has it, and its log is not there as it began` }]
+  })
   const unsigned = [...Array(current - firstLog).keys()]
     .map((index) => firstLog + 1 + index)
     .filter((log) => logs.has(log) && !checkpoints.some((one) => one.log === log))
