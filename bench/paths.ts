@@ -21,8 +21,9 @@ export function chooseNamed<Named extends { readonly name: string }>(
   among: readonly Named[],
   filters: readonly string[],
 ): readonly Named[] {
+  const isCalled = ({ name }: Named, filter: string): boolean => name.toLowerCase().includes(filter.toLowerCase())
   for (const filter of filters)
-    if (!among.some(({ name }) => name.includes(filter)))
-      throw new RangeError(`nothing is called ${filter}: ${among.map(({ name }) => name).join(', ')}`)
-  return filters.length === 0 ? among : among.filter(({ name }) => filters.some((filter) => name.includes(filter)))
+    if (!among.some((one) => isCalled(one, filter)))
+      throw new RangeError(`nothing is called ${filter}: ${among.map(({ name }) => name).join('; ')}`)
+  return filters.length === 0 ? among : among.filter((one) => filters.some((filter) => isCalled(one, filter)))
 }
