@@ -1721,8 +1721,11 @@ CREATE OR REPLACE FUNCTION ledger.account_takes_nothing_until_reconciled()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  raise exception 'account % is frozen: its books do not agree', old.account_id
-    using errcode = '23514', constraint = 'account_takes_nothing_until_reconciled', schema = 'ledger', table = 'account';
+  if new.posted_minor <> old.posted_minor then
+    raise exception 'account % is frozen: its books do not agree', old.account_id
+      using errcode = '23514', constraint = 'account_takes_nothing_until_reconciled', schema = 'ledger', table = 'account';
+  end if;
+  return new;
 end $function$
 ;
 
@@ -1874,7 +1877,8 @@ CREATE OR REPLACE FUNCTION ledger.entry_posts_a_payment_once()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if not exists (select from payments.payment p where p.payment_id = new.payment_id and p.entry_id = new.entry_id) then
+  if new.kind <> 'reversal'
+    and not exists (select from payments.payment p where p.payment_id = new.payment_id and p.entry_id = new.entry_id) then
     raise exception 'payment % names another entry than %, or none', new.payment_id, new.entry_id
       using errcode = '23514', constraint = 'entry_posts_a_payment_once', schema = 'ledger', table = 'entry';
   end if;
@@ -3629,13 +3633,13 @@ CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer
 
 CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 
-CREATE TRIGGER account_takes_nothing_until_reconciled BEFORE UPDATE ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL AND old.posted_minor <> new.posted_minor) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
+CREATE TRIGGER account_takes_nothing_until_reconciled BEFORE UPDATE ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
 
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
+CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
 
-CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL AND new.kind <> 'reversal'::text) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
+CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
 
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
@@ -3647,7 +3651,7 @@ CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXEC
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_books'::text) EXECUTE FUNCTION ledger.posting_is_sound();
+CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.posting_is_sound();
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
