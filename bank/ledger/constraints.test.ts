@@ -221,6 +221,8 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
     'reconciliation_scope_is_known',
     (tx) => tx.query(sql.unsafe`insert into ledger.reconciliation (scope, settled_before, discrepancies) values ('some', 0, '[]')`),
   ],
+  ['transaction_numbers_is_one_row', (tx) => tx.query(sql.unsafe`insert into ledger.transaction_numbers values (false, 0)`)],
+  ['transaction_numbers_added_is_never_less', (tx) => tx.query(sql.unsafe`update ledger.transaction_numbers set added = -1`)],
 ]
 
 const exchange = async (tx: Transaction, { sold = 100, priced = 100, bought = 115, digits = 2, quoted = true }) => {
