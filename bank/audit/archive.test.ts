@@ -12,8 +12,10 @@ import { sha256OfFile } from './archive-file.ts'
 import { archivableRecords, archiveRecords, CannotArchive } from './archive-records.ts'
 import { logVerifiers } from './audit-keys.ts'
 import { checkProof } from './check-proof.ts'
+import { compareTold } from './compare-told.ts'
 import { provePayment } from './prove.ts'
 import { CannotProve } from './prove-leaf.ts'
+import { readingSnapshot } from './reading-snapshot.ts'
 import { type AuditedBank, openAuditedBank } from './testing/audited-bank.ts'
 import { verifyArchive } from './verify-archive.ts'
 
@@ -100,6 +102,15 @@ test('an archive that is left half way is made again, and one that is made while
   )
   assert.ok(verified.leaves > before.leaves)
   assert.deepEqual(await verifyArchive(bank.sealer, archive, path()), [])
+  // A payment of before is on record nowhere now, which says nothing; what is there is compared.
+  const told = () => readingSnapshot(bank.owner, compareTold)
+  assert.deepEqual(await told(), [])
+  await bank.tamper(sql.unsafe`update payments.payment set client_id = 'other-party' where payment_id = ${paying.id}`)
+  assert.deepEqual(
+    (await told()).map(({ what, id, column }) => `${what} ${id} ${column}`),
+    [`changed ${paying.id} client_id`],
+  )
+  await bank.tamper(sql.unsafe`update payments.payment set client_id = 'third-party' where payment_id = ${paying.id}`)
   // What was proven stays proven; what comes is; of what is archived there is no proof from here.
   assert.deepEqual(checkProof(JSON.stringify(given), logVerifiers(bank.keys)).problems, [])
   assert.deepEqual(checkProof(JSON.stringify(await prove(paying.id)), logVerifiers(bank.keys)).problems, [])

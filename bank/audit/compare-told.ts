@@ -36,6 +36,10 @@ const foundRow = z.object({
   detail: z.string(),
 })
 
+/** Records of before are archived: what of then is not on record says nothing. */
+const recordedSince = sql.fragment`(
+  select coalesce(max(to_timestamp(('x' || substr(before_key, 5, 12))::bit(48)::bigint / 1000.0)), '-infinity') from audit.archive)`
+
 /** The last of these records of each subject. */
 const last = (condition: SqlFragment) => sql.fragment`
   select distinct on (subject) subject, actor, action, details, occurred_at from audit.record where ${condition}
@@ -64,7 +68,7 @@ const checks: Readonly<Record<string, SqlFragment>> = {
     select 'payments.payment', coalesce(p.payment_id, r.subject), case when p.payment_id is null then 'missing' else 'inserted' end, null::text,
       case when p.payment_id is null then 'it is on record that it was submitted' else 'nothing is on record of it' end
     from payments.payment p full join (${first('payment.submitted')}) r on r.subject = p.payment_id
-    where p.payment_id is null or r.subject is null`,
+    where p.payment_id is null or r.subject is null and p.created_at >= ${recordedSince}`,
 
   payments: each(
     sql.fragment`
@@ -89,8 +93,9 @@ const checks: Readonly<Record<string, SqlFragment>> = {
 
   'consents that nobody lodged or authorised, and that were paid under': sql.fragment`
     select 'consents.consent', p.consent_id, 'inserted', null::text, format('%s was paid under it, and %s is not on record', p.payment_id, wanted.action)
-    from payments.payment p cross join (values ('consent.lodged'), ('consent.authorised')) wanted (action)
-    where not exists (select from audit.record r where r.subject = p.consent_id and r.action = wanted.action)`,
+    from payments.payment p left join consents.consent c using (consent_id) cross join (values ('consent.lodged'), ('consent.authorised')) wanted (action)
+    where coalesce(c.created_at, p.created_at) >= ${recordedSince}
+      and not exists (select from audit.record r where r.subject = p.consent_id and r.action = wanted.action)`,
 
   'consents that are gone': sql.fragment`
     select 'consents.consent', r.subject, 'missing', null::text, 'it is on record that it was lodged'
@@ -186,7 +191,7 @@ const checks: Readonly<Record<string, SqlFragment>> = {
 
   'limits that nobody set': sql.fragment`
     select 'payments.spending_limit', l.limit_id, 'inserted', null::text, 'nothing is on record of it' from payments.spending_limit l
-    where not exists (select from audit.record r where r.subject = l.limit_id and r.action = 'limit.set')`,
+    where l.set_at >= ${recordedSince} and not exists (select from audit.record r where r.subject = l.limit_id and r.action = 'limit.set')`,
 
   rates: sql.fragment`
     select 'ledger.rate', r.subject || ' ' || (r.details ->> 'source'), case when x.base_currency is null then 'missing' else 'changed' end, null::text,
