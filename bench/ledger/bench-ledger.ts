@@ -45,14 +45,17 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
 
 async function compareRow(admin: pg.Client, row: LedgerRow, rounds: number, say: Say): Promise<Compared> {
   const pairs: (readonly [Sample, Sample])[] = []
-  await row.measured()
+  const measured = async () => {
+    await row.prepares?.()
+    return measure(admin, row.measured)
+  }
+  const referred = () => measure(admin, row.referred)
+  await measured()
   for (let round = 0; round < rounds; round++) {
-    const early = round % 2 === 0 ? row.referred : row.measured
-    const late = round % 2 === 0 ? row.measured : row.referred
-    const [one, other] = [await measure(admin, early), await measure(admin, late)]
-    const [referred, measured] = round % 2 === 0 ? [one, other] : [other, one]
-    pairs.push([referred, measured])
-    say(`  ${row.name}: round ${round + 1} of ${rounds}, ${(measured.perSecond / referred.perSecond).toFixed(2)}x`)
+    const [one, other] = round % 2 === 0 ? [await referred(), await measured()] : [await measured(), await referred()]
+    const pair = round % 2 === 0 ? ([one, other] as const) : ([other, one] as const)
+    pairs.push(pair)
+    say(`  ${row.name}: round ${round + 1} of ${rounds}, ${(pair[1].perSecond / pair[0].perSecond).toFixed(2)}x`)
   }
   return { row, pairs }
 }

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { transfer } from '../load/transfer.ts'
-import { measureRound } from '../measure/round.ts'
+import { type PreparedRound, performRound } from '../measure/round.ts'
 import type { Target } from '../targets/target.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
 import type { LoadOrder, LoadProcess } from './load-process.ts'
@@ -12,6 +12,8 @@ export type LedgerRow = {
   /** What it is compared with. */
   readonly reference: string
   readonly referred: () => Promise<Measured>
+  /** What it needs, put in place before anything is measured. */
+  readonly prepares?: () => Promise<void>
   readonly measured: () => Promise<Measured>
   /** What the ratio should be at least. */
   readonly wanted: number
@@ -72,7 +74,7 @@ export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }:
       name: 'transfer through the HTTP API',
       reference: 'one commit each',
       referred: oneCommit,
-      measured: () => throughHttp(admin, target, seconds),
+      ...throughHttp(admin, target, seconds),
       wanted: 0.5,
     },
     {
@@ -105,10 +107,20 @@ const sizeOf = ({ accounts, entries }: LedgerDatabase) =>
   `${accounts.length >= 50_000 ? 'a million' : accounts.length} accounts, ${entries.toLocaleString('en-GB')} entries`
 
 /** As many as it did the last time in so many seconds; the first time, a few. */
-let perSecondBefore = 100
-async function throughHttp(admin: Client, target: Target, seconds: number): Promise<Measured> {
-  const round = await measureRound(admin, target, transfer, Math.max(48, Math.ceil(perSecondBefore * seconds)))
-  perSecondBefore = round.perSecond
-  const cpuUs = round.mainUs === undefined || round.poolUs === undefined ? undefined : (round.mainUs + round.poolUs) * round.operations
-  return { perSecond: round.perSecond, operations: round.operations, p50Ms: round.p50Ms, p99Ms: round.p99Ms, cpuUs }
+function throughHttp(admin: Client, target: Target, seconds: number): Required<Pick<LedgerRow, 'prepares' | 'measured'>> {
+  let operations = 100 * seconds
+  let next: PreparedRound | undefined
+  return {
+    prepares: async () => {
+      operations = Math.max(48, Math.ceil(operations))
+      next = { operations, prepared: await transfer.prepare(target, operations) }
+    },
+    measured: async () => {
+      if (next === undefined) throw new Error('nothing is prepared')
+      const round = await performRound(admin, target, transfer, next)
+      operations = round.perSecond * seconds
+      const cpuUs = round.mainUs === undefined || round.poolUs === undefined ? undefined : (round.mainUs + round.poolUs) * round.operations
+      return { perSecond: round.perSecond, operations: round.operations, p50Ms: round.p50Ms, p99Ms: round.p99Ms, cpuUs }
+    },
+  }
 }

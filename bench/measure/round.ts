@@ -30,7 +30,13 @@ export const connectionsPerRound = 16
 
 /** Prepares everything, opens the connections, then starts the clock: neither signing nor handshakes are measured. */
 export async function measureRound(admin: Client, target: Target, path: Path, operations: number): Promise<Round> {
-  const prepared = await path.prepare(target, operations)
+  return performRound(admin, target, path, { operations, prepared: await path.prepare(target, operations) })
+}
+
+export type PreparedRound = { readonly operations: number; readonly prepared: Awaited<ReturnType<Path['prepare']>> }
+
+/** For whoever also counts what the whole server does meanwhile: what was prepared is none of that. */
+export async function performRound(admin: Client, target: Target, path: Path, { operations, prepared }: PreparedRound): Promise<Round> {
   const { origin, credentials } = path.connects(target)
   const connections = await Promise.all(Array.from({ length: connectionsPerRound }, () => openConnection(origin, credentials)))
   try {
