@@ -200,26 +200,12 @@ create table consents.consent (
   managed_since timestamp with time zone,
   confirmed_limits text[] default '{}'::text[] not null,
   authorised_device text,
-  constraint consent_amount_has_a_currency CHECK (((amount_minor IS NULL) = (currency IS NULL))),
-  constraint consent_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
-  constraint consent_authorised_has_a_customer CHECK (((status <> ALL (ARRAY['AUTH'::text, 'COND'::text, 'CANC'::text])) OR ((customer_id IS NOT NULL) AND (authorised_at IS NOT NULL)))),
-  constraint consent_authorised_payment_has_a_debtor CHECK (((kind = 'account_access'::text) OR (status <> ALL (ARRAY['AUTH'::text, 'COND'::text])) OR (debtor_account_id IS NOT NULL))),
   constraint consent_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients.client(client_id),
   constraint consent_creditor_account_id_fkey FOREIGN KEY (creditor_account_id) REFERENCES ledger.account(account_id),
   constraint consent_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
   constraint consent_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
   constraint consent_debtor_account_id_fkey FOREIGN KEY (debtor_account_id) REFERENCES ledger.account(account_id),
-  constraint consent_id_is_prefixed CHECK ((consent_id ~ '^con_[0-9a-f]{32}$'::text)),
-  constraint consent_kind_is_known CHECK ((kind = ANY (ARRAY['account_access'::text, 'domestic_payment'::text, 'transfer'::text]))),
-  constraint consent_only_payments_are_consumed CHECK (((status <> 'COND'::text) OR (kind <> 'account_access'::text))),
-  constraint consent_payment_has_a_creditor CHECK (((kind = 'account_access'::text) = (creditor_name IS NULL))),
-  constraint consent_payment_has_an_amount CHECK (((kind = 'account_access'::text) = (amount_minor IS NULL))),
-  constraint consent_pkey PRIMARY KEY (consent_id),
-  constraint consent_reason_code_is_short CHECK ((length(status_reason_code) <= 4)),
-  constraint consent_status_is_known CHECK ((status = ANY (ARRAY['AWAU'::text, 'AUTH'::text, 'RJCT'::text, 'COND'::text, 'CANC'::text, 'EXPD'::text]))),
-  constraint managed_grant_has_a_beginning CHECK (((managed_grant_id IS NULL) OR (managed_since IS NOT NULL))),
-  constraint managed_grant_id_is_prefixed CHECK ((managed_grant_id ~ '^gnt_[0-9a-f]{32}$'::text)),
-  constraint managed_grant_is_of_a_customer CHECK (((managed_grant_id IS NULL) OR (customer_id IS NOT NULL)))
+  constraint consent_pkey PRIMARY KEY (consent_id)
 );
 
 create table consents.consent_account (
@@ -1279,6 +1265,38 @@ CREATE OR REPLACE FUNCTION consents.claim_grant(p_grant_id text)
 AS $function$
   update oidc.grant set claim_before = null where grant_id = p_grant_id and claim_before is not null
 $function$
+;
+
+CREATE OR REPLACE FUNCTION consents.consent_is_well_formed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  problem text;
+begin
+  problem := case
+    when new.consent_id !~ '^con_[0-9a-f]{32}$' then 'consent_id_is_prefixed'
+    when new.kind not in ('account_access', 'domestic_payment', 'transfer') then 'consent_kind_is_known'
+    when new.status not in ('AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD') then 'consent_status_is_known'
+    when length(new.status_reason_code) > 4 then 'consent_reason_code_is_short'
+    when (new.amount_minor is null) <> (new.currency is null) then 'consent_amount_has_a_currency'
+    when new.amount_minor <= 0 then 'consent_amount_is_positive'
+    when (new.kind = 'account_access') <> (new.amount_minor is null) then 'consent_payment_has_an_amount'
+    when (new.kind = 'account_access') <> (new.creditor_name is null) then 'consent_payment_has_a_creditor'
+    when new.kind = 'account_access' and new.status = 'COND' then 'consent_only_payments_are_consumed'
+    when new.status in ('AUTH', 'COND', 'CANC') and (new.customer_id is null or new.authorised_at is null) then 'consent_authorised_has_a_customer'
+    when new.kind <> 'account_access' and new.status in ('AUTH', 'COND') and new.debtor_account_id is null then 'consent_authorised_payment_has_a_debtor'
+    when new.managed_grant_id !~ '^gnt_[0-9a-f]{32}$' then 'managed_grant_id_is_prefixed'
+    when new.managed_grant_id is not null and new.managed_since is null then 'managed_grant_has_a_beginning'
+    when new.managed_grant_id is not null and new.customer_id is null then 'managed_grant_is_of_a_customer'
+  end;
+  if problem is not null then
+    raise exception 'consent % is not well formed: %', new.consent_id, problem
+      using errcode = '23514', constraint = problem, table = 'consent', schema = 'consents';
+  end if;
+  return new;
+end $function$
 ;
 
 CREATE OR REPLACE FUNCTION consents.consent_moves_forward()
@@ -3315,6 +3333,7 @@ CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -3628,6 +3647,8 @@ CREATE TRIGGER consent_moves_forward BEFORE UPDATE ON consents.consent FOR EACH 
 CREATE TRIGGER consent_pays_whom_it_shows AFTER INSERT ON consents.consent FOR EACH ROW WHEN (new.creditor_account_id IS NOT NULL) EXECUTE FUNCTION consents.consent_pays_whom_it_shows();
 
 CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
+
+CREATE TRIGGER consent_well_formed BEFORE INSERT OR UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_is_well_formed();
 
 CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer_id, kind, currency ON ledger.account FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.overdraft_minor IS DISTINCT FROM new.overdraft_minor OR old.customer_id IS DISTINCT FROM new.customer_id OR old.kind IS DISTINCT FROM new.kind OR old.currency IS DISTINCT FROM new.currency) EXECUTE FUNCTION audit.account_changed();
 
