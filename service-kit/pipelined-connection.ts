@@ -92,16 +92,29 @@ function notNow(error: unknown): unknown {
   return unavailable(error) ?? said ?? new Unavailable('the connection to the database was lost', { cause: error })
 }
 
-/** What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. */
+/**
+ * What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. Corked, the
+ * stream would do as much for each of the four messages of a statement as it does for one write.
+ */
 function gatherWrites(socket: Socket): () => void {
-  let gathering = false
+  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean
+  let gathered: Uint8Array[] | undefined
+  const send = () => {
+    const messages = gathered
+    gathered = undefined
+    if (messages !== undefined && messages.length > 0) write(Buffer.concat(messages))
+  }
+  socket.write = (message: unknown, ...others: unknown[]): boolean => {
+    if (gathered !== undefined && message instanceof Uint8Array && others.length === 0) {
+      gathered.push(message)
+      return true
+    }
+    send()
+    return write(message, ...others)
+  }
   return () => {
-    if (gathering) return
-    gathering = true
-    socket.cork()
-    setImmediate(() => {
-      gathering = false
-      socket.uncork()
-    })
+    if (gathered !== undefined) return
+    gathered = []
+    setImmediate(send)
   }
 }
