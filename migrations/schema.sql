@@ -1421,18 +1421,16 @@ AS $function$
 declare
   due record;
 begin
-  insert into housekeeping.analysed_table
-    select n.nspname, c.relname, '-infinity'
-    from pg_partitioned_table p join pg_class c on c.oid = p.partrelid join pg_namespace n on n.oid = c.relnamespace
-    where not exists (select from housekeeping.analysed_table a where (a.schema_name, a.table_name) = (n.nspname, c.relname))
-    on conflict do nothing;
-  select * into due from housekeeping.analysed_table a
-    where a.analysed_at < statement_timestamp() - interval '1 day' order by a.analysed_at, a.table_name limit 1 for update skip locked;
+  select n.nspname as schema_name, c.relname as table_name into due
+  from pg_partitioned_table p join pg_class c on c.oid = p.partrelid join pg_namespace n on n.oid = c.relnamespace
+    left join housekeeping.analysed_table a on (a.schema_name, a.table_name) = (n.nspname, c.relname)
+  where coalesce(a.analysed_at, '-infinity') < statement_timestamp() - interval '1 day' order by a.analysed_at nulls first, c.relname limit 1;
   if not found then
     return null;
   end if;
   execute format('analyze %I.%I', due.schema_name, due.table_name);
-  update housekeeping.analysed_table set analysed_at = statement_timestamp() where (schema_name, table_name) = (due.schema_name, due.table_name);
+  insert into housekeeping.analysed_table values (due.schema_name, due.table_name, statement_timestamp())
+    on conflict on constraint analysed_table_is_named_once do update set analysed_at = excluded.analysed_at;
   return format('%s.%s', due.schema_name, due.table_name);
 end $function$
 ;
