@@ -36,6 +36,7 @@ import type { Published } from './published/open-published.ts'
 import { registration } from './registration/registration.ts'
 import { askForAuthorization } from './storage/ask-ahead.ts'
 import { keyedRows } from './storage/keyed-rows.ts'
+import { tokenWrites } from './storage/token-writes.ts'
 
 export type AuthServerDependencies = {
   readonly config: Config
@@ -63,7 +64,8 @@ export type Handlers = Readonly<Record<Listener, Handler>> & {
 export function createAuthServer(dependencies: AuthServerDependencies): Handlers {
   const { config, metrics, prepared, clock } = dependencies
   const rows = keyedRows(prepared, clock)
-  const provider = createProvider({ ...dependencies, rows, renderError: renderProtocolError })
+  const tokens = tokenWrites(prepared)
+  const provider = createProvider({ ...dependencies, rows, tokens, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
   countSignOns(provider, metrics)
   const register = registration(provider, dependencies)
@@ -93,6 +95,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
         [() => true, refuseRevoked(dependencies)],
         [named('register', 'registered_client'), register],
         [named('token'), nameGrants(dependencies.prepared)],
+        [named('token'), tokens.finish],
         [named('grant'), grantsApi(provider, dependencies, origin)],
         [({ answers }) => answers === 'asset', serveAssets],
         ...pages.map((page) => [({ answers }: Endpoint) => answers === 'page', page] as const),

@@ -49,6 +49,7 @@ import type { KeyedRows } from './storage/keyed-rows.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
 import { storedSeals } from './storage/stored-seals.ts'
+import type { TokenWrites } from './storage/token-writes.ts'
 import { identifierUseOf } from './storage/use-identifier.ts'
 import * as lifetimes from './tokens/lifetimes.ts'
 import { pairwiseSubject } from './tokens/pairwise-subject.ts'
@@ -63,6 +64,7 @@ export type ProviderDependencies = {
   readonly database: Database
   readonly prepared: Prepared
   readonly rows: KeyedRows
+  readonly tokens: TokenWrites
   readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
@@ -77,7 +79,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, prepared, rows, clock, log, published } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
-  const useIdentifier = identifierUseOf(prepared)
+  const useIdentifier = identifierUseOf(prepared, dependencies.tokens.joins)
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(issuer, identifier, expiresAt))
   keepClients(provider, rows)
@@ -110,7 +112,7 @@ const metadataOfOurs = [
 ]
 
 function configuration(dependencies: ProviderDependencies): Configuration {
-  const { config, database, clock, published, renderError } = dependencies
+  const { config, database, clock, published, tokens, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
   const policy = promptPolicy()
@@ -162,7 +164,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     findAccount: findHintedAccount(createFindAccount(database), { database, salt: secrets.pairwise_salt }),
     extraTokenClaims,
     formats: { customizers: { jwt: leaveOutAccounts } },
-    issueRefreshToken: (ctx, client, code) => client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes),
+    issueRefreshToken: issueRefreshToken(tokens),
     rotateRefreshToken: ({ oidc: { client } }) => client !== undefined && profileOf(client).refreshTokens === 'rotated',
     expiresWithSession: () => false,
     // A third party's grant is for one consent: it is found only in the journey that made it, never again through the session.
@@ -272,6 +274,15 @@ function features({ config, database, prepared, clock, limit }: FeatureDependenc
 function usableCertificate({ oidc }: KoaContextWithOIDC, found: ClientCertificate | undefined) {
   const selfSignedCounts = oidc.client === undefined || oidc.client.clientAuthMethod === 'self_signed_tls_client_auth'
   return found?.trusted || (found?.selfSigned && selfSignedCounts) ? found.certificate : undefined
+}
+
+/** Where no refresh token comes with the tokens of a code, they are written now. */
+function issueRefreshToken(tokens: TokenWrites): NonNullable<Configuration['issueRefreshToken']> {
+  return async (ctx, client, code) => {
+    const isIssued = client.grantTypeAllowed('refresh_token') && !isPayment(ctx, code.scopes)
+    if (!isIssued) await tokens.write()
+    return isIssued
+  }
 }
 
 const isPayment = (ctx: KoaContextWithOIDC, granted: ReadonlySet<string>): boolean =>

@@ -108,3 +108,25 @@ test('CX-11 of eight wrong passwords at once five are tried, and the account is 
     ),
   )
 })
+
+test('FAPI2-AZ-09 DPOP-03 a code comes to nothing with a proof that was used, or with a request that fails: it is used up all the same', async () => {
+  const redeemed = async (change: (code: string) => Promise<Answer>) => {
+    const { code, consentId } = await authoriseAccounts(acorn, ada)
+    const failed = await change(code)
+    const again = await acorn.redeem(code)
+    return [failed.status, failed.json['error'], again.status, again.json['error'], (await readConsent(server, consentId)).status]
+  }
+  const dpop = await acorn.proof(acorn.endpoint('/token'))
+  assert.equal((await acorn.token(cc, { headers: { dpop } })).status, 200)
+  const spent = [400, 'invalid_grant', 400, 'invalid_grant', 'AUTH']
+  assert.deepEqual(await redeemed((code) => acorn.redeem(code, {}, { headers: { dpop } })), spent)
+  const elsewhere = { resource: 'https://elsewhere.example/' }
+  assert.deepEqual(await redeemed((code) => acorn.redeem(code, elsewhere)), spent.with(1, 'invalid_target'))
+})
+
+test('FAPI2-AZ-09 of eight uses of one code at once, each with a proof of its own, one gets tokens and the others take them back', async () => {
+  const { code } = await authoriseAccounts(acorn, ada)
+  const answers = await race(() => acorn.redeem(code))
+  const [first] = answers.filter(({ status }) => status === 200)
+  assert.equal((await acorn.refresh(String(first?.json['refresh_token']))).json['error'], 'invalid_grant')
+})

@@ -12,6 +12,7 @@ import { postgresArtifacts } from './postgres-artifacts.ts'
 import { redisArtifacts } from './redis-artifacts.ts'
 import { sealedPayloads } from './sealed-payloads.ts'
 import type { StoredSeals } from './stored-seals.ts'
+import { type TokenWrites, tokenWrites } from './token-writes.ts'
 
 export type Artifact = {
   readonly table: string
@@ -24,7 +25,7 @@ export type Artifact = {
   /** Whoever misses one begins again. That it was used up is never lost. */
   readonly mayBeLost?: boolean
   /** Its part in what is written at once when an authorization request is answered. */
-  readonly withAnswer?: 'begins' | 'joins' | 'is_forgotten' | 'completes'
+  readonly withAnswer?: 'begins' | 'joins' | 'is_forgotten' | 'completes' | 'completes_tokens'
   /** How long a row stays findable after the artifact in it has expired; the library then looks at `exp` in the payload. */
   readonly keptSeconds: number
   /** In Redis where there is one. What lasts as long as a consent, and what allows by not being there, never is. */
@@ -73,6 +74,7 @@ const artifacts: Readonly<Record<string, Artifact>> = {
     table: 'refresh_token',
     columns: { grant_id: 'grantId' },
     usedUp: () => new errors.InvalidGrant(),
+    withAnswer: 'completes_tokens',
     keptSeconds: 0,
     shortLived: false,
   },
@@ -87,13 +89,15 @@ export type AdapterDependencies = {
   readonly own?: OwnStorage
   /** Where others look for rows in the same turn. */
   readonly rows?: KeyedRows
+  readonly tokens?: TokenWrites
 }
 
 /** What oidc-provider keeps, in PostgreSQL, and what is short-lived in Redis where there is one. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
 export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDependencies): AdapterFactory {
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
   const rows = dependencies.rows ?? keyedRows(prepared, dependencies.clock)
-  const storing = { ...dependencies, rows, answers: answerWrites(answering, dependencies.clock), prepared: answering }
+  const tokens = dependencies.tokens ?? tokenWrites(prepared)
+  const storing = { ...dependencies, rows, tokens, answers: answerWrites(answering, dependencies.clock), prepared: answering }
   return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, storing)) })
 }
 
@@ -102,9 +106,13 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-type Storing = Omit<AdapterDependencies, 'own' | 'rows'> & { readonly rows: KeyedRows; readonly answers: AnswerWrites }
+type Storing = Omit<AdapterDependencies, 'own' | 'rows' | 'tokens'> & {
+  readonly rows: KeyedRows
+  readonly answers: AnswerWrites
+  readonly tokens: TokenWrites
+}
 
-function storageOf(model: string, { prepared, rows, answers, redis, clock, log, seals }: Storing): Partial<Adapter> {
+function storageOf(model: string, { prepared, rows, answers, tokens, redis, clock, log, seals }: Storing): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
   const grants = grantStorage({ prepared, rows, answers, clock }, sealedPayloads('Grant', seals, log))
   if (model === 'Grant') return grants
@@ -112,7 +120,7 @@ function storageOf(model: string, { prepared, rows, answers, redis, clock, log, 
   if (artifact === undefined) return {}
   const payloads = sealedPayloads(model, seals, log, artifact.strip)
   return redis === undefined || !artifact.shortLived
-    ? postgresArtifacts({ prepared, rows, answers, clock }, payloads, artifact)
+    ? postgresArtifacts({ prepared, rows, answers, tokens, clock }, payloads, artifact)
     : redisArtifacts(redis, clock, payloads, artifact, grants.destroy)
 }
 

@@ -91,6 +91,15 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
 type Statement = { readonly name: string; readonly text: string }
 const statements = new Map<string, Statement>()
 
+/** @param after The last place before its values. */
+export function insertsFrom(source: string, { table, columns, replaces }: AnswerRow, after: number): string {
+  const names = columns.map(({ name }) => name)
+  const others = names.filter((name) => name !== replaces).map((name) => `${name} = excluded.${name}`)
+  return `insert into oidc.${table} (${names.join(', ')})
+    select ${columns.map(({ type }, index) => `$${after + index + 1}::${type}`).join(', ')} from ${source}
+    ${replaces === undefined ? '' : `on conflict (${replaces}) do update set ${others.join(', ')}`}`
+}
+
 const forgetText = (place: number) => `delete from oidc.interaction where id_hash = $${place}`
 
 /** One for each set of tables that is written together. */
@@ -99,12 +108,10 @@ function statementFor(rows: readonly AnswerRow[], forgets: boolean): Statement {
   const known = statements.get(tables)
   if (known !== undefined) return known
   let place = 2
-  const parts = rows.map(({ table, columns, replaces }) => {
-    const names = columns.map(({ name }) => name)
-    const others = names.filter((name) => name !== replaces).map((name) => `${name} = excluded.${name}`)
-    return `written_${table} as (insert into oidc.${table} (${names.join(', ')})
-      select ${columns.map(({ type }) => `$${++place}::${type}`).join(', ')} from used
-      ${replaces === undefined ? '' : `on conflict (${replaces}) do update set ${others.join(', ')}`})`
+  const parts = rows.map((row) => {
+    const part = `written_${row.table} as (${insertsFrom('used', row, place)})`
+    place += row.columns.length
+    return part
   })
   const text = `with used as (
       update oidc.pushed_authorization_request set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as used),

@@ -7,6 +7,7 @@ import type { AnswerRow, AnswerWrites } from './answer-writes.ts'
 import { handleHash } from './handle-hash.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
+import type { TokenWrites } from './token-writes.ts'
 
 const rowsPerStatement = 100
 const statementsAtOnce = 2
@@ -21,7 +22,7 @@ type Row = { readonly id_hash: Buffer; readonly payload: string }
  * statement that succeeds once, however many ask at the same time.
  */
 export function postgresArtifacts(
-  { prepared, rows, answers, clock }: Storing,
+  { prepared, rows, answers, tokens, clock }: Storing,
   payloads: SealedPayloads,
   artifact: Artifact,
 ): Partial<Adapter> {
@@ -50,6 +51,7 @@ export function postgresArtifacts(
       const values = [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras]
       if (withAnswer === 'joins' && answers.joins(ofAnswer(values))) return
       if (withAnswer === 'completes' && (await answers.write(ofAnswer(values)))) return
+      if (withAnswer === 'completes_tokens' && (await tokens.write(ofAnswer(values)))) return
       await write({ hash, values })
     },
     async find(id) {
@@ -64,11 +66,14 @@ export function postgresArtifacts(
       return named(row && payloads.open(row.id_hash, row.payload), uid)
     },
     async consume(id) {
-      if (withAnswer === 'begins' && usedUp && answers.useUpLater({ hash: handleHash(id), at: clock.now(), refuse: usedUp })) return
+      const use = { hash: handleHash(id), at: clock.now() }
+      const revokeGrant = async () => prepared.query(`oidc_${table}_used_twice`, revokeGrantText(table), [use.hash, clock.now()])
+      if (withAnswer === 'begins' && usedUp && answers.useUpLater({ ...use, refuse: usedUp })) return
+      if (withAnswer === 'completes' && usedUp && tokens.useUpLater({ ...use, refuse: usedUp, revokeGrant })) return
       const text = `update oidc.${table} set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as consumed`
-      const consumed = await prepared.query(`oidc_${table}_consume`, text, [handleHash(id), clock.now()])
+      const consumed = await prepared.query(`oidc_${table}_consume`, text, [use.hash, use.at])
       if (consumed.length > 0 || !usedUp) return
-      if (secondUseRevokesGrant) await prepared.query(`oidc_${table}_used_twice`, revokeGrantText(table), [handleHash(id), clock.now()])
+      if (secondUseRevokesGrant) await revokeGrant()
       throw usedUp()
     },
     async destroy(id) {
@@ -86,6 +91,7 @@ type Storing = {
   readonly prepared: Prepared
   readonly rows: KeyedRows
   readonly answers: AnswerWrites
+  readonly tokens: TokenWrites
   readonly clock: Clock
 }
 
