@@ -3359,6 +3359,10 @@ declare
   last integer;
   all_done boolean := true;
 begin
+  if p_now > clock_timestamp() + interval '7 days' then
+    raise exception 'a payment cannot be made at %', p_now
+      using errcode = '23514', constraint = 'payment_is_not_of_a_time_to_come', table = 'payment', schema = 'payments';
+  end if;
   perform from consents.consent c where c.consent_id = any (p_consent_id) order by c.consent_id for no key update;
 
   select array_agg(s order by (s).position) as submissions,

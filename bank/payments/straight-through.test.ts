@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql, transact, z } from '@bankside/service-kit/postgres'
+import { sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import type { AccountId, PaymentId } from '../ids.ts'
 import { reconcile } from '../ledger/reconcile.ts'
 import { advancePayments } from './advance-payments.ts'
@@ -173,6 +173,17 @@ test('a check that is elsewhere is not passed by: it is not asked at all before 
     { action: 'straight_through.off', actor: 'operator maud' },
     { action: 'straight_through.on', actor: 'operator maud' },
   ])
+})
+
+test('a resource API that was taken over books nothing in a time to come', async () => {
+  const [from, to] = [await bank.newAccount({ funds }), await bank.newAccount()]
+  const consent = await agreed(from, to, 1)
+  const future = new Date(Date.now() + 8 * 86_400_000)
+  await bank.owner.query(
+    sql.unsafe`update consents.consent set authorised_at = ${sql.timestamp(future)} where consent_id = ${consent.consentId}`,
+  )
+  await assert.rejects(bank.submit(consent, { now: future }), (error) => violatedConstraint(error) === 'payment_is_not_of_a_time_to_come')
+  assert.deepEqual(await balance(to), [0n, 0n])
 })
 
 test('at the end of all this the books agree', async () => {
