@@ -1090,7 +1090,7 @@ $function$
 ;
 
 CREATE OR REPLACE FUNCTION audit.seals_to_prove(p_payment_id text)
- RETURNS TABLE(row_key text, log integer, first_leaf bigint, salts bytea)
+ RETURNS TABLE(row_key text, log integer, first_leaf bigint, salts bytea, goes_on boolean)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1104,13 +1104,14 @@ AS $function$
     from ledger.entries_to_prove(p_payment_id) e)
   select a.row_key, found.log, found.first_leaf,
     (select string_agg(substr(sha256(found.salt || convert_to(context, 'UTF8')), 1, 16), '' order by n)
-      from unnest(a.contexts) with ordinality c (context, n))
+      from unnest(a.contexts) with ordinality c (context, n)),
+    not found.ends_round and not exists (select from audit.seal later where later.log = found.log and later.first_leaf > found.first_leaf)
   from asked a
     cross join (select s.log from audit.seal s order by s.log desc limit 1) current
     cross join lateral (
       select s.before_xact from audit.seal s where s.log = current.log and s.before_xact > a.written_in order by s.before_xact limit 1) round
     cross join lateral (
-      select s.log, s.first_leaf, s.salt from audit.seal s
+      select s.log, s.first_leaf, s.salt, s.ends_round from audit.seal s
       where s.log = current.log and s.before_xact = round.before_xact and s.from_xact <= a.written_in
         and (s.first_key is null or (s.first_table, s.first_key collate "C") <= (a.row_table, a.row_key collate "C"))
       order by s.first_leaf desc limit 1) found

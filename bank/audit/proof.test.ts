@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact } from '@bankside/service-kit/postgres'
 import { lodgeDomesticPaymentConsent } from '../consents/lodge-domestic-payment-consent.ts'
 import type { ConsentId } from '../ids.ts'
@@ -12,7 +13,9 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
 import type { ConsistencyProof, PaymentProof } from './proof.ts'
 import { provePayment } from './prove.ts'
 import { proveConsistency } from './prove-consistency.ts'
-import type { Audience } from './prove-leaf.ts'
+import { type Audience, NotSignedYet } from './prove-leaf.ts'
+import { sealRows } from './seal-rows.ts'
+import { leavesPerSeal } from './stored-tree.ts'
 import { type AuditedBank, newAuditKeys, openAuditedBank, recordConsent } from './testing/audited-bank.ts'
 
 let bank: AuditedBank
@@ -259,4 +262,16 @@ test('a payment that was rejected is proven to have moved nothing, and its money
   assert.match(text, /payment\.rejected {2}pay_\w+ {2}\(reason AB03\)/)
   assert.match(text, /hold\.expired {2}hld_\w+ {2}\(10\.00 GBP\)/)
   assert.match(text, /no entry is proven/)
+})
+
+test('what comes later in a round that is still being sealed is not signed yet, and nobody has changed it', async () => {
+  const late = await bank.pay()
+  await bank.owner.query(sql.unsafe`
+    insert into audit.record (record_id, occurred_at, actor, action, subject, details)
+    select 'aud_' || lpad(to_hex(n), 32, '0'), ${sql.timestamp(noon)}, 'test', 'test.recorded', 'many', '{}' from generate_series(1, 5000) n`)
+  while ((await sealRows(bank.sealer, { now: noon })) < leavesPerSeal) await sleep(5)
+  await bank.sign()
+  await assert.rejects(prove('third-party', late), (error) => error instanceof NotSignedYet)
+  await bank.sealAndSign()
+  assert.deepEqual(check(await prove('third-party', late)).problems, [])
 })

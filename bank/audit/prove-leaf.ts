@@ -28,23 +28,31 @@ export const provingUnder = (tx: Transaction, checkpoint: Checkpoint, audience: 
 }
 
 /** What of a seal it takes to prove one of its leaves. */
-export type SealOfRow = { readonly firstLeaf: number; readonly leafHashes: Buffer; readonly saltOf: SaltOf }
+export type SealOfRow = {
+  readonly firstLeaf: number
+  readonly leafHashes: Buffer
+  readonly saltOf: SaltOf
+  /** Its round is not sealed to its end yet. */
+  readonly goesOn: boolean
+}
 
 /** @throws {CannotProve} where the row is not signed yet, or is not what was sealed. */
 export async function proveLeaf(row: WrittenLeaf, seal: SealOfRow | undefined, proving: Proving): Promise<ProvenLeaf> {
   const { checkpoint, nodes, audience } = proving
-  if (seal === undefined || seal.firstLeaf >= checkpoint.size)
-    throw new NotSignedYet(`${row.table} ${row.key} is not signed yet: in some seconds it will be`)
+  if (seal === undefined || seal.firstLeaf >= checkpoint.size) throw notYet(row)
   const made = leafOf(row, seal.saltOf)
   const hash = hashOfLeaf(made)
   const offset = placeIn(seal.leafHashes, hash)
+  if (offset < 0 && seal.goesOn) throw notYet(row)
   if (offset < 0) throw new CannotProve(`${row.table} ${row.key} is not what was sealed: npm run audit:verify says more`)
   const leaf = seal.firstLeaf + offset
-  if (leaf >= checkpoint.size) throw new NotSignedYet(`${row.table} ${row.key} is not signed yet: in some seconds it will be`)
+  if (leaf >= checkpoint.size) throw notYet(row)
   const path = await inclusionPath(leaf, checkpoint.size, nodes)
   const opened = made.closed.filter((_, index) => mayOpen(row, index, audience))
   return { leaf, content: made.content, path: path.map((step) => step.toString('base64')), opened }
 }
+
+const notYet = ({ table, key }: WrittenLeaf) => new NotSignedYet(`${table} ${key} is not signed yet: in some seconds it will be`)
 
 /** Among hashes that stand one after another; -1 where it is not. */
 function placeIn(hashes: Buffer, hash: Buffer): number {
@@ -59,7 +67,11 @@ export async function proveBeginning(tx: Transaction, proving: Proving): Promise
   const [row] = first === undefined ? [] : await leavesOf(tx, first.table, [first.key])
   if (seal === undefined || row === undefined)
     throw new CannotProve(`log ${proving.checkpoint.log} does not begin as it was sealed: npm run audit:verify says more`)
-  return proveLeaf(row, { firstLeaf: seal.firstLeaf, leafHashes: Buffer.concat(seal.leafHashes), saltOf: saltsFrom(seal.salt) }, proving)
+  return proveLeaf(
+    row,
+    { firstLeaf: seal.firstLeaf, leafHashes: Buffer.concat(seal.leafHashes), saltOf: saltsFrom(seal.salt), goesOn: false },
+    proving,
+  )
 }
 
 /** A customer sees the side of the one who pays, and what they themselves decided; never what the bank thinks of a payment. */

@@ -53,12 +53,13 @@ const sealRow = z.object({
   first_leaf: z.bigint(),
   /** One after another: a driver reads one `bytea`, not an array of them. */
   salts: z.custom<Buffer>(Buffer.isBuffer),
+  goes_on: z.boolean(),
 })
 const saltBytes = 16
 
 /** By the key of a row. */
 async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly WrittenLeaf[]): Promise<Map<string, SealOfRow>> {
-  const found = await tx.any(sql.type(sealRow)`select row_key, log, first_leaf, salts from audit.seals_to_prove(${paymentId})`)
+  const found = await tx.any(sql.type(sealRow)`select row_key, log, first_leaf, salts, goes_on from audit.seals_to_prove(${paymentId})`)
   const byKey = new Map(found.map((seal) => [seal.row_key, seal]))
   const firstLeaves = [...new Set(found.map(({ first_leaf }) => Number(first_leaf)))]
   const hashes = found[0] === undefined ? new Map<number, Buffer>() : await hashesOfSeals(tx, found[0].log, firstLeaves)
@@ -68,7 +69,8 @@ async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly W
       const leafHashes = seal && hashes.get(Number(seal.first_leaf))
       if (seal === undefined || leafHashes === undefined) return []
       const salts = new Map(saltContexts(row).map((context, index) => [context, partOf(seal.salts, index)]))
-      return [[row.key, { firstLeaf: Number(seal.first_leaf), leafHashes, saltOf: (context) => salts.get(context) as Buffer }]]
+      const saltOf = (context: string) => salts.get(context) as Buffer
+      return [[row.key, { firstLeaf: Number(seal.first_leaf), leafHashes, saltOf, goesOn: seal.goes_on }]]
     }),
   )
 }
