@@ -164,6 +164,27 @@ test('PAR-03 CX-18 a consent that is withdrawn while its pages are open ends the
   assert.equal(responseOf(await customer.browser.follow(await customer.browser.get(href)))['error'], 'access_denied')
 })
 
+test('PAR-03 CX-18 a consent that is withdrawn before its first page shows, to whoever is signed in, ends there, and leads back', async () => {
+  const { customer } = await authoriseAccounts(acorn, ada)
+  const asked = [
+    { consentId: await lodgeAccounts(server, 'acorn'), scope: 'openid accounts' },
+    { consentId: await lodgePayment(server, 'acorn'), scope: 'openid payments' },
+  ]
+  for (const { consentId, scope } of asked) {
+    const query = new URLSearchParams({
+      client_id: acorn.clientId,
+      request_uri: await pushed(acorn, { scope, claims: intentClaim(consentId) }),
+    })
+    const redirect = await customer.browser.get(`/auth?${query}`)
+    assert.equal(redirect.status, 303)
+    await server.owner.query(sql.unsafe`update consents.consent set deleted_at = now() where consent_id = ${consentId}`)
+    const end = await customer.browser.follow(redirect)
+    assert.equal(end.status, 400, scope)
+    const [, href = ''] = /href="(\/interaction\/[^"]+\/leave)"/.exec(end.text) ?? []
+    assert.equal(responseOf(await customer.browser.follow(await customer.browser.get(href)))['error'], 'access_denied')
+  }
+})
+
 test('FAPI2-AZ-17 RAR-03 RAR-04 RAR-05 RW-TOK-07 by detail alone: the detail comes back with the token, and the intent claim when it was asked for', async () => {
   const consentId = await lodgeAccounts(server, 'acorn')
   const requestUri = await pushed(acorn, { authorization_details: details(byDetail(consentId)) })
