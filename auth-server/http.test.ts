@@ -159,6 +159,7 @@ test('ATK-02 the log tells what happened and holds nothing that opens anything, 
   const lines = server.logged.slice(from).join('\n')
   assert.match(lines, /"route":"token"/)
   assert.match(lines, /"request_id":"[0-9a-f-]{36}"/)
+  assert.match(lines, /"code":"invalid_\w+".*"msg":"refused"/)
   const secrets = [
     code,
     requestUri.split(':').at(-1),

@@ -97,7 +97,7 @@ function answerRefusal(ctx: Context, { code, message }: TokenRefusal): void {
   ctx.status = 401
   ctx.set('WWW-Authenticate', challenges(code === undefined ? '' : `error="${code}"`))
   ctx.body = code === undefined ? '' : { error: code, error_description: message }
-  ctx.state.log.info({ error: code, detail: message }, 'refused')
+  ctx.state.log.info({ code, detail: message }, 'refused')
 }
 
 const challenges = (parameters: string): string =>

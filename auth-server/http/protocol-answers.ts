@@ -94,7 +94,7 @@ function refine(ctx: Context, error: ProtocolError): void {
 /** The detail is the library's or ours, made of names and numbers: never of what the client sent. */
 function record(ctx: Context, error: ProtocolError, metrics: AuthServerMetrics): void {
   metrics.protocolErrors.inc({ route: ctx.state.endpoint?.name ?? 'unknown', error: error.error })
-  ctx.state.log.info({ error: error.error, description: error.error_description, detail: error.error_detail }, 'refused')
+  ctx.state.log.info({ code: error.error, description: error.error_description, detail: error.error_detail }, 'refused')
 }
 
 /** An authorization request that must not, or cannot, be answered by redirect (BCP-02). */

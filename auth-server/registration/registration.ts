@@ -60,7 +60,7 @@ const descriptionAtMostLength = 500
 
 function refuse(ctx: Context, code: RegistrationRefusal, message: string, { metrics }: AuthServerDependencies): void {
   metrics.protocolErrors.inc({ route: ctx.state.endpoint?.name ?? 'unknown', error: code })
-  ctx.state.log.info({ error: code, description: message.slice(0, descriptionAtMostLength) }, 'refused')
+  ctx.state.log.info({ code, description: message.slice(0, descriptionAtMostLength) }, 'refused')
   ctx.status = statusOfRefusal[code]
   if (code === 'invalid_token') ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", DPoP error="invalid_token"')
   if (code === 'temporarily_unavailable') ctx.set('Retry-After', '60')
