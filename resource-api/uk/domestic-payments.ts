@@ -31,7 +31,7 @@ function sentAs(body: unknown): { readonly Initiation: unknown; readonly Risk: u
 
 /** What was sent is what was agreed to. */
 export async function renderMadePayment(call: Call, { made, asksForRefund }: Made): Promise<Reply> {
-  return renderPayment(call, 201, made, { asksForRefund, Initiation: sentAs(call.body).Initiation })
+  return renderPayment(call, 201, made, { asksForRefund, Initiation: sentAs(call.body).Initiation, Status: statusAtFirst(made) })
 }
 
 export async function renderCreatedPayment(call: Call, paymentId: string): Promise<Reply> {
@@ -58,17 +58,17 @@ export function consentNamedIn(body: unknown): string | undefined {
 async function findAndRender(call: Call, status: 200 | 201, paymentId: string): Promise<Reply> {
   const payment = await getPayment(call.tx, { paymentId, clientId: call.access.clientId })
   const { ReadRefundAccount, Initiation } = sentWith(await findPaymentConsent(call, payment.consentId)).Data
-  return renderPayment(call, status, payment, { asksForRefund: ReadRefundAccount === 'Yes', Initiation })
+  return renderPayment(call, status, payment, { asksForRefund: ReadRefundAccount === 'Yes', Initiation, Status: statusOf(payment) })
 }
 
-type Agreed = { readonly asksForRefund: boolean; readonly Initiation: unknown }
+type Told = { readonly asksForRefund: boolean; readonly Initiation: unknown; readonly Status: PaymentStatus }
 
-async function renderPayment(call: Call, status: 200 | 201, payment: Payment, { asksForRefund, Initiation }: Agreed): Promise<Reply> {
+async function renderPayment(call: Call, status: 200 | 201, payment: Payment, { asksForRefund, Initiation, Status }: Told): Promise<Reply> {
   const Data = withoutUndefined({
     DomesticPaymentId: payment.id,
     ConsentId: payment.consentId,
     CreationDateTime: dateTime(payment.createdAt),
-    Status: statusOf(payment),
+    Status,
     StatusUpdateDateTime: dateTime(payment.statusUpdatedAt),
     StatusReason: reasonOf(payment),
     Refund: asksForRefund ? await refundOf(call, payment) : undefined,
@@ -83,12 +83,17 @@ async function refundOf({ tx }: Call, payment: Payment): Promise<object | undefi
   return account && { Account: { SchemeName: account.schemeName, Identification: account.identification, Name: account.name } }
 }
 
+type PaymentStatus = 'RCVD' | 'PDNG' | 'ACTC' | 'ACSP' | 'ACSC' | 'ACCC' | 'RJCT'
+
 /** Received, checked further by a person, about to be settled; then settled on the debtor's side, and, when the creditor banks here, credited as well. */
-function statusOf({ status, step, creditorIsOurs }: Payment): 'RCVD' | 'PDNG' | 'ACSP' | 'ACSC' | 'ACCC' | 'RJCT' {
+function statusOf({ status, step, creditorIsOurs }: Payment): PaymentStatus {
   if (status === 'posted') return creditorIsOurs ? 'ACCC' : 'ACSC'
   if (status === 'rejected') return 'RJCT'
   return step === 'cleared' ? 'ACSP' : step === 'review' ? 'PDNG' : 'RCVD'
 }
+
+/** PIS-16: of a payment that was posted at once, that it was accepted. What became of it is told when it is read, or asked for again. */
+const statusAtFirst = (payment: Payment): PaymentStatus => (payment.status === 'posted' ? 'ACTC' : statusOf(payment))
 
 function reasonOf({ rejectionReason }: Payment): object[] | undefined {
   return rejectionReason && [{ StatusReasonCode: rejectionReason, StatusReasonDescription: rejectionReasons[rejectionReason] }]
