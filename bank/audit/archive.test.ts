@@ -74,6 +74,30 @@ test('what is not sealed yet, or not as it was sealed, is not archived: it stays
   assert.deepEqual(await findings(), [])
 })
 
+test('an archive that somebody says there is, on record too, does not hide a record that is gone while others of its time are there', async () => {
+  await record('test.gone')
+  await bank.sealAndSign()
+  const gone = sql.fragment`from audit.record where action = 'test.gone'`
+  await bank.tamper(
+    sql.unsafe`create table public.aside as select * ${gone}`,
+    sql.unsafe`delete ${gone}`,
+    sql.unsafe`insert into audit.archive values ('record_said', '', 'aud_g', 1, 9999999999, 1, 'audit.record_said.jsonl.gz', repeat('0', 64), now())`,
+  )
+  const details = await bank.owner.oneFirst(sql.unsafe`select (to_jsonb(a) - 'archived_at')::text from audit.archive a`)
+  await transact(bank.worker, (tx) =>
+    appendAudit(tx, { actor: 'x', action: 'records.archived', subject: 'record_said', details: JSON.parse(String(details)), now: noon }),
+  )
+  await bank.sealAndSign()
+  const { findings: found } = await bank.verify()
+  assert.ok(found.some(({ table, id, detail }) => table === 'audit.archive' && id === 'record_said' && /still there/.test(detail)))
+  await bank.tamper(
+    sql.unsafe`delete from audit.archive`,
+    sql.unsafe`insert into audit.record select * from public.aside`,
+    sql.unsafe`drop table public.aside`,
+  )
+  assert.deepEqual(await findings(), [])
+})
+
 test('an archive that is left half way is made again, and one that is made while everybody pays holds all that was sealed', async () => {
   const given = await prove(paid.id)
   const before = await bank.verify()

@@ -65,10 +65,11 @@ export async function storedArchives(tx: Transaction): Promise<StoredArchives> {
 export const isArchived = ({ firstKey, beforeKey, log, beforeXact }: Archive, seal: Seal, { table, key }: LeafPlace): boolean =>
   table === 'audit.record' && key >= firstKey && key < beforeKey && seal.log <= log && seal.beforeXact <= beforeXact
 
-/** Counts the leaves whose rows are in an archive, as they are met. */
+/** Counts the leaves whose rows are in an archive, as they are met, and those whose rows are in the database besides. */
 export class ArchivedLeaves {
   readonly archives: readonly Archive[]
   readonly #met = new Map<string, number>()
+  readonly #stillThere = new Map<string, number>()
 
   constructor(archives: readonly Archive[]) {
     this.archives = archives
@@ -77,8 +78,20 @@ export class ArchivedLeaves {
   /** @returns whether the row is in an archive, and so need not be in the database. */
   meet(seal: Seal, place: LeafPlace): boolean {
     const archive = this.archives.find((one) => isArchived(one, seal, place))
-    if (archive !== undefined && seal.log === archive.log) this.#met.set(archive.partition, (this.#met.get(archive.partition) ?? 0) + 1)
+    if (archive !== undefined && seal.log === archive.log) count(this.#met, archive)
     return archive !== undefined
+  }
+
+  /** Its row is in the database. */
+  meetThere(seal: Seal, place: LeafPlace): void {
+    for (const archive of this.archives) if (seal.log === archive.log && isArchived(archive, seal, place)) count(this.#stillThere, archive)
+  }
+
+  /** A partition is dropped whole: what says that it was, and left some there, hides that others are gone. */
+  findingsStillThere(): Finding[] {
+    return [...this.#stillThere].map(([id, rows]) => {
+      return { table: 'audit.archive', id, what: 'inserted', detail: `${rows} of the records that it says were dropped are still there` }
+    })
   }
 
   /** When all leaves were met: each archive holds as many rows as it says. */
@@ -90,4 +103,8 @@ export class ArchivedLeaves {
         : [{ table: 'audit.archive', id, what: 'changed', column: 'row_count', detail: `it says ${rows}, the tree ${met}` }]
     })
   }
+}
+
+function count(counts: Map<string, number>, { partition }: Archive): void {
+  counts.set(partition, (counts.get(partition) ?? 0) + 1)
 }

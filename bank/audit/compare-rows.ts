@@ -60,7 +60,10 @@ export async function compareRows(
         what: 'inserted',
         detail: `no leaf holds it; its transaction ${row.writtenIn} was sealed`,
       })
-    else findings.push(...movedFrom(row, sealed), ...compare(row, sealed))
+    else {
+      archived.meetThere(sealed.seal, sealed.indexed)
+      findings.push(...movedFrom(row, sealed), ...compare(row, sealed))
+    }
     expected.delete(nameOf(row))
   }
   return [...findings, ...missing(expected, archived)]
@@ -77,7 +80,9 @@ export async function compareEnded(tx: Transaction, group: readonly Seal[], arch
   for (const table of leafTables) {
     const keys = [...expected.values()].flatMap(({ indexed }) => (indexed.table === table ? [indexed.key] : []))
     for (const row of await leavesOf(tx, table, keys)) {
-      findings.push(...compare(row, expected.get(nameOf(row)) as Expected))
+      const sealed = expected.get(nameOf(row)) as Expected
+      archived.meetThere(sealed.seal, sealed.indexed)
+      findings.push(...compare(row, sealed))
       expected.delete(nameOf(row))
     }
   }

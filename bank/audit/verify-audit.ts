@@ -66,7 +66,7 @@ export async function verifyAudit(database: Database, needs: VerificationNeeds):
     last = walk.previous
   }
   const { unsealed, orphans } = await reading(database, (tx) => whatIsOutside(tx, current, last, needs.since === undefined))
-  findings.push(...orphans, ...(needs.since === undefined ? archived.findings() : []))
+  findings.push(...orphans, ...archived.findingsStillThere(), ...(needs.since === undefined ? archived.findings() : []))
   return { findings: withMoves(onceEach(findings)), ...total, unsealed, beginnings, archives }
 }
 
