@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql } from '@bankside/service-kit/postgres'
+import { sql, transact } from '@bankside/service-kit/postgres'
 import { decodeJwt } from 'jose'
 import { authoriseAccounts, pushed, refusal } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
@@ -172,6 +172,33 @@ test('BCP-06 LOGOUT-04 whatever two tabs were given at once ends with the sessio
   assert.equal(errorOf(await authorize(at, app, { prompt: 'none' })), 'login_required')
 })
 
+test('LOGOUT-04 what is answered while its session ends is not answered, and the session stays ended', async () => {
+  const at = await signedIn()
+  const { idToken = '' } = await tokensOf(app, await authorize(at, app))
+  const tab = new CustomerAtBrowser(server, ada)
+  for (const cookie of at.browser.cookies.values()) tab.browser.put(cookie)
+  const requestUri = await pushed(app, { scope, claims: JSON.stringify({ userinfo: { name: null } }) })
+  const both = await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from oidc.session for update`)
+    const ending = at.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: idToken })}`)
+    await waiting(1)
+    const answering = tab.browser.get(`/auth?${new URLSearchParams({ client_id: 'bank-app', request_uri: requestUri })}`)
+    await waiting(2)
+    return [ending, answering] as const
+  })
+  assert.equal(errorOf((await Promise.all(both))[1]), 'login_required')
+  assert.equal(errorOf(await authorize(tab, app, { prompt: 'none' })), 'login_required')
+})
+
+/** So many wait for a lock. */
+async function waiting(most: number): Promise<void> {
+  while (
+    (await server.owner.oneFirst(sql.unsafe`
+      select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)) !== most
+  )
+    await new Promise((later) => setTimeout(later, 10))
+}
+
 test('somebody else who signs in at this browser ends what the app was given before, and keeps what it is given now', async () => {
   const at = await signedIn()
   const hers = await tokensOf(app, await authorize(at, app))
@@ -182,8 +209,11 @@ test('somebody else who signs in at this browser ends what the app was given bef
   assert.equal(claims.sub, bob.customerId)
   assert.equal(refusal(await app.refresh(hers.refreshToken ?? '')), '400 invalid_grant')
   assert.equal((await app.refresh(refreshToken ?? '')).status, 200)
-  const again = await tokensOf(app, await authorize(his, app))
-  assert.equal(again.claims.sub, bob.customerId)
+  const again = await tokensOf(app, await authorize(his, app, { claims: JSON.stringify({ userinfo: { name: null } }) }))
+  assert.deepEqual([again.claims.sub, again.grantId === claims['grant_id']], [bob.customerId, false])
+  await his.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: again.idToken ?? '' })}`)
+  for (const { refreshToken: given = '' } of [{ refreshToken }, again])
+    assert.equal(refusal(await app.refresh(given)), '400 invalid_grant', 'all that he was given ends with his session')
 })
 
 test('FAPI2-AZ-09 a code that is used twice ends what the session gave the app; the next answer is a grant of its own', async () => {

@@ -20,7 +20,7 @@ import { longestJourneySeconds } from '../tokens/lifetimes.ts'
 import { endedBy } from './end-journey.ts'
 import { makeGrant, newGrantId } from './grant.ts'
 import { type JourneyState, keepJourney, pageAnswered } from './journey.ts'
-import { replacesSession, type Visit } from './visit.ts'
+import { sessionUidAfter, type Visit } from './visit.ts'
 
 type Deciding = { readonly provider: Provider; readonly database: Database; readonly config: Config; readonly log: Log }
 
@@ -84,7 +84,7 @@ function decisionOf({ provider, config, log }: Omit<Deciding, 'database'>, visit
     customerId,
     accountIds,
     firstParty: isFirstParty(client),
-    throughSession: isFirstParty(client) && !replacesSession(visit, customerId) ? visit.session.uid : undefined,
+    throughSession: isFirstParty(client) ? sessionUidAfter(visit, customerId) : undefined,
     managed,
     now,
   }

@@ -7,7 +7,7 @@ import { endReplacedSession } from '../logout/end-browser-session.ts'
 import type { JourneyDependencies } from './interaction-pages.ts'
 import type { JourneyState } from './journey.ts'
 import { goesOnWith } from './read-once.ts'
-import { replacesSession, type Visit } from './visit.ts'
+import { replacesSession, sessionUidAfter, type Visit } from './visit.ts'
 
 /**
  * On to the library, which makes the answer to the third party of it and redirects there. Doing it again does it again, for as
@@ -24,13 +24,15 @@ export async function finishJourney(
 ): Promise<void> {
   const { interaction, client, session, kind, granted, now } = visit
   metrics.journeys.inc({ kind, outcome: state.ended?.reason ?? 'authorised' })
-  if (state.customerId !== undefined && replacesSession(visit, state.customerId)) {
+  const { customerId } = state
+  const sessionUid = customerId === undefined ? session.uid : sessionUidAfter(visit, customerId)
+  if (customerId !== undefined && replacesSession(visit, customerId)) {
     // Or the library would ask by a page with a script whether the other's session should end.
     await endReplacedSession(session, { provider, database, now })
     interaction.session = undefined
   }
   interaction.result = resultOf(state)
-  goesOnWith(ctx, { interaction, client, session, grant: granted.grant })
+  goesOnWith(ctx, { interaction, client, session, sessionUid, grant: granted.grant })
   await resume(ctx, new URL(interaction.returnTo).pathname, { uid: interaction.uid, cookieKeys: config.SECRETS.cookie_keys }, next)
 }
 

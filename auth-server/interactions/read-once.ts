@@ -6,6 +6,8 @@ export type Read = {
   readonly interaction: Interaction
   readonly client: Client
   readonly session: Session
+  /** The name of the one that takes its place, if it is over. */
+  readonly sessionUid: string
   readonly grant?: Grant | undefined
 }
 
@@ -41,8 +43,10 @@ export function readOnce(provider: Provider): void {
   const sessions = provider.Session as unknown as FindsSession
   const { get } = sessions
   sessions.get = async function (ctx) {
-    const session = readBy.get(ctx)?.session
-    if (session === undefined || (session as { readonly destroyed?: boolean }).destroyed) return get.call(this, ctx)
+    const known = readBy.get(ctx)
+    if (known === undefined) return get.call(this, ctx)
+    const { session, sessionUid } = known
+    if ((session as { readonly destroyed?: boolean }).destroyed) return Object.assign(await get.call(this, ctx), { uid: sessionUid })
     ctx.oidc.entity('Session', session)
     return session
   }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { AccountAccessConsent, Consent } from '@bankside/bank/consents/consent'
 import { findIntent } from '@bankside/bank/consents/find-intent'
 import { findManagedGrant } from '@bankside/bank/consents/managed-grant'
@@ -113,6 +114,10 @@ async function keepAlive(session: Session, now: Date): Promise<void> {
  */
 export const replacesSession = ({ interaction, session }: Arrival, customerId: CustomerId): boolean =>
   [interaction.session?.accountId, session.accountId].some((known) => known !== undefined && known !== customerId)
+
+/** The name of the session that the browser has afterwards. One that takes the place of another's has the same name whenever this is asked. */
+export const sessionUidAfter = (arrival: Arrival, customerId: CustomerId): string =>
+  replacesSession(arrival, customerId) ? hash('sha256', `session after ${arrival.interaction.uid}`, 'base64url') : arrival.session.uid
 
 /** The journey of an arrival, begun if it has not been, or if it was idle for too long: then it begins anew, from sign-in. */
 export async function openVisit(database: Database, arrival: Arrival): Promise<Visit> {

@@ -57,6 +57,8 @@ type Ending = { readonly session: Session; readonly involved: readonly Involved[
 
 /** The session knows the last grant of each client; those before it, and those of another tab, know the session. */
 async function endAll(tx: Transaction, { session, involved, customerId, now }: Ending): Promise<void> {
+  // First: what is answered by this session at the same time is over before the grants are looked for, or finds it gone.
+  await tx.query(sql.unsafe`delete from oidc.session where uid = ${session.uid}`)
   for (const one of involved) await endFor(tx, one, customerId, now)
   await tx.query(sql.unsafe`
     select consents.end_grant(grant_id, ${sql.timestamp(now)}) from oidc.grant

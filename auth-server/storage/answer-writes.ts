@@ -1,8 +1,8 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import { Provider } from 'oidc-provider'
+import { errors, Provider } from 'oidc-provider'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
-import { isWritten } from './lasting-sessions.ts'
+import { isWritten, wasFound } from './lasting-sessions.ts'
 
 /** A row that comes with an answer, by the column that says that it is there already, if it can be. */
 export type AnswerRow = {
@@ -18,7 +18,8 @@ type Writes = { pushed?: UsedUp; interaction?: Buffer; readonly rows: Map<string
 
 /**
  * What the answer to a pushed request leaves behind: that the request is used up and its interaction over, the code, the session,
- * perhaps a grant. The library writes one after the other; here one statement writes all of it, and nothing of it for a request that was used up before.
+ * perhaps a grant. The library writes one after the other; here one statement writes all of it, and nothing of it for a request that was used up before,
+ * nor for a session that ended meanwhile: the session would be there again, and what was given through it had missed the end.
  */
 export type AnswerWrites = {
   /** The request is used up when the answer is written. False where no answer comes. */
@@ -78,9 +79,15 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
       const { hash, at, refuse } = writes.pushed
       const rows = [...writes.rows.values(), code]
       const forgotten = writes.interaction === undefined ? [] : [writes.interaction]
-      const { name, text } = statementFor(rows, forgotten.length > 0)
-      const values = [hash, at, ...rows.flatMap((row) => row.values), ...forgotten]
-      const [answer] = await prepared.query<{ used: number }>(name, text, values)
+      const lasting = session !== undefined && writes.rows.has('session') && wasFound(session) ? [session.uid] : []
+      const { name, text } = statementFor(rows, { forgets: forgotten.length > 0, lasts: lasting.length > 0 })
+      const values = [hash, at, ...rows.flatMap((row) => row.values), ...forgotten, ...lasting]
+      const [answer] = await prepared.query<{ used: number; lasts: boolean }>(name, text, values)
+      if (answer?.lasts === false) {
+        // Or the library would write it.
+        Object.assign(session ?? {}, { destroyed: true })
+        throw new errors.LoginRequired('the session ended meanwhile')
+      }
       if (answer?.used !== 1) throw refuse()
       if (session !== undefined) isWritten(session)
       return true
@@ -103,8 +110,8 @@ export function insertsFrom(source: string, { table, columns, replaces }: Answer
 const forgetText = (place: number) => `delete from oidc.interaction where id_hash = $${place}`
 
 /** One for each set of tables that is written together. */
-function statementFor(rows: readonly AnswerRow[], forgets: boolean): Statement {
-  const tables = [...rows.map(({ table }) => table), ...(forgets ? ['interaction'] : [])].join(' ')
+function statementFor(rows: readonly AnswerRow[], { forgets, lasts }: { readonly forgets: boolean; readonly lasts: boolean }): Statement {
+  const tables = [...rows.map(({ table }) => table), ...(forgets ? ['interaction'] : []), ...(lasts ? ['lasting'] : [])].join(' ')
   const known = statements.get(tables)
   if (known !== undefined) return known
   let place = 2
@@ -113,10 +120,12 @@ function statementFor(rows: readonly AnswerRow[], forgets: boolean): Statement {
     place += row.columns.length
     return part
   })
-  const text = `with used as (
-      update oidc.pushed_authorization_request set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as used),
+  const lasting = `lasting as materialized (select true from oidc.session where uid = $${place + (forgets ? 2 : 1)} for update),`
+  const text = `with ${lasts ? lasting : ''} used as (
+      update oidc.pushed_authorization_request set consumed_at = $2
+      where id_hash = $1 and consumed_at is null ${lasts ? 'and exists (select from lasting)' : ''} returning true as used),
     ${[...parts, ...(forgets ? [`forgotten as (${forgetText(place + 1)})`] : [])].join(', ')}
-    select count(*)::int as used from used`
+    select (select count(*)::int from used) as used, ${lasts ? 'exists (select from lasting)' : 'true'} as lasts`
   const statement = { name: `oidc_answer_${statements.size + 1}`, text }
   statements.set(tables, statement)
   return statement

@@ -37,6 +37,9 @@ function isKept(session: Session): void {
   Object.defineProperty(session, asRead, { value: contentOf(session), configurable: true })
 }
 
+/** Whether it was found in the storage: one that is not there any more has ended since. */
+export const wasFound = (session: Session): boolean => (session as Kept)[asRead] !== undefined
+
 /** The library has still to write the session of its request, and was spared that: it gives a new one its cookie all the same. */
 export function isWritten(session: Session): void {
   isKept(session)
