@@ -11,17 +11,13 @@ import { readWorkerConfig } from './config.ts'
 import { bankLoops } from './loops.ts'
 import { notificationKeys } from './notification-keys.ts'
 import { outsideCheck } from './outside-check.ts'
-import { outsideCheckOf } from './outside-check-settings.ts'
+import { outsideCheckGuard, outsideCheckOf } from './outside-check-settings.ts'
 import { openRegisters } from './registers.ts'
 import { runLoop } from './run-loop.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** After a standstill many rows wait. Nobody waits for them. */
 const sealingMayTakeMs = 120_000
-
-/** Less than the bank waits for a check. */
-const outsideCheckTakesAtMostMs = 8_000
-const outsideAnswerAtMostBytes = 512 * 1024
 
 const config = readWorkerConfig()
 const log = createLog({ level: config.LOG_LEVEL, name: 'worker' })
@@ -31,18 +27,11 @@ const database = await openDatabase(config.DATABASE_URL)
 const call = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS })
 const sealing = sealingOf(config)
 const asking = outsideCheckOf(config)
-const { RISK_CHECK_CERT: cert, RISK_CHECK_KEY: key } = config
 const check =
   asking &&
   outsideCheck({
     ...asking,
-    call: createGuardedFetch({
-      ca: config.RISK_CHECK_CA ?? config.OUTBOUND_CA,
-      credential: cert !== undefined && key !== undefined ? { cert, key } : undefined,
-      privateHosts: config.OUTBOUND_PRIVATE_HOSTS,
-      timeoutMs: outsideCheckTakesAtMostMs,
-      maxBytes: outsideAnswerAtMostBytes,
-    }),
+    call: createGuardedFetch(outsideCheckGuard(config, asking)),
     onAnswers: (verdict, count) => metrics.outsideAnswers.inc({ verdict }, count),
     onUnavailable: (why, payments) => log.error({ why, payments }, 'the check elsewhere did not answer'),
   })
@@ -64,7 +53,7 @@ const operations = await startOperations({
 const expiry = watchExpiry({
   ...{ registry, clock: systemClock, log },
   find: async () => [
-    ...certificatesOf({ OUTBOUND_CA: config.OUTBOUND_CA, RISK_CHECK_CA: config.RISK_CHECK_CA, RISK_CHECK_CERT: cert }),
+    ...certificatesOf({ OUTBOUND_CA: config.OUTBOUND_CA, RISK_CHECK_CA: config.RISK_CHECK_CA, RISK_CHECK_CERT: config.RISK_CHECK_CERT }),
     ...(sealing === undefined ? [] : endOfRing('audit key', (await auditKeysFromSettings.read()).keys)),
   ],
 })

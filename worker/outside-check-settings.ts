@@ -1,5 +1,6 @@
 import { createPrivateKey, type JsonWebKey } from 'node:crypto'
 import { httpsUrl } from '@bankside/service-kit/config'
+import type { GuardedFetchOptions } from '@bankside/service-kit/guarded-fetch'
 import { z } from '@bankside/service-kit/postgres'
 import type { OutsideCheckSettings, SigningKey } from './outside-check.ts'
 
@@ -53,4 +54,26 @@ export function outsideCheckOf(given: Given): OutsideCheckSettings | undefined {
   const { RISK_CHECK_URL: url, RISK_CHECK_SIGNING_KEY: signing } = given
   if (url === undefined) return undefined
   return { url, signing, unavailable: given.RISK_CHECK_UNAVAILABLE, patienceMs: given.RISK_CHECK_PATIENCE_SECONDS * 1_000 }
+}
+
+/** Less than the bank waits for a check. */
+const takesAtMostMs = 8_000
+const answerAtMostBytes = 512 * 1024
+
+/**
+ * Its host may be inside the bank's network, because it is the bank that names it. `OUTBOUND_PRIVATE_HOSTS` is not asked, nor is the host to
+ * be named there: what third parties give as addresses of their own would lead there, too.
+ */
+export function outsideCheckGuard(
+  given: Given & { readonly OUTBOUND_CA?: string | undefined },
+  { url }: OutsideCheckSettings,
+): GuardedFetchOptions {
+  const { RISK_CHECK_CERT: cert, RISK_CHECK_KEY: key } = given
+  return {
+    ca: given.RISK_CHECK_CA ?? given.OUTBOUND_CA,
+    credential: cert !== undefined && key !== undefined ? { cert, key } : undefined,
+    privateHosts: [new URL(url).hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')],
+    timeoutMs: takesAtMostMs,
+    maxBytes: answerAtMostBytes,
+  }
 }

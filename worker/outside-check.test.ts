@@ -15,7 +15,7 @@ import { sql } from '@bankside/service-kit/postgres'
 import { listen } from '@bankside/service-kit/tls-server'
 import { workerSettings } from './config.ts'
 import { outsideCheck } from './outside-check.ts'
-import { outsideCheckOf } from './outside-check-settings.ts'
+import { outsideCheckGuard, outsideCheckOf } from './outside-check-settings.ts'
 
 type Question = { nonce: string; payments: { payment_id: string; amount: string; creditor: object }[] }
 type Asked = {
@@ -238,6 +238,27 @@ test('of one that it says nothing of, as of one about which it does not answer',
     [(await standing(payment)).step, (await standing(payment)).risk_reasons?.[0]?.fact],
     ['review', 'it said nothing of this payment'],
   )
+})
+
+test('a check inside the bank is asked without its host being open to the addresses that third parties give', async () => {
+  const { cert: RISK_CHECK_CERT = '', key: RISK_CHECK_KEY = '' } = own
+  const config = readConfig(workerSettings, {
+    ...{ DATABASE_URL: 'postgresql://u:p@h/d', OPERATIONS_PORT: '1', NOTIFICATION_KEYS: 'A'.repeat(43), OUTBOUND_CA: authority.cert },
+    ...{ RISK_CHECK_URL: url, RISK_CHECK_CERT, RISK_CHECK_KEY, OUTBOUND_PRIVATE_HOSTS: '' },
+  })
+  const asking = outsideCheckOf(config)
+  assert.ok(asking)
+  const payment = await held()
+  respond = (question) => answers(question)
+  assert.deepEqual(await advance(outsideCheck({ ...asking, call: createGuardedFetch(outsideCheckGuard(config, asking)) })), [])
+  assert.equal((await standing(payment)).status, 'posted')
+  const ofThirdParties = createGuardedFetch({ ca: config.OUTBOUND_CA, privateHosts: config.OUTBOUND_PRIVATE_HOSTS })
+  await assert.rejects(ofThirdParties(url), { code: 'not_allowed' })
+  for (const [given, host] of [
+    ['https://[::1]:8443/risk', '::1'],
+    ['https://risk.internal./', 'risk.internal'],
+  ] as const)
+    assert.deepEqual(outsideCheckGuard(config, { ...asking, url: given }).privateHosts, [host])
 })
 
 test('a worker says what its settings lack: a check elsewhere must know who asks', () => {
