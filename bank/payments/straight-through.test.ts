@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import type { AccountId, PaymentId } from '../ids.ts'
 import { reconcile } from '../ledger/reconcile.ts'
 import { advancePayments } from './advance-payments.ts'
 import { readPaymentLife } from './payment-life.ts'
 import { openPaymentSubmitter } from './payment-submitter.ts'
-import { setStraightThrough } from './straight-through.ts'
+import { setStraightThrough, straightThroughIsKnown } from './straight-through.ts'
 import { gbp, noon, openTestBank, type TestBank } from './testing/test-bank.ts'
 
 let bank: TestBank
@@ -173,6 +174,39 @@ test('a check that is elsewhere is not passed by: it is not asked at all before 
     { action: 'straight_through.off', actor: 'operator maud' },
     { action: 'straight_through.on', actor: 'operator maud' },
   ])
+})
+
+test('whoever turns it off knows when nothing is posted any more: a payment that waited for its account meanwhile is waited for', async () => {
+  const from = await bank.newAccount({ funds })
+  const set = (on: boolean) =>
+    transact(bank.owner, (tx) => setStraightThrough(tx, { on, actor: 'operator maud', why: 'a test', now: noon }))
+  const consent = await agreed(from, undefined, 1)
+  const held = Promise.withResolvers<void>()
+  const locked = Promise.withResolvers<void>()
+  const holding = transact(bank.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from ledger.account where account_id = ${from} for no key update`)
+    locked.resolve()
+    await held.promise
+  })
+  await locked.promise
+  const paying = bank.submit(consent)
+  const waits = sql.unsafe`select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`
+  while (!(await bank.owner.oneFirst(waits))) await sleep(5)
+  await set(false)
+  let known = false
+  const knowing = straightThroughIsKnown(bank.owner).then((answer) => {
+    known = answer
+  })
+  await sleep(100)
+  assert.equal(known, false)
+  held.resolve()
+  await holding
+  assert.equal((await paying).status, 'posted')
+  await knowing
+  assert.equal(known, true)
+  assert.equal((await pay(from, undefined, 1)).status, 'held')
+  await advance()
+  await set(true)
 })
 
 test('a resource API that was taken over books nothing in a time to come', async () => {

@@ -1,4 +1,5 @@
-import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { appendAudit } from '../audit/append-audit.ts'
 
 /**
@@ -14,4 +15,22 @@ export type StraightThrough = { readonly on: boolean; readonly actor: string; re
 export async function setStraightThrough(tx: Transaction, { on, actor, why, now }: StraightThrough): Promise<void> {
   await tx.query(sql.unsafe`update payments.straight_through set is_on = ${on}`)
   await appendAudit(tx, { actor, action: `straight_through.${on ? 'on' : 'off'}`, subject: 'payments', details: { why }, now })
+}
+
+const looksAtMost = 500
+const sleepBetweenMs = 20
+const horizonRow = z.object({ oldest: z.bigint(), next: z.bigint() })
+
+/**
+ * When it is set and committed: waits for payments that were under way then, and may wait for an account with what they read before.
+ *
+ * @returns false where some take longer than ten seconds.
+ */
+export async function straightThroughIsKnown(database: Database): Promise<boolean> {
+  const look = () =>
+    database.one(sql.type(horizonRow)`
+      select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next from pg_current_snapshot() now`)
+  const { next } = await look()
+  for (let looks = 0; looks < looksAtMost; looks++, await sleep(sleepBetweenMs)) if ((await look()).oldest >= next) return true
+  return false
 }

@@ -2,7 +2,7 @@ import { formatMoney } from '@bankside/bank/money'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { type PaymentLife, readPaymentLife } from '@bankside/bank/payments/payment-life'
 import { approvePayment, listPaymentsInReview, refusePayment } from '@bankside/bank/payments/review-payment'
-import { setStraightThrough } from '@bankside/bank/payments/straight-through'
+import { setStraightThrough, straightThroughIsKnown } from '@bankside/bank/payments/straight-through'
 import type { Reason } from '@bankside/bank/risk/payment-check'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, transact } from '@bankside/service-kit/postgres'
@@ -57,7 +57,9 @@ async function turnStraightThrough(database: Database, word: string, why: string
   if ((word !== 'on' && word !== 'off') || !isWhy(why)) throw new Complaint(usage)
   const on = word === 'on'
   await transact(database, (tx) => setStraightThrough(tx, { on, actor: operator(), why, now: systemClock.now() }))
-  return on ? 'What nothing waits for is posted when it comes.' : 'Every payment waits for the worker.'
+  if (on) return 'What nothing waits for is posted when it comes.'
+  const known = await straightThroughIsKnown(database)
+  return `Every payment waits for the worker${known ? '' : ', but for some that are under way and may still be posted at once'}.`
 }
 
 const titleOf = ({ id, amount, creditor, debtorAccountId }: Payment) =>
