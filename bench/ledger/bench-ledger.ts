@@ -15,13 +15,16 @@ import { prepareTpcB } from './pgbench.ts'
 const smallLedger = { accounts: 10_000, entries: 100_000 } as const
 const largeLedger = { accounts: 1_000_000, entries: 5_000_000 } as const
 
+/** What a million accounts and their postings need, so that both sides find their pages in memory. */
+const serverOfItsSize = { shared_buffers: '3GB' }
+
 type Say = (text: string) => void
 type Compared = { readonly row: LedgerRow; readonly pairs: readonly (readonly [referred: Sample, measured: Sample])[] }
 
 /** `npm run bench -- --ledger`: the ledger against `pgbench` on the same server, in turn. Returns the names of rows that fall short. */
 export async function benchLedger(options: Options, stopping: Stopping, say: Say): Promise<readonly string[]> {
   say('starting a sandbox of its own')
-  const { target, adminUrl } = await startProductTarget(options.customers, stopping)
+  const { target, adminUrl } = await startProductTarget(options.customers, stopping, options.large ? serverOfItsSize : undefined)
   const admin = new pg.Client(adminUrl)
   await admin.connect()
   stopping.push(() => admin.end())

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
 import { environmentWith } from '../environment.ts'
 import { freePorts } from './free-ports.ts'
 import { stopChild } from './stop-child.ts'
@@ -42,9 +43,20 @@ const startTakesAtMostMs = 120_000
 const stopTakesAtMostMs = 30_000
 const servers = ['auth-server/main.ts', 'resource-api/main.ts', 'worker/main.ts']
 
-/** A sandbox of the bench's own, as `npm start` would start it, in a folder that is removed afterwards. */
-export async function startSandbox(customers: number, stopping: Stopping): Promise<Sandbox> {
+/**
+ * A sandbox of the bench's own, as `npm start` would start it, in a folder that is removed afterwards.
+ *
+ * @param postgres Settings of its PostgreSQL beside its own.
+ */
+export async function startSandbox(customers: number, stopping: Stopping, postgres?: Readonly<Record<string, string>>): Promise<Sandbox> {
   const home = mkdtempSync(path.join(tmpdir(), 'bankside-bench-'))
+  stopping.push(async () => rmSync(home, { recursive: true, force: true }))
+  if (postgres !== undefined) {
+    // The sandbox goes on with the one that it finds there.
+    chmodSync(home, 0o711)
+    const { stop } = await startEmbeddedPostgres({ folder: path.join(home, 'postgres'), settings: postgres })
+    stopping.push(stop)
+  }
   const portBase = await freePorts(portsPerSandbox)
   const logFile = path.join(home, 'launcher.log')
   const log = openSync(logFile, 'a')
@@ -62,10 +74,7 @@ export async function startSandbox(customers: number, stopping: Stopping): Promi
     // A group of its own: Ctrl-C reaches the bench only, which stops the sandbox when it is done with it.
     detached: true,
   })
-  stopping.push(async () => {
-    await stopChild(launcher, stopTakesAtMostMs)
-    rmSync(home, { recursive: true, force: true })
-  })
+  stopping.push(() => stopChild(launcher, stopTakesAtMostMs))
   await ready(launcher, home, portBase, logFile)
   const description = JSON.parse(readFileSync(path.join(home, 'sandbox.json'), 'utf8')) as SandboxDescription
   return { home, description, pids: serversOf(launcher), adminUrl: adminUrlOf(home) }

@@ -20,8 +20,12 @@ const acr = 'urn:openbanking:psd2:sca'
 const leastFundsMinor = 50_000
 
 /** The product as `npm start` runs it, and what its operations need, put in place through its own API and its database. */
-export async function startProductTarget(customers: number, stopping: Stopping): Promise<Product> {
-  const { adminUrl, description, pids } = await startSandbox(customers, stopping)
+export async function startProductTarget(
+  customers: number,
+  stopping: Stopping,
+  postgres?: Readonly<Record<string, string>>,
+): Promise<Product> {
+  const { adminUrl, description, pids } = await startSandbox(customers, stopping, postgres)
   const databaseName = await databaseOf(adminUrl)
   const url = new URL(adminUrl)
   url.pathname = `/${databaseName}`
