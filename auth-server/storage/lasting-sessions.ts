@@ -1,5 +1,5 @@
 import type { Clock } from '@bankside/service-kit/clock'
-import type { AdapterPayload, Provider, Session } from 'oidc-provider'
+import { type AdapterPayload, errors, type Provider, type Session } from 'oidc-provider'
 
 /** A session that is used is written again only when this much of its idle time is gone: it may end so much too early, never late. */
 const writtenAgainAfterSeconds = 30
@@ -28,7 +28,13 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
     const gained = Math.floor(clock.now().getTime() / 1000) + ttlSeconds - this.exp
     if (this[asRead] === contentOf(this) && gained >= 0 && gained < writtenAgainAfterSeconds) return this.jti
     this.oldId = undefined
-    return save.call(this, ttlSeconds)
+    try {
+      return await save.call(this, ttlSeconds)
+    } catch (error) {
+      // It ended meanwhile: the library is not to write it again, after the error.
+      if (error instanceof errors.SessionNotFound) Object.assign(this, { destroyed: true })
+      throw error
+    }
   }
 }
 

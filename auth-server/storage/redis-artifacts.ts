@@ -1,6 +1,6 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import { type RedisScript, type RedisStore, redisKeyPrefix, redisScript } from '@bankside/service-kit/redis'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import type { Artifact } from './adapter.ts'
 import { handleHash } from './handle-hash.ts'
@@ -12,9 +12,11 @@ const scripts = {
   put: redisScript(`
     redis.call('HSET', KEYS[1], 'p', ARGV[1])
     return redis.call('PEXPIREAT', KEYS[1], ARGV[2])`),
-  // A session changes its handle and keeps its uid: the new row takes the place of the old one.
+  // A session changes its handle and keeps its uid: the new row takes the place of the old one. A name whose row is gone is of a
+  // session that has ended: whoever read it before that does not bring it back.
   putWithUid: redisScript(`
     local old = redis.call('GET', KEYS[2])
+    if old and redis.call('EXISTS', old) == 0 then return false end
     if old and old ~= KEYS[1] then redis.call('DEL', old) end
     redis.call('HSET', KEYS[1], 'p', ARGV[1])
     redis.call('PEXPIREAT', KEYS[1], ARGV[2])
@@ -68,8 +70,10 @@ export function redisArtifacts(
       const hash = hashOf(id)
       const expiresAtMs = expiry(clock, expiresIn, keptSeconds).getTime()
       const values = [payloads.seal(hash, payload), expiresAtMs]
-      if (columns.uid !== undefined) await ask(scripts.putWithUid, [rowOf(hash), uidOf(payload.uid)], values)
-      else if (columns.grant_id === undefined) await ask(scripts.put, [rowOf(hash)], values)
+      if (columns.uid !== undefined) {
+        const put = await ask(scripts.putWithUid, [rowOf(hash), uidOf(payload.uid)], values)
+        if (put === null) throw new errors.SessionNotFound('the session ended meanwhile')
+      } else if (columns.grant_id === undefined) await ask(scripts.put, [rowOf(hash)], values)
       else {
         const keys = [rowOf(hash), grantOf(payload.grantId)]
         await ask(scripts.putWithGrant, keys, [...values, String(payload.grantId), expiresAtMs - clock.now().getTime()])

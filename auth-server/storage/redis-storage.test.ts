@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sql } from '@bankside/service-kit/postgres'
+import { sql, transact } from '@bankside/service-kit/postgres'
 import { startTestRedis, type TestRedis, withoutRedis } from '@bankside/service-kit/test-redis'
 import { Redis } from 'ioredis'
 import { authoriseAccounts, authorisedTokens, pushed, refusal } from '../testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from '../testing/bank-fixtures.ts'
-import { CustomerAtBrowser } from '../testing/browser.ts'
+import { CustomerAtBrowser, responseOf } from '../testing/browser.ts'
 import { startTestServer, type TestServer } from '../testing/test-server.ts'
-import { intentClaim, ThirdParty } from '../testing/third-party.ts'
+import { firstPartyScopes, intentClaim, ThirdParty } from '../testing/third-party.ts'
 
 const skip = withoutRedis
 const cc = { grant_type: 'client_credentials', scope: 'accounts' }
@@ -136,4 +136,27 @@ test('while Redis is down: 503 with Retry-After, for clients and browsers; used 
   assert.equal((await eventually(() => acorn.redeem(code))).status, 200)
   assert.equal(refusal(await acorn.redeem(used.code)), '400 invalid_grant')
   assert.match((await customer.open(acorn, requestUri)).text, /Share account information/, 'the session is there as it was')
+})
+
+test('LOGOUT-04 what is answered while its session ends is not answered, and the session stays ended', { skip }, async () => {
+  const app = await ThirdParty.register(server, 'bank-app', { firstParty: true })
+  const { customer: at, tokens } = await authorisedTokens(acorn, ada)
+  const tab = new CustomerAtBrowser(server, ada)
+  for (const cookie of at.browser.cookies.values()) tab.browser.put(cookie)
+  const authorize = async (params: Record<string, string> = {}) =>
+    `/auth?${new URLSearchParams({ client_id: 'bank-app', request_uri: await pushed(app, { scope: firstPartyScopes, ...params }) })}`
+  const address = await authorize()
+  const [answering] = await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`lock table oidc.grant in exclusive mode`)
+    const answering = tab.browser.get(address)
+    while (
+      !(await server.owner.exists(sql.unsafe`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
+    )
+      await sleep(10)
+    await at.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: String(tokens.json['id_token']) })}`)
+    return [answering] as const
+  })
+  const { code, error } = responseOf(await answering)
+  assert.deepEqual([code, error], [undefined, 'invalid_request'])
+  assert.equal(responseOf(await tab.browser.get(await authorize({ prompt: 'none' })))['error'], 'login_required')
 })
