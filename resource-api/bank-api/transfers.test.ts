@@ -208,10 +208,10 @@ test('NAT-A5 NAT-S5 fifty at once with one key make one transfer; a repeat finds
   assert.deepEqual(problem(await post(token, transfer({ amount_cents: 112 }), headers)), [409, 'idempotency_conflict'])
 })
 
-test('NAT-05 NAT-06 NAT-S5 what nothing waits for is answered completed, and both see it', async () => {
+test('NAT-05 NAT-06 NAT-S5 what nothing waits for is answered when it is done: PENDING at first, and both see it completed', async () => {
   const before = { ada: await balance(world.ada), ben: await balance(world.ben) }
   const answer = await post(await authorised())
-  assert.deepEqual([answer.status, answer.body.status], [202, 'COMPLETED'], answer.text)
+  assert.deepEqual([answer.status, answer.body.status], [202, 'PENDING'], answer.text)
   assert.deepEqual(
     [await balance(world.ada), await balance(world.ben)],
     [

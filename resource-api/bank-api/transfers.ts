@@ -55,17 +55,20 @@ export function orderTransfer({ access, body }: Call): { readonly consentId: str
   }
 }
 
-export const renderMadeTransfer = async (call: Call, { made }: Made): Promise<Reply> => renderPayment(call, made)
+/** NAT-05: first it is told that it was taken, also of one that was posted at once. */
+export const renderMadeTransfer = async (call: Call, { made }: Made): Promise<Reply> => renderPayment(call, made, 'PENDING')
 
 /**
- * 202 once the funds are set aside (NAT-S5). A transfer that was recorded as rejected at once is answered with 422: the
+ * As it is now: 202 once the funds are set aside or have moved (NAT-S5). A transfer that was recorded as rejected at once is answered with 422: the
  * record stays, and so does the answer of a repeat.
  */
 export async function renderTransfer(call: Call, paymentId: string): Promise<Reply> {
   return renderPayment(call, await getPayment(call.tx, { paymentId, clientId: call.access.clientId }))
 }
 
-function renderPayment({ interactionId }: Call, payment: Payment): Reply {
+type TransferStatus = (typeof statuses)[keyof typeof statuses]
+
+function renderPayment({ interactionId }: Call, payment: Payment, status: TransferStatus = statuses[payment.status]): Reply {
   const atOnce = payment.statusUpdatedAt.getTime() === payment.createdAt.getTime()
   if (payment.status === 'rejected' && atOnce)
     return renderBankProblem({ kind: 'refused', refusals: [refusalFor(payment)], reference: interactionId })
@@ -75,7 +78,7 @@ function renderPayment({ interactionId }: Call, payment: Payment): Reply {
     body: {
       transaction_id: payment.id,
       transaction_ref: payment.endToEndIdentification,
-      status: statuses[payment.status],
+      status,
       amount_cents: cents(payment.amount),
     },
   }
