@@ -15,8 +15,8 @@ import { prepareTpcB } from './pgbench.ts'
 const smallLedger = { accounts: 10_000, entries: 100_000 } as const
 const largeLedger = { accounts: 1_000_000, entries: 5_000_000 } as const
 
-/** What a million accounts and their postings need, so that both sides find their pages in memory. */
-const serverOfItsSize = { shared_buffers: '3GB' }
+/** What a million accounts and their postings need: both sides find their pages in memory, and no checkpoint falls into a round. */
+const serverOfItsSize = { shared_buffers: '3GB', max_wal_size: '16GB', checkpoint_timeout: '1h' }
 
 type Say = (text: string) => void
 type Compared = { readonly row: LedgerRow; readonly pairs: readonly (readonly [referred: Sample, measured: Sample])[] }
@@ -28,7 +28,6 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   const admin = new pg.Client(adminUrl)
   await admin.connect()
   stopping.push(() => admin.end())
-  await checkpointSeldom(admin)
   say('filling a ledger')
   const small = await fillLedger(adminUrl, smallLedger, stopping)
   if (options.large) say('filling a large one: this takes some minutes')
@@ -45,13 +44,6 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   if (large === undefined) say('A million accounts with five million entries: --large.')
   save(compared, settings)
   return compared.filter(fallsShort).map(({ row }) => row.name)
-}
-
-/** As a server of its size is set up: none falls into a round, and pages are written to the log whole after the fill only. */
-async function checkpointSeldom(admin: pg.Client): Promise<void> {
-  await admin.query(`alter system set max_wal_size = '16GB'`)
-  await admin.query(`alter system set checkpoint_timeout = '1h'`)
-  await admin.query('select pg_reload_conf()')
 }
 
 async function compareRow(admin: pg.Client, row: LedgerRow, rounds: number, say: Say): Promise<Compared> {
