@@ -94,7 +94,8 @@ async function allowedAddresses(url: URL, { privateHosts = [], resolve = resolve
   return addresses
 }
 
-const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+/** As {@link GuardedFetchOptions.privateHosts} name it: without brackets or the dot of the root. */
+export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 
 async function resolveHost(hostname: string): Promise<readonly string[]> {
   return (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address)

@@ -1,6 +1,6 @@
 import { createPrivateKey, type JsonWebKey } from 'node:crypto'
 import { httpsUrl } from '@bankside/service-kit/config'
-import type { GuardedFetchOptions } from '@bankside/service-kit/guarded-fetch'
+import { type GuardedFetchOptions, hostOf } from '@bankside/service-kit/guarded-fetch'
 import { z } from '@bankside/service-kit/postgres'
 import type { OutsideCheckSettings, SigningKey } from './outside-check.ts'
 
@@ -72,7 +72,7 @@ export function outsideCheckGuard(
   return {
     ca: given.RISK_CHECK_CA ?? given.OUTBOUND_CA,
     credential: cert !== undefined && key !== undefined ? { cert, key } : undefined,
-    privateHosts: [new URL(url).hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')],
+    privateHosts: [hostOf(new URL(url))],
     timeoutMs: takesAtMostMs,
     maxBytes: answerAtMostBytes,
   }
