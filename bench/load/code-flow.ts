@@ -45,7 +45,7 @@ export const codeFlowWithConsent: Path = {
   }),
 }
 
-const forConsent = ({ client }: Target, consentId: string): Asking => ({ client, scope: 'openid accounts', consentId })
+export const forConsent = ({ client }: Target, consentId: string): Asking => ({ client, scope: 'openid accounts', consentId })
 
 /** @param way What each flow has to be. All of a round are the same. */
 function flowsThat(way: RegExp, ask: (target: Target, count: number) => Promise<readonly Asking[]>): Pick<Path, 'connects' | 'prepare'> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { pushRequest } from './code-flow.ts'
+import { forConsent, pushRequest } from './code-flow.ts'
 import { expectStatus, type Path, UnexpectedAnswer } from './path.ts'
 
 /** Requests may name one consent as often as they like while it waits. */
@@ -13,11 +13,7 @@ export const pushedRequest: Path = {
   prepare: async (target, count) => {
     const consents = await target.lodgeConsents(consentsPerRound)
     const requests = Array.from({ length: count }, (_, index) =>
-      pushRequest(
-        target,
-        { client: target.client, scope: 'openid accounts', consentId: consents[index % consents.length] },
-        randomBytes(32).toString('base64url'),
-      ),
+      pushRequest(target, forConsent(target, consents[index % consents.length] ?? ''), randomBytes(32).toString('base64url')),
     )
     const answers: string[] = []
     return {
