@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { hash, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { formatMoney } from '@bankside/bank/money'
 import type { Payment } from '@bankside/bank/payments/payment'
 import type { Assessment, PaymentCheck } from '@bankside/bank/risk/payment-check'
@@ -37,7 +37,7 @@ export function outsideCheck({ url, signing, unavailable, patienceMs, call, onAn
   return async (payments, { now, signal }) => {
     const tooLong = payments.filter(({ createdAt }) => now.getTime() - createdAt.getTime() >= patienceMs)
     try {
-      const assessments = await ask(payments)
+      const assessments = await ask()
       for (const [verdict, those] of Map.groupBy(assessments, (one) => one.verdict)) onAnswers?.(verdict, those.length)
       const answered = new Set(assessments.map(({ paymentId }) => paymentId))
       const left = tooLong.filter(({ id }) => !answered.has(id))
@@ -50,21 +50,21 @@ export function outsideCheck({ url, signing, unavailable, patienceMs, call, onAn
       return tooLong.map(({ id }) => givenUp(id, unavailable, error.message))
     }
 
-    async function ask(about: readonly Payment[]): Promise<readonly Assessment[]> {
+    async function ask(): Promise<readonly Assessment[]> {
       const nonce = randomBytes(nonceBytes).toString('base64url')
-      const question = { format: 'bankside-risk-question/1', nonce, asked_at: now.toISOString(), payments: about.map(shown) }
+      const question = { format: 'bankside-risk-question/1', nonce, asked_at: now.toISOString(), payments: payments.map(shown) }
       const response = await call(url, {
         method: 'POST',
         headers: {
           accept: 'application/json',
           'content-type': signing === undefined ? 'application/json' : 'application/jwt',
-          'idempotency-key': keyOf(about),
+          'idempotency-key': keyOf(payments),
         },
         body: signing === undefined ? JSON.stringify(question) : signed({ aud: url, iat: seconds(now), jti: nonce, ...question }, signing),
         signal,
       })
       if (response.status !== 200) throw new NoAnswer(`it answered ${response.status}`)
-      return read(await response.text(), nonce, about)
+      return read(await response.text(), nonce, payments)
     }
   }
 }
@@ -72,15 +72,10 @@ export function outsideCheck({ url, signing, unavailable, patienceMs, call, onAn
 const nonceBytes = 16
 const seconds = (at: Date): number => Math.floor(at.getTime() / 1000)
 
-const keyOf = (payments: readonly Payment[]): string =>
-  createHash('sha256')
-    .update(
-      payments
-        .map(({ id }) => id)
-        .toSorted()
-        .join(' '),
-    )
-    .digest('base64url')
+function keyOf(payments: readonly Payment[]): string {
+  const ids = payments.map(({ id }) => id).toSorted()
+  return hash('sha256', ids.join(' '), 'base64url')
+}
 
 /** What is told of a payment: what the built-in check looks at, and whom it concerns by our own ids. No name or number of who pays. */
 function shown(payment: Payment): object {
