@@ -5,7 +5,6 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 const madePerRound = 100
 const droppedPerRound = 20
 const analysedPerRound = 20
-const defaultMayTakeMs = 15_000
 const analysingMayTakeMs = 15 * 60_000
 
 type Needs = {
@@ -41,11 +40,11 @@ async function asOften(atMost: number, work: () => Promise<boolean>): Promise<nu
 
 const nameRow = z.object({ name: z.string().nullable() })
 
-/** One of them, in a transaction of its own: its locks last no longer. */
-async function one(database: Database, call: ReturnType<typeof sql.fragment>, mayTakeMs = defaultMayTakeMs): Promise<boolean> {
+/** One of them, in a transaction of its own: its locks last no longer. It takes as long as any statement may, unless more is said. */
+async function one(database: Database, call: ReturnType<typeof sql.fragment>, mayTakeMs?: number): Promise<boolean> {
   try {
     const { name } = await transact(database, async (tx) => {
-      await tx.query(sql.unsafe`select set_config('statement_timeout', ${`${mayTakeMs}ms`}, true)`)
+      if (mayTakeMs !== undefined) await tx.query(sql.unsafe`select set_config('statement_timeout', ${`${mayTakeMs}ms`}, true)`)
       return tx.one(sql.type(nameRow)`select ${call} as name`)
     })
     return name !== null
