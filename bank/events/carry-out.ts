@@ -15,7 +15,7 @@ export type Change = {
 /** Carries out changes and tells of them, in one round trip: PostgreSQL runs the statements as one, in no order among them. */
 export async function carryOut(tx: Transaction, ...changes: readonly Change[]): Promise<void> {
   const statements = statementsOf(changes)
-  await tx.query(queryOf('all', { statements, more: [] }, () => sql.unsafe`with ${parts(statements)} select`))
+  await tx.query(queryOf('all', statements, () => sql.unsafe`with ${parts(statements)} select`))
 }
 
 /**
@@ -29,10 +29,10 @@ export async function carryOutIf(tx: Transaction, conditions: readonly SqlFragme
   const putTogether = () => {
     const counts = conditions.map((_, index) => sql.fragment`(select count(*) from ${sql.identifier([partName(index)])})`)
     const done = sql.join(counts, sql.fragment` + `)
-    return sql.unsafe`with ${parts(statements)} select events.all_or_nothing(${done}, ${conditions.length}::bigint)`
+    return sql.unsafe`with ${parts(statements)} select events.all_or_nothing(${done}, ${sql.literalValue(`${conditions.length}`)}::bigint)`
   }
   try {
-    await tx.query(queryOf(`${conditions.length} of all`, { statements, more: [conditions.length] }, putTogether))
+    await tx.query(queryOf(`${conditions.length} of all`, statements, putTogether))
     return true
   } catch (error) {
     if (violatedConstraint(error) === 'all_or_nothing' || retryableStates.has(sqlState(error) ?? '')) return false
@@ -50,13 +50,14 @@ type Query = ReturnType<typeof sql.unsafe>
 /** Several times as many as there are acts. */
 const known = leastRecentlyUsed<string, Query>(500)
 
-type Parts = { readonly statements: readonly SqlFragment[]; readonly more: Query['values'] }
-
 /** Of the same statements the query is put together once: with so many parts that costs more than the rest of it. */
-function queryOf(kind: string, { statements, more }: Parts, putTogether: () => Query): Query {
+function queryOf(kind: string, statements: readonly SqlFragment[], putTogether: () => Query): Query {
   const text = `${kind}: ${statements.map((statement) => statement.sql).join('; ')}`
   const found = known.get(text)
-  if (found !== undefined) return withValues(found, [...statements.flatMap(({ values }) => values), ...more])
+  if (found !== undefined) {
+    const values = statements.flatMap((statement) => statement.values)
+    return withValues(found, values)
+  }
   const query = putTogether()
   known.set(text, query)
   return query
