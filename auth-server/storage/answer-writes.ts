@@ -3,6 +3,7 @@ import type { Prepared } from '@bankside/service-kit/prepared'
 import { errors, Provider } from 'oidc-provider'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
 import { isWritten, wasFound } from './lasting-sessions.ts'
+import { numberedStatements, type Statement } from './numbered-statements.ts'
 
 /** A row that comes with an answer, by the column that says that it is there already, if it can be. */
 export type AnswerRow = {
@@ -95,9 +96,6 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
   }
 }
 
-type Statement = { readonly name: string; readonly text: string }
-const statements = new Map<string, Statement>()
-
 /** @param after The last place before its values. */
 export function insertsFrom(source: string, { table, columns, replaces }: AnswerRow, after: number): string {
   const names = columns.map(({ name }) => name)
@@ -109,11 +107,18 @@ export function insertsFrom(source: string, { table, columns, replaces }: Answer
 
 const forgetText = (place: number) => `delete from oidc.interaction where id_hash = $${place}`
 
+const statements = numberedStatements('oidc_answer')
+
+type Besides = { readonly forgets: boolean; readonly lasts: boolean }
+
 /** One for each set of tables that is written together. */
-function statementFor(rows: readonly AnswerRow[], { forgets, lasts }: { readonly forgets: boolean; readonly lasts: boolean }): Statement {
+function statementFor(rows: readonly AnswerRow[], besides: Besides): Statement {
+  const { forgets, lasts } = besides
   const tables = [...rows.map(({ table }) => table), ...(forgets ? ['interaction'] : []), ...(lasts ? ['lasting'] : [])].join(' ')
-  const known = statements.get(tables)
-  if (known !== undefined) return known
+  return statements(tables, () => statementText(rows, besides))
+}
+
+function statementText(rows: readonly AnswerRow[], { forgets, lasts }: Besides): string {
   let place = 2
   const parts = rows.map((row) => {
     const part = `written_${row.table} as (${insertsFrom('used', row, place)})`
@@ -121,12 +126,9 @@ function statementFor(rows: readonly AnswerRow[], { forgets, lasts }: { readonly
     return part
   })
   const lasting = `lasting as materialized (select true from oidc.session where uid = $${place + (forgets ? 2 : 1)} for update),`
-  const text = `with ${lasts ? lasting : ''} used as (
+  return `with ${lasts ? lasting : ''} used as (
       update oidc.pushed_authorization_request set consumed_at = $2
       where id_hash = $1 and consumed_at is null ${lasts ? 'and exists (select from lasting)' : ''} returning true as used),
     ${[...parts, ...(forgets ? [`forgotten as (${forgetText(place + 1)})`] : [])].join(', ')}
     select (select count(*)::int from used) as used, ${lasts ? 'exists (select from lasting)' : 'true'} as lasts`
-  const statement = { name: `oidc_answer_${statements.size + 1}`, text }
-  statements.set(tables, statement)
-  return statement
 }

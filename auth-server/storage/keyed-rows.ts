@@ -3,6 +3,7 @@ import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { Provider } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
+import { numberedStatements, type Statement } from './numbered-statements.ts'
 
 /** A table whose rows are found by their key. */
 export type Source = {
@@ -100,18 +101,14 @@ async function findAll(prepared: Prepared, questions: readonly Question[], now: 
 
 const textOf = (key: Buffer | string): string => (typeof key === 'string' ? key : key.toString('hex'))
 
-type Statement = { readonly name: string; readonly text: string }
-const statements = new Map<string, Statement>()
+const statements = numberedStatements('keyed_rows')
 
-/** One for each set of sources that is asked together. Numbered: PostgreSQL cuts names to 63 bytes. */
+/** One for each set of sources that is asked together. */
 function statementFor(asked: readonly Part[]): Statement {
   const sources = asked.map(({ source, isSingle }) => `${source.name}${isSingle ? '' : 's'}`).join(' ')
-  const known = statements.get(sources)
-  if (known !== undefined) return known
-  const text = asked.map(({ source, isSingle }, index) => selectFrom(source, `$${index + 2}`, isSingle)).join(' union all ')
-  const statement = { name: `keyed_rows_${statements.size + 1}`, text }
-  statements.set(sources, statement)
-  return statement
+  return statements(sources, () =>
+    asked.map(({ source, isSingle }, index) => selectFrom(source, `$${index + 2}`, isSingle)).join(' union all '),
+  )
 }
 
 function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, isSingle: boolean): string {

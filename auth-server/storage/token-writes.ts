@@ -3,6 +3,7 @@ import { errors, Provider } from 'oidc-provider'
 import type { Context, Next } from '../http/request-context.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { type AnswerRow, insertsFrom } from './answer-writes.ts'
+import { numberedStatements, type Statement } from './numbered-statements.ts'
 import type { UsedIdentifier } from './use-identifier.ts'
 
 type Code = { readonly hash: Buffer; readonly at: Date; readonly refuse: () => Error; readonly revokeGrant: () => Promise<unknown> }
@@ -64,22 +65,18 @@ export function tokenWrites(prepared: Prepared): TokenWrites {
   }
 }
 
-type Statement = { readonly name: string; readonly text: string }
-const statements = new Map<string, Statement>()
+const statements = numberedStatements('oidc_token_answer')
 
-function statementFor(hasProof: boolean, refreshToken: AnswerRow | undefined): Statement {
-  const kind = `${hasProof} ${refreshToken?.table}`
-  const known = statements.get(kind)
-  if (known !== undefined) return known
+const statementFor = (hasProof: boolean, refreshToken: AnswerRow | undefined): Statement =>
+  statements(`${hasProof} ${refreshToken?.table}`, () => statementText(hasProof, refreshToken))
+
+function statementText(hasProof: boolean, refreshToken: AnswerRow | undefined): string {
   const proof = `insert into oidc.used_identifier (id_hash, expires_at) select decode($3, 'hex'), $4::timestamptz from used
     on conflict on constraint identifier_is_used_once do nothing returning true as proven`
   const source = hasProof ? 'used, proof' : 'used'
-  const text = `with used as (
+  return `with used as (
       update oidc.authorization_code set consumed_at = $2 where id_hash = $1 and consumed_at is null returning true as used)
     ${hasProof ? `, proof as (${proof})` : ''}
     ${refreshToken === undefined ? '' : `, written as (${insertsFrom(source, refreshToken, hasProof ? 4 : 2)})`}
     select (select count(*)::int from used) as used, ${hasProof ? '(select count(*)::int from proof)' : '0'} as proven`
-  const statement = { name: `oidc_token_answer_${statements.size + 1}`, text }
-  statements.set(kind, statement)
-  return statement
 }
