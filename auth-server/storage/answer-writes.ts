@@ -2,16 +2,12 @@ import type { Clock } from '@bankside/service-kit/clock'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { errors, Provider } from 'oidc-provider'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
+import { insertText, type Target } from './insert-text.ts'
 import { isWritten, wasFound } from './lasting-sessions.ts'
 import { numberedStatements, type Statement } from './numbered-statements.ts'
 
-/** A row that comes with an answer, by the column that says that it is there already, if it can be. */
-export type AnswerRow = {
-  readonly table: string
-  readonly columns: readonly { readonly name: string; readonly type: 'bytea' | 'text' | 'timestamptz' }[]
-  readonly replaces?: string | undefined
-  readonly values: readonly unknown[]
-}
+/** A row that comes with an answer. */
+export type AnswerRow = Target & { readonly values: readonly unknown[] }
 
 type UsedUp = { readonly hash: Buffer; readonly at: Date; readonly refuse: () => Error }
 /** One row of a table: the last that was given. */
@@ -97,12 +93,9 @@ export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
 }
 
 /** @param after The last place before its values. */
-export function insertsFrom(source: string, { table, columns, replaces }: AnswerRow, after: number): string {
-  const names = columns.map(({ name }) => name)
-  const others = names.filter((name) => name !== replaces).map((name) => `${name} = excluded.${name}`)
-  return `insert into oidc.${table} (${names.join(', ')})
-    select ${columns.map(({ type }, index) => `$${after + index + 1}::${type}`).join(', ')} from ${source}
-    ${replaces === undefined ? '' : `on conflict (${replaces}) do update set ${others.join(', ')}`}`
+export function insertsFrom(source: string, row: AnswerRow, after: number): string {
+  const values = row.columns.map(({ type }, index) => `$${after + index + 1}::${type}`)
+  return insertText(row, `select ${values.join(', ')} from ${source}`)
 }
 
 const forgetText = (place: number) => `delete from oidc.interaction where id_hash = $${place}`

@@ -3,15 +3,20 @@ import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Artifact } from './adapter.ts'
-import type { AnswerRow, AnswerWrites } from './answer-writes.ts'
+import type { AnswerWrites } from './answer-writes.ts'
 import { handleHash } from './handle-hash.ts'
+import { insertText, type Target } from './insert-text.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 import type { TokenWrites } from './token-writes.ts'
 
 const rowsPerStatement = 100
 const statementsAtOnce = 2
-const fixedColumns = ['id_hash', 'payload', 'expires_at']
+const fixedColumns = [
+  { name: 'id_hash', type: 'bytea' },
+  { name: 'payload', type: 'text' },
+  { name: 'expires_at', type: 'timestamptz' },
+] as const
 
 /** In the order of the columns. */
 type Written = { readonly hash: Buffer; readonly values: readonly unknown[] }
@@ -28,6 +33,7 @@ export function postgresArtifacts(
 ): Partial<Adapter> {
   const { table, columns, usedUp, secondUseRevokesGrant, mayBeLost = false, keptSeconds, withAnswer } = artifact
   const extra = Object.keys(columns) as (keyof typeof columns)[]
+  const target = targetOf(table, extra)
   const find = rows({
     name: table,
     table: `oidc.${table}`,
@@ -38,20 +44,18 @@ export function postgresArtifacts(
   })
   const together = { atMost: rowsPerStatement, callsAtOnce: statementsAtOnce }
   const write = gather(async (rows: readonly Written[]) => {
-    await writeRows(prepared, { table, extra, rows, mayBeLost })
+    await writeRows(prepared, { target, rows, mayBeLost })
     return rows.map(() => undefined)
   }, together)
-
-  const ofAnswer = answerRow(table, extra)
 
   return {
     async upsert(id, payload, expiresIn) {
       const hash = handleHash(id)
-      const extras = extra.map((column) => payload[columns[column] ?? column])
+      const extras = extra.map((column) => payload[columns[column] ?? column] ?? null)
       const values = [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras]
-      if (withAnswer === 'joins' && answers.joins(ofAnswer(values))) return
-      if (withAnswer === 'completes' && (await answers.write(ofAnswer(values)))) return
-      if (withAnswer === 'completes_tokens' && (await tokens.write(ofAnswer(values)))) return
+      if (withAnswer === 'joins' && answers.joins({ ...target, values })) return
+      if (withAnswer === 'completes' && (await answers.write({ ...target, values }))) return
+      if (withAnswer === 'completes_tokens' && (await tokens.write({ ...target, values }))) return
       await write({ hash, values })
     },
     async find(id) {
@@ -95,29 +99,27 @@ type Storing = {
   readonly clock: Clock
 }
 
-/** As {@link upsertText} writes it. */
-function answerRow(table: string, extra: readonly string[]): (values: readonly unknown[]) => AnswerRow {
-  const columns = [...fixedColumns, ...extra].map((name, index) => ({ name, type: typesOf(extra)[index] ?? 'text' }))
-  const replaces = conflictOf(extra)
-  return (values) => ({ table, columns, replaces, values: values.map((value) => value ?? null) })
-}
+/** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
+const targetOf = (table: string, extra: readonly string[]): Target => ({
+  table,
+  columns: [...fixedColumns, ...extra.map((name) => ({ name, type: 'text' as const }))],
+  replaces: extra.includes('uid') ? 'uid' : 'id_hash',
+})
 
-const typesOf = (extra: readonly string[]) => ['bytea', 'text', 'timestamptz', ...extra.map(() => 'text' as const)] as const
+type Writing = { readonly target: Target; readonly rows: readonly Written[]; readonly mayBeLost: boolean }
 
-type Writing = { readonly table: string; readonly extra: readonly string[]; readonly rows: readonly Written[]; readonly mayBeLost: boolean }
-
-async function writeRows(prepared: Prepared, { table, extra, rows, mayBeLost }: Writing): Promise<void> {
+async function writeRows(prepared: Prepared, { target, rows, mayBeLost }: Writing): Promise<void> {
+  const { table } = target
   // Of two for the same row the later one counts; sorted, so that two statements never wait for each other.
-  const latest = [...new Map(rows.map((row) => [keyOf(row, extra), row])).entries()].sort(([one], [other]) => (one < other ? -1 : 1))
+  const latest = [...new Map(rows.map((row) => [keyOf(row, target), row])).entries()].sort(([one], [other]) => (one < other ? -1 : 1))
   const values = latest.map(([, row]) => row.values)
   const [only = [], another] = values
   if (another === undefined) {
-    const one = only.map((value) => value ?? null)
-    await prepared.query(`oidc_${table}_upsert_one`, upsertText(table, extra, 'one'), one, { mayBeLost })
+    await prepared.query(`oidc_${table}_upsert_one`, upsertText(target, 'one'), only, { mayBeLost })
     return
   }
-  const lists = only.map((_, index) => values.map((ofRow) => ofRow[index] ?? null))
-  await prepared.query(`oidc_${table}_upsert`, upsertText(table, extra, 'many'), lists, { mayBeLost })
+  const lists = only.map((_, index) => values.map((ofRow) => ofRow[index]))
+  await prepared.query(`oidc_${table}_upsert`, upsertText(target, 'many'), lists, { mayBeLost })
 }
 
 const consumedAt = (time: Date | null | undefined) => time && { consumed: Math.floor(time.getTime() / 1000) }
@@ -132,20 +134,12 @@ const revokeGrantText = (table: string) => `update oidc.grant set revoked_at = $
 /** What is used once is not removed before its time, or it could be written anew: this process may not even do so. */
 const useUpText = (table: string) => `update oidc.${table} set consumed_at = $2 where grant_id = $1 and consumed_at is null`
 
-const conflictOf = (extra: readonly string[]) => (extra.includes('uid') ? 'uid' : 'id_hash')
-const keyOf = ({ hash, values }: Written, extra: readonly string[]): string =>
-  conflictOf(extra) === 'uid' ? String(values[fixedColumns.length + extra.indexOf('uid')]) : hash.toString('hex')
+const keyOf = ({ hash, values }: Written, { columns, replaces }: Target): string =>
+  replaces === 'uid' ? String(values[columns.findIndex(({ name }) => name === replaces)]) : hash.toString('hex')
 
-/** A session changes its handle and keeps its uid (after sign-in): two tabs that do so at once must not collide. */
-function upsertText(table: string, extra: readonly string[], rows: 'one' | 'many'): string {
-  const columns = [...fixedColumns, ...extra]
-  const types = typesOf(extra)
-  const conflict = conflictOf(extra)
-  const assignments = columns.filter((column) => column !== conflict).map((column) => `${column} = excluded.${column}`)
-  const places = types.map((type, index) => (rows === 'one' ? `$${index + 1}` : `$${index + 1}::${type}[]`)).join(', ')
-  const source = rows === 'one' ? `values (${places})` : `select * from unnest(${places})`
-  return `insert into oidc.${table} (${columns.join(', ')}) ${source}
-    on conflict (${conflict}) do update set ${assignments.join(', ')}`
+function upsertText(target: Target, rows: 'one' | 'many'): string {
+  const places = target.columns.map(({ type }, index) => (rows === 'one' ? `$${index + 1}` : `$${index + 1}::${type}[]`)).join(', ')
+  return insertText(target, rows === 'one' ? `values (${places})` : `select * from unnest(${places})`)
 }
 
 export function expiry(clock: Clock, expiresInSeconds: number | undefined, keptSeconds: number): Date {
