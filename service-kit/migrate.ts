@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { lockNotAvailable, sqlState } from './postgres-errors.ts'
+import { givingWay } from './giving-way.ts'
 
 /** Any number; it must be the same in every version of the product, or two of them would migrate at once. */
 const migrationLock = 7_246_100
@@ -97,7 +97,9 @@ async function mendIndexes(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string; leftover: boolean }>(invalidIndexes)
   for (const { name, leftover } of rows)
     try {
-      await givingWay(() => client.query(leftover ? `drop index concurrently if exists ${name}` : `reindex index concurrently ${name}`))
+      await givingWay(lockAttempts, () =>
+        client.query(leftover ? `drop index concurrently if exists ${name}` : `reindex index concurrently ${name}`),
+      )
     } catch (error) {
       throw new Error(`the index ${name} is invalid, and cannot be made: ${error instanceof Error ? error.message : error}`, {
         cause: error,
@@ -115,8 +117,8 @@ const invalidIndexes = `
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   const { name, text } = migration
   try {
-    if (!outsideTransaction.test(text)) return await givingWay(() => applyWhole(client, migration))
-    for (const part of text.replace(outsideTransaction, '').split(nextPart)) await givingWay(() => client.query(part))
+    if (!outsideTransaction.test(text)) return await givingWay(lockAttempts, () => applyWhole(client, migration))
+    for (const part of text.replace(outsideTransaction, '').split(nextPart)) await givingWay(lockAttempts, () => client.query(part))
     await note(client, migration)
   } catch (error) {
     throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, { cause: error })
@@ -137,15 +139,3 @@ async function applyWhole(client: pg.Client, migration: Migration): Promise<void
 
 const note = (client: pg.Client, { name, sha256 }: Migration) =>
   client.query('insert into public.schema_migration (name, sha256, applied_at) values ($1, $2, statement_timestamp())', [name, sha256])
-
-async function givingWay(work: () => Promise<unknown>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await work()
-      return
-    } catch (error) {
-      if (sqlState(error) !== lockNotAvailable || attempt === lockAttempts) throw error
-      await sleep(sleepBetweenMs * (0.5 + Math.random()))
-    }
-  }
-}

@@ -1,15 +1,6 @@
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type Database,
-  lockNotAvailable,
-  sql,
-  sqlState,
-  type Transaction,
-  transact,
-  violatedConstraint,
-  z,
-} from '@bankside/service-kit/postgres'
+import { givingWay } from '@bankside/service-kit/giving-way'
+import { type Database, sql, type Transaction, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
 import { newAuditRecordId } from '../ids.ts'
 import type { Archive } from './archive.ts'
 import { type ArchivedRow, sha256OfFile, writeArchive } from './archive-file.ts'
@@ -103,26 +94,24 @@ async function rowsOfSeal(tx: Transaction, seal: Seal, { firstKey, beforeKey }: 
 
 const notAsSealed = (what: string) => new CannotArchive(`${what} is not what was sealed: npm run audit:verify says more`)
 
-const lockAttempts = 60
-const sleepBetweenMs = 200
-
 /** Those who read and write at this moment are waited for shortly, and let pass. */
+const lockAttempts = 60
+
 async function drop(database: Database, archive: Archive, { actor, now }: Pick<ArchiveOrder, 'actor' | 'now'>): Promise<void> {
   const { partition, log, beforeXact, rows, file, sha256 } = archive
-  for (let attempt = 1; ; attempt++)
-    try {
-      await transact(database, (tx) =>
+  try {
+    await givingWay(lockAttempts, () =>
+      transact(database, (tx) =>
         tx.query(sql.unsafe`
           select audit.drop_archived(${partition}, ${log}, ${beforeXact}, ${rows}, ${file}, ${sha256}, ${newAuditRecordId(now)}, ${actor}, ${sql.timestamp(now)})`),
+      ),
+    )
+  } catch (error) {
+    if (violatedConstraint(error) === 'archive_is_whole')
+      throw new CannotArchive(
+        `${partition} has records that are not sealed yet, or were not when the file was written: try again in some seconds`,
       )
-      return
-    } catch (error) {
-      if (violatedConstraint(error) === 'archive_is_whole')
-        throw new CannotArchive(
-          `${partition} has records that are not sealed yet, or were not when the file was written: try again in some seconds`,
-        )
-      if (violatedConstraint(error) === 'archive_is_due') throw new CannotArchive(`${partition} is not to be archived yet`)
-      if (sqlState(error) !== lockNotAvailable || attempt === lockAttempts) throw error
-      await sleep(sleepBetweenMs)
-    }
+    if (violatedConstraint(error) === 'archive_is_due') throw new CannotArchive(`${partition} is not to be archived yet`)
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, lockNotAvailable, sql, sqlState, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import { givingWay } from '@bankside/service-kit/giving-way'
+import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { newAuditRecordId } from '../ids.ts'
 import { BadCheckpoint, type Checkpoint, type LogSigner, originOf, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
@@ -29,6 +29,9 @@ export type LogOrder = {
   readonly now: Date
 }
 
+/** Those who write at this moment are waited for shortly, and let pass. */
+const lockAttempts = 60
+
 /**
  * Begins the log that follows one which cannot go on: the database was restored from a dump, or is a replica that lacks the last commits, so
  * it has less than was signed, or counts transactions from where it already was. As the database's owner, and with the key.
@@ -42,7 +45,7 @@ export type LogOrder = {
 export async function beginLog(database: Database, order: LogOrder): Promise<Beginning> {
   const last = order.kept.toSorted((one, other) => (isLater(one, other) ? -1 : 1))[0]
   if (last === undefined) throw new CannotBegin('nothing was signed yet, so there is nothing to follow')
-  const beginning = await givingWay(() =>
+  const beginning = await givingWay(lockAttempts, () =>
     transact(database, async (tx) => {
       if (!(await beOnlySealer(tx))) throw new CannotBegin('somebody is sealing at this moment: try again')
       const seal = await lastSeal(tx)
@@ -127,20 +130,6 @@ async function sealFirst(tx: Transaction, { log, recordId, now }: { log: number;
     insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table, first_key)
     values (${log}, 0, ${hashes.length}, ${-log}, ${1 - log}, true, ${sql.timestamp(now)}, ${sql.binary(salt)},
       ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))}, 1, ${recordId})`)
-}
-
-const lockAttempts = 60
-const sleepBetweenMs = 200
-
-/** Those who write at this moment are waited for shortly, and let pass. */
-async function givingWay<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await work()
-    } catch (error) {
-      if (sqlState(error) !== lockNotAvailable || attempt === lockAttempts) throw error
-      await sleep(sleepBetweenMs)
-    }
 }
 
 /** When it is committed, so that no checkpoint is ever ahead of the tree. */
