@@ -1,14 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { givingWay } from '@bankside/service-kit/giving-way'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { newAuditRecordId } from '../ids.ts'
 import { BadCheckpoint, type Checkpoint, type LogSigner, originOf, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
-import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import { type Beginning, type BeginningDetails, isLater, logBegun, readBeginning } from './log-beginning.ts'
 import { leavesOf } from './read-leaves.ts'
-import { writeRowIndex } from './row-index.ts'
-import { beOnlySealer, firstLog, saltBytes } from './seal-rows.ts'
+import { beOnlySealer, firstLog, insertSeal, settledBefore } from './seal-rows.ts'
 import { keep } from './sign-tree.ts'
 import { BrokenTree, lastSeal, type Seal, treeOfSize } from './stored-tree.ts'
 
@@ -74,8 +71,7 @@ async function begin(tx: Transaction, { last, seal, order }: Begun): Promise<Beg
   const { kept, signer, now } = order
   const [treeLog, treeSize] = [seal?.log ?? firstLog, seal?.endLeaf ?? 0]
   const met = await lastMet(tx, treeLog, treeSize, kept)
-  const { settled } = await tx.one(sql.type(z.object({ settled: z.bigint() }))`select ledger.settled_before() as settled`)
-  if (met?.note === last.note && (seal === undefined || settled >= seal.beforeXact))
+  if (met?.note === last.note && (seal === undefined || (await settledBefore(tx)) >= seal.beforeXact))
     throw new CannotBegin(`the log goes on: the database has all ${last.size} leaves of ${last.origin} that were signed`)
   await keepLost(tx, kept)
   const { root } = await treeOfSize(tx, treeLog, treeSize)
@@ -94,7 +90,8 @@ async function begin(tx: Transaction, { last, seal, order }: Begun): Promise<Beg
   await tx.query(sql.unsafe`
     insert into audit.record (record_id, occurred_at, actor, action, subject, details, written_in)
     values (${recordId}, ${sql.timestamp(now)}, ${order.actor}, ${logBegun}, ${originOf(signer.origin, log)}, ${JSON.stringify(details)}::jsonb, ${-log})`)
-  await sealFirst(tx, { log, recordId, now })
+  const round = { log, firstLeaf: 0, fromXact: BigInt(-log), beforeXact: BigInt(1 - log), endsRound: true, sealedAt: now }
+  await insertSeal(tx, round, await leavesOf(tx, 'audit.record', [recordId]))
   await tx.query(sql.unsafe`select ledger.count_transactions_on()`)
   return readBeginning(tx, log, signer)
 }
@@ -120,16 +117,6 @@ async function lastMet(tx: Transaction, log: number, size: number, kept: readonl
       if (!(error instanceof BrokenTree)) throw error
     }
   return undefined
-}
-
-async function sealFirst(tx: Transaction, { log, recordId, now }: { log: number; recordId: string; now: Date }): Promise<void> {
-  const leaves = await leavesOf(tx, 'audit.record', [recordId])
-  const salt = randomBytes(saltBytes)
-  const hashes = leaves.map((leaf) => hashOfLeaf(leafOf(leaf, saltsFrom(salt))))
-  await tx.query(sql.unsafe`
-    insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table, first_key)
-    values (${log}, 0, ${hashes.length}, ${-log}, ${1 - log}, true, ${sql.timestamp(now)}, ${sql.binary(salt)},
-      ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))}, 1, ${recordId})`)
 }
 
 /** When it is committed, so that no checkpoint is ever ahead of the tree. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
-import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
+import { hashOfLeaf, type LeafRows, leafOf, saltsFrom } from './leaf.ts'
 import type { TreeNode } from './merkle-tree.ts'
 import { type LeafPlace, leafTables, readLeaves } from './read-leaves.ts'
 import { readRowIndex, writeRowIndex } from './row-index.ts'
@@ -8,7 +8,7 @@ import { BrokenTree, insertNodes, lastSeal, leavesPerSeal, lowestKeptLevel, type
 
 /** That of a bank which never had to begin another. */
 export const firstLog = 1
-export const saltBytes = 32
+const saltBytes = 32
 
 /**
  * Seals the next rows that were booked or recorded: those of transactions of which none is running any more, so none of them can
@@ -28,21 +28,30 @@ async function sealNext(tx: Transaction, now: Date): Promise<number> {
   const found = await readLeaves(tx, { ...round, limit: leavesPerSeal + 1 })
   if (found.length === 0) return 0
   const leaves = found.slice(0, leavesPerSeal)
+  const log = last?.log ?? firstLog
+  const tree = await treeOfSize(tx, log, last?.endLeaf ?? 0)
+  const { fromXact, beforeXact } = round
+  const seal = { log, firstLeaf: tree.size, fromXact, beforeXact, endsRound: found.length <= leavesPerSeal, sealedAt: now }
+  const hashes = await insertSeal(tx, seal, leaves)
+  const nodes: TreeNode[] = []
+  for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
+  await insertNodes(tx, log, nodes)
+  return hashes.length
+}
+
+type NewSeal = Pick<Seal, 'log' | 'firstLeaf' | 'fromXact' | 'beforeXact' | 'endsRound' | 'sealedAt'>
+
+/** @returns the hashes of its leaves. */
+export async function insertSeal(tx: Transaction, seal: NewSeal, leaves: readonly LeafRows[]): Promise<Buffer[]> {
   const salt = randomBytes(saltBytes)
   const saltOf = saltsFrom(salt)
   const hashes = leaves.map((rows) => hashOfLeaf(leafOf(rows, saltOf)))
-  const log = last?.log ?? firstLog
-  const tree = await treeOfSize(tx, log, last?.endLeaf ?? 0)
-  const firstLeaf = tree.size
-  const nodes: TreeNode[] = []
-  for (const hash of hashes) tree.append(hash, (node) => node.level >= lowestKeptLevel && nodes.push(node))
   await tx.query(sql.unsafe`
       insert into audit.seal (log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, salt, leaf_hashes, row_index, first_table, first_key)
-      values (${log}, ${firstLeaf}, ${hashes.length}, ${round.fromXact}, ${round.beforeXact}, ${found.length <= leavesPerSeal}, ${sql.timestamp(now)},
+      values (${seal.log}, ${seal.firstLeaf}, ${hashes.length}, ${seal.fromXact}, ${seal.beforeXact}, ${seal.endsRound}, ${sql.timestamp(seal.sealedAt)},
         ${sql.binary(salt)}, ${sql.binary(Buffer.concat(hashes))}, ${sql.binary(writeRowIndex(leaves))},
         ${leafTables.indexOf(leaves[0]?.table ?? 'ledger.entry')}, ${leaves[0]?.key ?? null})`)
-  await insertNodes(tx, log, nodes)
-  return hashes.length
+  return hashes
 }
 
 /** Whether nobody else seals or signs. Ends with the transaction. */
@@ -75,7 +84,7 @@ async function nextRound(tx: Transaction, last: Seal | undefined): Promise<Round
 export const lastPlaceOf = (seal: Seal): LeafPlace | undefined => readRowIndex(seal.rowIndex)?.at(-1)
 
 /** Transactions below are over: each was committed, and is seen from here on, or never will be. */
-async function settledBefore(tx: Transaction): Promise<bigint> {
+export async function settledBefore(tx: Transaction): Promise<bigint> {
   const { before } = await tx.one(sql.type(z.object({ before: z.bigint() }))`select ledger.settled_before() as before`)
   return before
 }
