@@ -4,6 +4,7 @@ import pg from 'pg'
 import type { Options } from '../options.ts'
 import { chooseNamed } from '../paths.ts'
 import type { Stopping } from '../processes/stopping.ts'
+import { readServerSettings } from '../report/results.ts'
 import { median, spread } from '../report/statistics.ts'
 import { startProductTarget } from '../targets/product.ts'
 import { fillLedger } from './ledger-database.ts'
@@ -37,9 +38,7 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   const rows = chooseNamed(ledgerRows({ admin, seconds: options.seconds, tpcB, load, small, large, target }), options.paths)
   const compared: Compared[] = []
   for (const row of rows) compared.push(await compareRow(admin, row, options.rounds, say))
-  const { rows: settings } = await admin.query(
-    `select name, setting from pg_settings where name in ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'checkpoint_timeout') order by name`,
-  )
+  const settings = await readServerSettings(admin)
   say(`\n${table(compared)}\n\nTPC-B by ${tpcB.by}; ${settings.map(({ name, setting }) => `${name} ${setting}`).join(', ')}.`)
   if (large === undefined) say('A million accounts with five million entries: --large.')
   save(compared, settings)

@@ -16,14 +16,26 @@ export type Results = {
   readonly summaries: readonly PathSummary[]
 }
 
+const settingsThatMatter = [
+  ...['server_version', 'fsync', 'synchronous_commit', 'full_page_writes'],
+  ...['shared_buffers', 'max_wal_size', 'checkpoint_timeout'],
+]
+
+/** What a figure of this server depends on, by name, in PostgreSQL's own units. */
+export async function readServerSettings(admin: Client): Promise<readonly { readonly name: string; readonly setting: string }[]> {
+  const { rows } = await admin.query<{ name: string; setting: string }>(
+    'select name, setting from pg_settings where name = any($1) order by name',
+    [settingsThatMatter],
+  )
+  return rows
+}
+
 /** Everything that was measured and on what, so that a later run can be laid beside it. Returns the file. */
 export async function saveResults({ options, admin, sides, comparisons, summaries }: Results): Promise<string> {
   const at = new Date().toISOString()
   const directory = path.join(import.meta.dirname, '../results')
   const file = path.join(directory, `${at.replaceAll(':', '-').slice(0, 19)}.json`)
-  const { rows } = await admin.query(
-    `select name, setting from pg_settings where name in ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers') order by name`,
-  )
+  const postgres = await readServerSettings(admin)
   const { paths, seconds, rounds, customers, selfCheck } = options
   mkdirSync(directory, { recursive: true })
   writeFileSync(
@@ -34,7 +46,7 @@ export async function saveResults({ options, admin, sides, comparisons, summarie
         commit: commit(),
         options: { paths, seconds, rounds, customers, selfCheck, connections: connectionsPerRound },
         machine: { node: process.version, cores: cpus().length, cpu: cpus()[0]?.model, loadAverage: loadavg() },
-        postgres: Object.fromEntries(rows.map(({ name, setting }) => [name, setting])),
+        postgres: Object.fromEntries(postgres.map(({ name, setting }) => [name, setting])),
         sides: sides.map(({ name }) => name),
         paths: summaries,
         rounds: comparisons.map((comparison) => ({ path: comparison.path.name, rounds: comparison.rounds })),
