@@ -53,9 +53,11 @@ const generations = async (table: string) =>
   (await bank.owner.anyFirst(
     sql.type(z.object({ generation: z.number() }))`select generation from housekeeping.generation where table_name = ${table} order by 1`,
   )) as number[]
+const letADayPass = () =>
+  bank.owner.query(sql.unsafe`update housekeeping.generation set begun_at = begun_at - interval '1 day' where ended_at is null`)
 /** As the worker's loop does, but that a day is over whenever it is asked. */
 const beginNext = async () => {
-  await bank.owner.query(sql.unsafe`update housekeeping.generation set begun_at = begun_at - interval '1 day' where ended_at is null`)
+  await letADayPass()
   await keepPartitions(bank.worker, { now: new Date(), metrics })
 }
 /** Both tables go on to their next one, however busy they are. */
@@ -149,7 +151,7 @@ test('what was forgotten stands beside what was made since under the same key: i
 
 test('a worker that dies while a generation begins has begun none, and nobody who writes notices', async () => {
   const before = await generations('movement')
-  await bank.owner.query(sql.unsafe`update housekeeping.generation set begun_at = begun_at - interval '1 day' where ended_at is null`)
+  await letADayPass()
   const dying = new pg.Client(bank.urls.workerUrl)
   dying.on('error', () => {})
   await dying.connect()

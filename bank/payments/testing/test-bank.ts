@@ -22,13 +22,14 @@ export type TestBank = Awaited<ReturnType<typeof openTestBank>>
  * A bank of its own for a test file: one client, the bank's own accounts in pounds and euros, and no customers yet. Payments take every step
  * by itself, unless `straightThrough` is said.
  */
-export async function openTestBank({ maxConnections = 10, straightThrough = false } = {}) {
+export async function openTestBank({ maxConnections = 10, straightThrough: atFirst = false } = {}) {
   const urls = await createTestDatabase()
   const owner = await openDatabase(urls.ownerUrl, { maxConnections })
   const resourceApi = await openDatabase(urls.resourceApiUrl, { maxConnections })
   const worker = await openDatabase(urls.workerUrl, { maxConnections })
   const own: Record<'equity' | 'settlement', Partial<Record<Currency, AccountId>>> = { equity: {}, settlement: {} }
-  await owner.query(sql.unsafe`update payments.straight_through set is_on = ${straightThrough}`)
+  const straightThrough = (on: boolean) => owner.query(sql.unsafe`update payments.straight_through set is_on = ${on}`)
+  await straightThrough(atFirst)
   for (const client of ['third-party', 'other-party'])
     await owner.query(sql.unsafe`
       insert into clients.client values (${client}, 'fapi2_sp', 'Third party', false, '{}', 'active', ${sql.timestamp(noon)}, ${sql.timestamp(noon)})`)
@@ -64,8 +65,7 @@ export async function openTestBank({ maxConnections = 10, straightThrough = fals
     return payments.submit(order as PaymentOrder)
   }
   return {
-    ...{ ...bank, payments, keyOf, submitKeyed },
-    straightThrough: (on: boolean) => owner.query(sql.unsafe`update payments.straight_through set is_on = ${on}`),
+    ...{ ...bank, payments, keyOf, submitKeyed, straightThrough },
     submit: async (consent: TestConsent, change: SubmitOptions = {}): Promise<Payment> => {
       const submitted = await submitKeyed(consent, change)
       if ('replayed' in submitted) throw new Error(`${submitted.replayed} was made before`)
