@@ -1,4 +1,4 @@
-import type { Client, Grant, Interaction, KoaContextWithOIDC, Provider, Session } from 'oidc-provider'
+import { type Client, type Grant, type Interaction, type KoaContextWithOIDC, Provider, type Session } from 'oidc-provider'
 import type { Context } from '../http/request-context.ts'
 
 /** What a request has read of its journey, and the library would read again when the request goes on to it. */
@@ -27,8 +27,7 @@ type Instantiates = { instantiate(payload: object): object }
 
 /** Has the library take what its request has read already. */
 export function readOnce(provider: Provider): void {
-  const { current } = contextOf(provider)
-  const read = () => readBy.get(current() ?? {})
+  const read = () => readBy.get(Provider.ctx ?? {})
   const interactions = provider.Interaction as unknown as Finds<Interaction>
   const { find: findInteraction } = interactions
   interactions.find = async function (id, options) {
@@ -58,16 +57,9 @@ export function readOnce(provider: Provider): void {
  * which succeeds once: what it does not find was used up before, too, and to look first would add nothing.
  */
 function useUpUnread(provider: Provider): void {
-  const { current } = contextOf(provider)
   const requests = provider.PushedAuthorizationRequest as unknown as Finds<object> & Instantiates
   const { find } = requests
   requests.find = async function (jti, options) {
-    return current()?.oidc.route === 'resume' ? requests.instantiate({ jti }) : find.call(this, jti, options)
+    return Provider.ctx?.oidc.route === 'resume' ? requests.instantiate({ jti }) : find.call(this, jti, options)
   }
-}
-
-/** The library's own way to tell which request it is at. */
-const contextOf = (provider: Provider) => {
-  const library = provider.constructor as unknown as { readonly ctx: KoaContextWithOIDC | undefined }
-  return { current: () => library.ctx }
 }
