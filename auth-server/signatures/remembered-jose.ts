@@ -103,8 +103,7 @@ function withoutStack(make: () => Error): Error {
 type Read = { header?: jose.JWTPayload; payload?: jose.JWTPayload }
 
 /** The library reads an assertion's claims three times and its header twice, and each reader gets a copy of its own. */
-const readLately = new Map<string, Read>()
-const readLatelyAtMost = 64
+const readLately = leastRecentlyUsed<string, Read>(64)
 
 /** Undefined for what jose should look at. */
 function read(jwt: string, part: 'header' | 'payload'): jose.JWTPayload | undefined {
@@ -114,7 +113,6 @@ function read(jwt: string, part: 'header' | 'payload'): jose.JWTPayload | undefi
   const segments = jwt.split('.')
   const found = segments.length === 3 ? readSegment(segments[part === 'header' ? 0 : 1]) : undefined
   if (found === undefined || Object.values(found).some((value) => typeof value === 'object')) return found
-  if (known === undefined && readLately.size >= readLatelyAtMost) readLately.delete(readLately.keys().next().value as string)
   readLately.set(jwt, { ...known, [part]: found })
   return { ...found }
 }
