@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { sql, transact } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { decodeJwt } from 'jose'
 import { authoriseAccounts, pushed, refusal } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
@@ -181,23 +182,14 @@ test('LOGOUT-04 what is answered while its session ends is not answered, and the
   const both = await transact(server.owner, async (tx) => {
     await tx.query(sql.unsafe`select from oidc.session for update`)
     const ending = at.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: idToken })}`)
-    await waiting(1)
+    await untilWaitingForLocks(server.owner, 1)
     const answering = tab.browser.get(`/auth?${new URLSearchParams({ client_id: 'bank-app', request_uri: requestUri })}`)
-    await waiting(2)
+    await untilWaitingForLocks(server.owner, 2)
     return [ending, answering] as const
   })
   assert.equal(errorOf((await Promise.all(both))[1]), 'login_required')
   assert.equal(errorOf(await authorize(tab, app, { prompt: 'none' })), 'login_required')
 })
-
-/** So many wait for a lock. */
-async function waiting(most: number): Promise<void> {
-  while (
-    (await server.owner.oneFirst(sql.unsafe`
-      select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)) !== most
-  )
-    await new Promise((later) => setTimeout(later, 10))
-}
 
 test('somebody else who signs in at this browser ends what the app was given before, and keeps what it is given now', async () => {
   const at = await signedIn()

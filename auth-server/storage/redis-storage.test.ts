@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { startTestRedis, type TestRedis, withoutRedis } from '@bankside/service-kit/test-redis'
 import { Redis } from 'ioredis'
 import { authoriseAccounts, authorisedTokens, pushed, refusal } from '../testing/authorise.ts'
@@ -149,10 +150,7 @@ test('LOGOUT-04 what is answered while its session ends is not answered, and the
   const [answering] = await transact(server.owner, async (tx) => {
     await tx.query(sql.unsafe`lock table oidc.grant in exclusive mode`)
     const answering = tab.browser.get(address)
-    while (
-      !(await server.owner.exists(sql.unsafe`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
-    )
-      await sleep(10)
+    await untilWaitingForLocks(server.owner, 1)
     await at.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: String(tokens.json['id_token']) })}`)
     return [answering] as const
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import type { AccountId, PaymentId } from '../ids.ts'
 import { reconcile } from '../ledger/reconcile.ts'
 import { advancePayments } from './advance-payments.ts'
@@ -190,8 +191,7 @@ test('whoever turns it off knows when nothing is posted any more: a payment that
   })
   await locked.promise
   const paying = bank.submit(consent)
-  const waits = sql.unsafe`select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`
-  while (!(await bank.owner.oneFirst(waits))) await sleep(5)
+  await untilWaitingForLocks(bank.owner, 1)
   await set(false)
   let known = false
   const knowing = straightThroughIsKnown(bank.owner).then((answer) => {
