@@ -1,5 +1,5 @@
 import { type Transaction, z } from '@bankside/service-kit/postgres'
-import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
+import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint, originOf } from './checkpoint.ts'
 import { hashOfLeaf, leafOf, saltsFrom } from './leaf.ts'
 import { leavesOf } from './read-leaves.ts'
 import { readRowIndex } from './row-index.ts'
@@ -13,7 +13,7 @@ export const logBegun = 'audit.log_begun'
 
 const hash = z.string().regex(/^[A-Za-z0-9+/]{43}=$/)
 const count = z.int().min(0)
-export const beginningDetails = z.object({
+const beginningDetails = z.object({
   begunBecause: z.string(),
   /** The last note that was signed of any log before, as it is. */
   endedCheckpoint: z.string(),
@@ -50,7 +50,8 @@ export function parseBeginning(given: Shown, verifiers: LogVerifiers): Beginning
   const { endedCheckpoint, metCheckpoint, treeLog, treeSize, treeRoot, findingCount, begunBecause } = parsed.data
   const ended = openCheckpoint(endedCheckpoint, verifiers)
   const met = metCheckpoint === null ? undefined : openCheckpoint(metCheckpoint, verifiers)
-  if (subject !== originAfter(ended, verifiers)) throw new BadCheckpoint(`it is of ${subject}, which does not follow ${ended.origin}`)
+  if (subject !== originOf(verifiers.origin, ended.log + 1))
+    throw new BadCheckpoint(`it is of ${subject}, which does not follow ${ended.origin}`)
   if (met !== undefined && (met.log !== treeLog || met.size > treeSize || isLater(met, ended)))
     throw new BadCheckpoint('it names a checkpoint that is not of what was there')
   const tree = { log: treeLog, size: treeSize, root: Buffer.from(treeRoot, 'base64') }
@@ -64,8 +65,6 @@ type Shown = {
   readonly at: string
 }
 
-const originAfter = ({ log }: Checkpoint, { origin }: LogVerifiers): string => `${origin}/log-${log + 1}`
-
 type Place = { readonly log: number; readonly size: number }
 export const isLater = (one: Place, other: Place): boolean => one.log > other.log || (one.log === other.log && one.size > other.size)
 
@@ -75,9 +74,17 @@ export const isLater = (one: Place, other: Place): boolean => one.log > other.lo
  * @throws {BadCheckpoint} where it is not there, not what was sealed, or no such leaf.
  */
 export async function readBeginning(tx: Transaction, log: number, verifiers: LogVerifiers): Promise<Beginning> {
+  const beginning = await findBeginning(tx, log, verifiers)
+  if (beginning === undefined) throw new BadCheckpoint('it does not begin as a log that follows another')
+  return beginning
+}
+
+/** The same; undefined for a log that the database never had, because it was restored from before: the one after it says so. */
+export async function findBeginning(tx: Transaction, log: number, verifiers: LogVerifiers): Promise<Beginning | undefined> {
   const [seal] = await sealsFrom(tx, log, 0, 1)
-  const [indexed, ...others] = (seal && readRowIndex(seal.rowIndex)) ?? []
-  if (seal?.firstLeaf !== 0 || indexed?.table !== 'audit.record' || others.length > 0 || seal.fromXact !== BigInt(-log))
+  if (seal === undefined) return undefined
+  const [indexed, ...others] = readRowIndex(seal.rowIndex) ?? []
+  if (seal.firstLeaf !== 0 || indexed?.table !== 'audit.record' || others.length > 0 || seal.fromXact !== BigInt(-log))
     throw new BadCheckpoint('it does not begin as a log that follows another')
   const [leaf] = await leavesOf(tx, 'audit.record', [indexed.key])
   if (leaf === undefined || !hashOfLeaf(leafOf(leaf, saltsFrom(seal.salt))).equals(seal.leafHashes[0] as Buffer))

@@ -1,11 +1,11 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type Checkpoint, type LogVerifiers, openCheckpoint, parseNote } from './checkpoint.ts'
-import { type Beginning, readBeginning } from './log-beginning.ts'
+import { type Beginning, findBeginning } from './log-beginning.ts'
 import { consistencyPath } from './merkle-tree.ts'
 import type { ConsistencyProof } from './proof.ts'
 import { CannotProve, NotSignedYet, proveBeginning, provingUnder } from './prove-leaf.ts'
 import { firstLog } from './seal-rows.ts'
-import { nodesOf, sealsFrom } from './stored-tree.ts'
+import { nodesOf } from './stored-tree.ts'
 
 export type KeptPlace = { readonly log?: number; readonly size: number }
 
@@ -46,9 +46,8 @@ async function wayTo(tx: Transaction, { log, last, verifiers }: Way): Promise<Be
   const way: Beginning[] = []
   let at = log
   for (let next = log + 1; next <= last.log; next++) {
-    if ((await sealsFrom(tx, next, 0, 1)).length === 0) continue
     const beginning = await beginningOf(tx, next, verifiers)
-    if (beginning.tree.log !== at) continue
+    if (beginning?.tree.log !== at) continue
     way.push(beginning)
     at = next
   }
@@ -56,9 +55,9 @@ async function wayTo(tx: Transaction, { log, last, verifiers }: Way): Promise<Be
   return way
 }
 
-async function beginningOf(tx: Transaction, log: number, verifiers: LogVerifiers): Promise<Beginning> {
+async function beginningOf(tx: Transaction, log: number, verifiers: LogVerifiers): Promise<Beginning | undefined> {
   try {
-    return await readBeginning(tx, log, verifiers)
+    return await findBeginning(tx, log, verifiers)
   } catch (error) {
     throw error instanceof BadCheckpoint ? new CannotProve(`log ${log}: ${error.message}: npm run audit:verify says more`) : error
   }

@@ -1,7 +1,7 @@
 import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type Checkpoint, type LogSigner, logsMaybeCalled, openCheckpoint, parseNote, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
-import { type Beginning, isLater, readBeginning } from './log-beginning.ts'
+import { type Beginning, findBeginning, isLater } from './log-beginning.ts'
 import type { GrowingTree } from './merkle-tree.ts'
 import { beOnlySealer, firstLog } from './seal-rows.ts'
 import { BrokenTree, lastSeal, sealsFrom, treeOfSize } from './stored-tree.ts'
@@ -80,11 +80,9 @@ async function lastOf(tx: Transaction, log: number, before: Checkpoint | undefin
   return undefined
 }
 
-/** Undefined for a log that the database never had, because it was restored from before. */
 async function beginningOf(tx: Transaction, log: number, signer: LogSigner): Promise<Beginning | undefined> {
-  if ((await sealsFrom(tx, log, 0, 1)).length === 0) return undefined
   try {
-    return await readBeginning(tx, log, signer)
+    return await findBeginning(tx, log, signer)
   } catch (error) {
     throw error instanceof BadCheckpoint ? new BrokenTree(`log ${log} cannot be signed: ${error.message}`) : error
   }

@@ -1,12 +1,11 @@
 import type { Database } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type LogVerifiers } from './checkpoint.ts'
 import type { Finding } from './compare-rows.ts'
-import { type Beginning, isLater, readBeginning } from './log-beginning.ts'
+import { type Beginning, findBeginning, isLater } from './log-beginning.ts'
 import type { GrowingTree } from './merkle-tree.ts'
 import { readingSnapshot } from './reading-snapshot.ts'
 import { firstLog } from './seal-rows.ts'
 import { checkpointName } from './stored-checkpoints.ts'
-import { sealsFrom } from './stored-tree.ts'
 import type { KeptCheckpoint } from './verify-audit.ts'
 
 /** Of the first log without its number, as it always was. */
@@ -24,10 +23,7 @@ export async function readBeginnings(
   const beginnings: Beginning[] = []
   for (let log = firstLog + 1; log <= current; log++)
     try {
-      // A log that was begun in what was lost is not there: the one after it says so.
-      const beginning = await readingSnapshot(database, async (tx) =>
-        (await sealsFrom(tx, log, 0, 1)).length === 0 ? undefined : readBeginning(tx, log, verifiers),
-      )
+      const beginning = await readingSnapshot(database, (tx) => findBeginning(tx, log, verifiers))
       if (beginning !== undefined) beginnings.push(beginning)
     } catch (error) {
       if (!(error instanceof BadCheckpoint)) throw error
