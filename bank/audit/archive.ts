@@ -30,7 +30,7 @@ const archiveRow = z.object({
   is_recorded: z.boolean(),
 })
 
-export type StoredArchives = { readonly archives: readonly Archive[]; readonly findings: readonly Finding[] }
+type StoredArchives = { readonly archives: readonly Archive[]; readonly findings: readonly Finding[] }
 
 /** Those that there are. Each was recorded when it was made, and the record is sealed: one that was not hides rows that are gone. */
 export async function storedArchives(tx: Transaction): Promise<StoredArchives> {
@@ -62,29 +62,29 @@ export async function storedArchives(tx: Transaction): Promise<StoredArchives> {
 }
 
 /** Whether a leaf is of a record that was archived. */
-export const isArchived = ({ firstKey, beforeKey, log, beforeXact }: Archive, seal: Seal, { table, key }: LeafPlace): boolean =>
+const isArchived = ({ firstKey, beforeKey, log, beforeXact }: Archive, seal: Seal, { table, key }: LeafPlace): boolean =>
   table === 'audit.record' && key >= firstKey && key < beforeKey && seal.log <= log && seal.beforeXact <= beforeXact
 
 /** Counts the leaves whose rows are in an archive, as they are met, and those whose rows are in the database besides. */
 export class ArchivedLeaves {
-  readonly archives: readonly Archive[]
+  readonly #archives: readonly Archive[]
   readonly #met = new Map<string, number>()
   readonly #stillThere = new Map<string, number>()
 
   constructor(archives: readonly Archive[]) {
-    this.archives = archives
+    this.#archives = archives
   }
 
   /** @returns whether the row is in an archive, and so need not be in the database. */
   meet(seal: Seal, place: LeafPlace): boolean {
-    const archive = this.archives.find((one) => isArchived(one, seal, place))
+    const archive = this.#archives.find((one) => isArchived(one, seal, place))
     if (archive !== undefined && seal.log === archive.log) count(this.#met, archive)
     return archive !== undefined
   }
 
   /** Its row is in the database. */
   meetThere(seal: Seal, place: LeafPlace): void {
-    for (const archive of this.archives) if (seal.log === archive.log && isArchived(archive, seal, place)) count(this.#stillThere, archive)
+    for (const archive of this.#archives) if (seal.log === archive.log && isArchived(archive, seal, place)) count(this.#stillThere, archive)
   }
 
   /** A partition is dropped whole: what says that it was, and left some there, hides that others are gone. */
@@ -96,7 +96,7 @@ export class ArchivedLeaves {
 
   /** When all leaves were met: each archive holds as many rows as it says. */
   findings(): Finding[] {
-    return this.archives.flatMap(({ partition: id, rows }): Finding[] => {
+    return this.#archives.flatMap(({ partition: id, rows }): Finding[] => {
       const met = this.#met.get(id) ?? 0
       return met === rows
         ? []

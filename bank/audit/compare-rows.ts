@@ -1,5 +1,6 @@
 import type { Transaction } from '@bankside/service-kit/postgres'
 import type { ArchivedLeaves } from './archive.ts'
+import type { ToldTable } from './compare-told.ts'
 import { type Columns, columnsThatDiffer, hashOfLeaf, type LeafTable, leafOf, saltsFrom } from './leaf.ts'
 import { leafTables, leavesOf, readLeaves, type WrittenLeaf } from './read-leaves.ts'
 import { type IndexedLeaf, postingKey, readRowIndex } from './row-index.ts'
@@ -19,11 +20,6 @@ export type Finding = {
   readonly column?: string | undefined
   readonly detail: string
 }
-
-/** In no leaf themselves: what records say of their rows is compared with them (compare-told.ts). */
-export type ToldTable =
-  | ('payments.payment' | 'payments.spending_limit' | 'payments.straight_through' | 'consents.consent' | 'consents.consent_account')
-  | ('ledger.account' | 'ledger.rate' | 'oidc.grant' | 'clients.client')
 
 /** More rows that nobody sealed are not listed one by one. */
 const insertedAtMost = 1_000

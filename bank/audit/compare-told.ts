@@ -24,12 +24,14 @@ export async function compareTold(tx: Transaction): Promise<Finding[]> {
 
 /** More of one kind are not listed one by one. */
 const findingsAtMost = 1_000
-const tables = [
+/** In no leaf themselves: what records say of their rows is compared with them. */
+const toldTables = [
   ...['payments.payment', 'consents.consent', 'consents.consent_account', 'ledger.account', 'payments.spending_limit'],
   ...['ledger.rate', 'oidc.grant', 'clients.client', 'payments.straight_through'],
 ] as const
+export type ToldTable = (typeof toldTables)[number]
 const foundRow = z.object({
-  table: z.enum(tables),
+  table: z.enum(toldTables),
   id: z.string(),
   what: z.enum(['changed', 'missing', 'inserted']),
   column: z.string().nullable(),

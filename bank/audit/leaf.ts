@@ -94,7 +94,7 @@ const hashOfMade = ({ columns, salt }: Closed): string => sha256(JSON.stringify(
 /** What stands in a leaf for what is not shown. */
 export const hashOfClosed = ({ columns, salt }: Closed): string => sha256(canonicalJson({ ...columns, salt })).toString('base64url')
 
-const saltBytes = 16
+export const saltBytes = 16
 
 function close(row: Columns, shown: readonly string[], salt: Buffer): Closed {
   const columns = Object.fromEntries(Object.entries(row).filter(([name]) => !shown.includes(name)))

@@ -1,6 +1,6 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { LogVerifiers } from './checkpoint.ts'
-import { saltContexts } from './leaf.ts'
+import { saltBytes, saltContexts } from './leaf.ts'
 import { logBegun } from './log-beginning.ts'
 import type { PaymentProof, ProvenLeaf } from './proof.ts'
 import { lastCheckpoint } from './prove-consistency.ts'
@@ -55,7 +55,6 @@ const sealRow = z.object({
   salts: z.custom<Buffer>(Buffer.isBuffer),
   goes_on: z.boolean(),
 })
-const saltBytes = 16
 
 /** By the key of a row. */
 async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly WrittenLeaf[]): Promise<Map<string, SealOfRow>> {

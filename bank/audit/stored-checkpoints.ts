@@ -1,6 +1,7 @@
 import { type Database, reading, sql, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type LogVerifiers, openCheckpoint } from './checkpoint.ts'
 import type { Finding } from './compare-rows.ts'
+import { isLater } from './log-beginning.ts'
 import { firstLog } from './seal-rows.ts'
 import type { KeptCheckpoint } from './verify-audit.ts'
 
@@ -39,15 +40,17 @@ export function missingCheckpoints(
   const inDatabase = new Set([...stored.map(name), ...findings.map(({ id }) => id)])
   const inFile = new Set(kept.map(name))
   const last = kept.at(-1)
-  const isBefore = ({ log, size }: KeptCheckpoint) => last !== undefined && (log < last.log || (log === last.log && size < last.size))
   const missing = (id: string, detail: string): Finding => ({ table: 'audit.checkpoint', id, what: 'missing', detail })
   return [
     ...kept.filter((one) => !inDatabase.has(name(one))).map((one) => missing(name(one), `${one.from} has it, the database has not`)),
     ...stored
-      .filter((one) => isBefore(one) && !inFile.has(name(one)))
+      .filter((one) => last !== undefined && isLater(last, one) && !inFile.has(name(one)))
       .map((one) => missing(name(one), 'the database has it, the file has not')),
   ]
 }
 
 /** Its size; of a log that is not the first one, that too. */
-export const checkpointName = (log: number, size: number | bigint): string => (log === firstLog ? String(size) : `${size} of log ${log}`)
+export const checkpointName = (log: number, size: number | bigint): string => `${size}${ofLog(log)}`
+
+/** Of the first log without its number, as it always was. */
+export const ofLog = (log: number): string => (log === firstLog ? '' : ` of log ${log}`)

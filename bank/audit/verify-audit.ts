@@ -6,7 +6,7 @@ import type { Beginning } from './log-beginning.ts'
 import { GrowingTree, type TreeNode } from './merkle-tree.ts'
 import { readingSnapshot as reading } from './reading-snapshot.ts'
 import { firstLog } from './seal-rows.ts'
-import { checkpointName } from './stored-checkpoints.ts'
+import { checkpointName, ofLog } from './stored-checkpoints.ts'
 import { BrokenTree, lastSeal, lowestKeptLevel, type Seal, sealBefore, sealsFrom, storedNodes, treeOfSize } from './stored-tree.ts'
 import { beyondTheirEnd, nameOfLeaf, nameOfLeaves, notAsItEnded, readBeginnings, wasLost, withoutALog } from './verify-beginnings.ts'
 
@@ -250,7 +250,7 @@ async function compareNodes(tx: Transaction, log: number, nodes: readonly TreeNo
     return [
       {
         table: 'audit.tree_node',
-        id: `${level}/${position}${log === firstLog ? '' : ` of log ${log}`}`,
+        id: `${level}/${position}${ofLog(log)}`,
         what,
         detail: 'it is not what its leaves come to',
       },

@@ -5,13 +5,11 @@ import { type Beginning, findBeginning, isLater } from './log-beginning.ts'
 import type { GrowingTree } from './merkle-tree.ts'
 import { readingSnapshot } from './reading-snapshot.ts'
 import { firstLog } from './seal-rows.ts'
-import { checkpointName } from './stored-checkpoints.ts'
+import { checkpointName, ofLog } from './stored-checkpoints.ts'
 import type { KeptCheckpoint } from './verify-audit.ts'
 
-/** Of the first log without its number, as it always was. */
 export const nameOfLeaf = (log: number, leaf: number): string => `leaf ${leaf}${ofLog(log)}`
 export const nameOfLeaves = (log: number, from: number, to: number): string => `leaves ${from} to ${to}${ofLog(log)}`
-const ofLog = (log: number): string => (log === firstLog ? '' : ` of log ${log}`)
 
 /** What each log says that follows another, and the checkpoints that it names: they count as any that was kept. */
 export async function readBeginnings(
