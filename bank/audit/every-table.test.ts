@@ -1,7 +1,7 @@
 /** Every table there is, tampered with by who owns the database: verification or reconciliation names it, or it is said why neither does. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type SqlFragment, sql, transact } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
 import { openCustomerAccount } from '../accounts/open-customer-account.ts'
 import { registerClient } from '../clients/register-client.ts'
 import { lodgeDomesticPaymentConsent } from '../consents/lodge-domestic-payment-consent.ts'
@@ -90,23 +90,18 @@ async function fill(): Promise<void> {
     assert.equal(consent.status, 'AWAU')
     await accessConsent(tx, paid.customerId, paid.debtorAccountId)
   })
-  for (const revoke of [false, true])
-    await owner.query(
-      revoke
-        ? sql.unsafe`update oidc.grant set revoked_at = ${sql.timestamp(noon)}`
-        : sql.unsafe`insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at)
-            values ('grant-1', 'third-party', ${paid.customerId}, '', ${sql.timestamp(noon)}, ${sql.timestamp(noon)})`,
-    )
+  await owner.query(sql.unsafe`
+    insert into oidc.grant (grant_id, client_id, customer_id, payload, created_at, expires_at)
+    values ('grant-1', 'third-party', ${paid.customerId}, '', ${sql.timestamp(noon)}, ${sql.timestamp(noon)})`)
+  await owner.query(sql.unsafe`update oidc.grant set revoked_at = ${sql.timestamp(noon)}`)
   // A tree of which a node is kept.
   await owner.query(sql.unsafe`
     insert into audit.record (record_id, occurred_at, actor, action, subject, details)
     select 'aud_' || lpad(to_hex(n), 32, '0'), ${sql.timestamp(noon)}, 'test', 'test.recorded', 'many', '{}' from generate_series(1, 300) n`)
 }
 
-type Tx = Parameters<Parameters<typeof transact>[1]>[0]
-
 /** As its customer's answer leaves it. */
-async function accessConsent(tx: Tx, customerId: CustomerId, accountId: AccountId): Promise<void> {
+async function accessConsent(tx: Transaction, customerId: CustomerId, accountId: AccountId): Promise<void> {
   const [id, time] = ['con_00000000000000000000000000000001', sql.timestamp(noon)]
   await tx.query(sql.unsafe`
     insert into consents.consent (consent_id, client_id, kind, status, status_updated_at, created_at, authorise_before, request, permissions, customer_id, authorised_at, grant_id)
@@ -136,172 +131,101 @@ const awaiting = sql.fragment`where status = 'AWAU'`
 const paying = sql.fragment`where status = 'COND'`
 
 /** What is done to each, and what must be said. */
-const watched: Readonly<Record<string, { readonly table: SqlFragment; readonly attacks: readonly Attack[] }>> = {
-  'audit.archive': {
-    table: sql.fragment`audit.archive`,
-    attacks: [
-      [
-        sql.unsafe`insert into audit.archive values ('record_2019', '', 'aud_f', 1, 1, 0, 'f', repeat('0', 64), now())`,
-        /inserted audit\.archive record_2019/,
-      ],
+const watched: Readonly<Record<string, readonly Attack[]>> = {
+  'audit.archive': [
+    [
+      sql.unsafe`insert into audit.archive values ('record_2019', '', 'aud_f', 1, 1, 0, 'f', repeat('0', 64), now())`,
+      /inserted audit\.archive record_2019/,
     ],
-  },
-  'audit.checkpoint': {
-    table: sql.fragment`audit.checkpoint`,
-    attacks: [[sql.unsafe`delete from audit.checkpoint`, /missing audit\.checkpoint/]],
-  },
-  'audit.record': {
-    table: sql.fragment`audit.record`,
-    attacks: [
-      [sql.unsafe`delete from audit.record where action = 'limit.set'`, /missing audit\.record/],
-      [sql.unsafe`update audit.record set details = '{}' where action = 'payment.submitted'`, /changed audit\.record aud_\w+ details/],
+  ],
+  'audit.checkpoint': [[sql.unsafe`delete from audit.checkpoint`, /missing audit\.checkpoint/]],
+  'audit.record': [
+    [sql.unsafe`delete from audit.record where action = 'limit.set'`, /missing audit\.record/],
+    [sql.unsafe`update audit.record set details = '{}' where action = 'payment.submitted'`, /changed audit\.record aud_\w+ details/],
+  ],
+  'audit.seal': [
+    [sql.unsafe`delete from audit.seal`, /missing audit\.seal/],
+    [sql.unsafe`update audit.seal set first_key = 'aud_x'`, /changed audit\.seal leaf 0 first_key/],
+    [sql.unsafe`update audit.seal set salt = sha256(salt)`, /changed audit\.record/],
+  ],
+  'audit.sealing': [[sql.unsafe`delete from audit.sealing`, /missing audit\.sealing/]],
+  'audit.tree_node': [[sql.unsafe`update audit.tree_node set hash = sha256(hash)`, /changed audit\.tree_node 8\/0/]],
+  'clients.client': [[sql.unsafe`delete from clients.client where client_id = 'new-party'`, /missing clients\.client new-party/]],
+  'consents.consent': [
+    [sql.unsafe`update consents.consent set amount_minor = 9 ${awaiting}`, /changed consents\.consent con_\w+ amount_minor/],
+    [sql.unsafe`update consents.consent set request = '{"a": 2}' ${awaiting}`, /changed consents\.consent con_\w+ request/],
+    [sql.unsafe`update consents.consent set client_id = 'other-party' ${awaiting}`, /changed consents\.consent con_\w+ client_id/],
+    [
+      sql.unsafe`update consents.consent set creditor_identification = 'thief' ${paying}`,
+      /changed consents\.consent con_\w+ creditor_identification/,
     ],
-  },
-  'audit.seal': {
-    table: sql.fragment`audit.seal`,
-    attacks: [
-      [sql.unsafe`delete from audit.seal`, /missing audit\.seal/],
-      [sql.unsafe`update audit.seal set first_key = 'aud_x'`, /changed audit\.seal leaf 0 first_key/],
-      [sql.unsafe`update audit.seal set salt = sha256(salt)`, /changed audit\.record/],
+    [sql.unsafe`update consents.consent set status = 'AUTH' ${paying}`, /payment whose consent is not consumed/],
+    [sql.unsafe`update consents.consent set status = 'CANC' where kind = 'account_access'`, /changed consents\.consent con_0+1 status/],
+    [
+      sql.unsafe`update consents.consent set customer_id = 'cus_other' where kind = 'account_access'`,
+      /changed consents\.consent con_0+1 customer_id/,
     ],
-  },
-  'audit.sealing': { table: sql.fragment`audit.sealing`, attacks: [[sql.unsafe`delete from audit.sealing`, /missing audit\.sealing/]] },
-  'audit.tree_node': {
-    table: sql.fragment`audit.tree_node`,
-    attacks: [[sql.unsafe`update audit.tree_node set hash = sha256(hash)`, /changed audit\.tree_node 8\/0/]],
-  },
-  'clients.client': {
-    table: sql.fragment`clients.client`,
-    attacks: [[sql.unsafe`delete from clients.client where client_id = 'new-party'`, /missing clients\.client new-party/]],
-  },
-  'consents.consent': {
-    table: sql.fragment`consents.consent`,
-    attacks: [
-      [sql.unsafe`update consents.consent set amount_minor = 9 ${awaiting}`, /changed consents\.consent con_\w+ amount_minor/],
-      [sql.unsafe`update consents.consent set request = '{"a": 2}' ${awaiting}`, /changed consents\.consent con_\w+ request/],
-      [sql.unsafe`update consents.consent set client_id = 'other-party' ${awaiting}`, /changed consents\.consent con_\w+ client_id/],
-      [
-        sql.unsafe`update consents.consent set creditor_identification = 'thief' ${paying}`,
-        /changed consents\.consent con_\w+ creditor_identification/,
-      ],
-      [sql.unsafe`update consents.consent set status = 'AUTH' ${paying}`, /payment whose consent is not consumed/],
-      [sql.unsafe`update consents.consent set status = 'CANC' where kind = 'account_access'`, /changed consents\.consent con_0+1 status/],
-      [
-        sql.unsafe`update consents.consent set customer_id = 'cus_other' where kind = 'account_access'`,
-        /changed consents\.consent con_0+1 customer_id/,
-      ],
-      [sql.unsafe`update consents.consent set status = 'EXPD' ${awaiting}`, /changed consents\.consent con_\w+ status/],
-      [sql.unsafe`delete from consents.consent ${awaiting}`, /missing consents\.consent/],
-      [sql.unsafe`delete from consents.consent ${paying}`, /payment points at what is not there/],
+    [sql.unsafe`update consents.consent set status = 'EXPD' ${awaiting}`, /changed consents\.consent con_\w+ status/],
+    [sql.unsafe`delete from consents.consent ${awaiting}`, /missing consents\.consent/],
+    [sql.unsafe`delete from consents.consent ${paying}`, /payment points at what is not there/],
+  ],
+  'consents.consent_account': [
+    [
+      sql.unsafe`insert into consents.consent_account select consent_id, 'acc_other' from consents.consent_account`,
+      /inserted consents\.consent_account con_0+1\/acc_other/,
     ],
-  },
-  'consents.consent_account': {
-    table: sql.fragment`consents.consent_account`,
-    attacks: [
-      [
-        sql.unsafe`insert into consents.consent_account select consent_id, 'acc_other' from consents.consent_account`,
-        /inserted consents\.consent_account con_0+1\/acc_other/,
-      ],
+  ],
+  'customers.customer': [[sql.unsafe`delete from customers.customer`, /account points at what is not there/]],
+  'events.event': [[sql.unsafe`delete from events.event`, /payment that nobody was told of/]],
+  'events.notification': [
+    [sql.unsafe`update events.notification set customer_id = 'cus_other'`, /notification points at what is not there/],
+  ],
+  'ledger.account': [
+    [sql.unsafe`update ledger.account set posted_minor = posted_minor + 1`, /posted balance differs/],
+    [sql.unsafe`update ledger.account set customer_id = 'cus_other' where nickname = 'n'`, /changed ledger\.account acc_\w+ customer_id/],
+    [sql.unsafe`delete from ledger.account where nickname = 'n'`, /missing ledger\.account/],
+  ],
+  'ledger.currency': [
+    [sql.unsafe`update ledger.currency set minor_digits = 3 where currency = 'GBP'`, /changed ledger\.currency GBP minor_digits/],
+  ],
+  'ledger.entry': [
+    [sql.unsafe`update ledger.entry set reference = 'other' where kind = 'exchange'`, /changed ledger\.entry ent_\w+ reference/],
+  ],
+  'ledger.exchange': [[sql.unsafe`update ledger.exchange set source = 'other'`, /changed ledger\.entry ent_\w+ exchange/]],
+  'ledger.hold': [
+    [sql.unsafe`update ledger.hold set amount_minor = 1 where status = 'active'`, /held payment without its hold/],
+    [sql.unsafe`delete from ledger.hold where status = 'captured'`, /entry points at what is not there/],
+  ],
+  'ledger.movement': [[sql.unsafe`update ledger.movement set made = 'ent_none'`, /movement that made nothing/]],
+  'ledger.posting': [
+    [sql.unsafe`update ledger.posting set counterparty_name = 'other'`, /changed ledger\.posting acc_\w+\/\d+ counterparty_name/],
+  ],
+  'ledger.rate': [[sql.unsafe`update ledger.rate set price_units = 116`, /changed ledger\.rate GBP\/EUR test/]],
+  'ledger.transaction_numbers': [
+    [sql.unsafe`update ledger.transaction_numbers set added = 1000000`, /changed ledger\.transaction_numbers audit\.record added/],
+  ],
+  'oidc.grant': [[sql.unsafe`update oidc.grant set revoked_at = null`, /changed oidc\.grant grant-1 revoked_at/]],
+  'payments.payment': [
+    [sql.unsafe`update payments.payment set client_id = 'other-party' ${posted}`, /changed payments\.payment pay_\w+ client_id/],
+    [sql.unsafe`update payments.payment set consent_id = 'con_other' ${posted}`, /changed payments\.payment pay_\w+ consent_id/],
+    [
+      sql.unsafe`update payments.payment set status = 'rejected', rejection_reason = 'AM04', entry_id = null ${posted}`,
+      /changed payments\.payment pay_\w+ status/,
     ],
-  },
-  'customers.customer': {
-    table: sql.fragment`customers.customer`,
-    attacks: [[sql.unsafe`delete from customers.customer`, /account points at what is not there/]],
-  },
-  'events.event': {
-    table: sql.fragment`events.event`,
-    attacks: [[sql.unsafe`delete from events.event`, /payment that nobody was told of/]],
-  },
-  'events.notification': {
-    table: sql.fragment`events.notification`,
-    attacks: [[sql.unsafe`update events.notification set customer_id = 'cus_other'`, /notification points at what is not there/]],
-  },
-  'ledger.account': {
-    table: sql.fragment`ledger.account`,
-    attacks: [
-      [sql.unsafe`update ledger.account set posted_minor = posted_minor + 1`, /posted balance differs/],
-      [sql.unsafe`update ledger.account set customer_id = 'cus_other' where nickname = 'n'`, /changed ledger\.account acc_\w+ customer_id/],
-      [sql.unsafe`delete from ledger.account where nickname = 'n'`, /missing ledger\.account/],
+    [sql.unsafe`update payments.payment set creditor_account_id = 'acc_other' ${posted}`, /posted payment differs from its entry/],
+    [sql.unsafe`delete from payments.payment ${posted}`, /missing payments\.payment/],
+    [
+      sql.unsafe`insert into payments.payment select (jsonb_populate_record(p, '{"payment_id": "pay_00000000000000000000000000000001", "consent_id": "con_x"}')).* from payments.payment p ${posted}`,
+      /inserted payments\.payment pay_0+1/,
     ],
-  },
-  'ledger.currency': {
-    table: sql.fragment`ledger.currency`,
-    attacks: [
-      [sql.unsafe`update ledger.currency set minor_digits = 3 where currency = 'GBP'`, /changed ledger\.currency GBP minor_digits/],
-    ],
-  },
-  'ledger.entry': {
-    table: sql.fragment`ledger.entry`,
-    attacks: [[sql.unsafe`update ledger.entry set reference = 'other' where kind = 'exchange'`, /changed ledger\.entry ent_\w+ reference/]],
-  },
-  'ledger.exchange': {
-    table: sql.fragment`ledger.exchange`,
-    attacks: [[sql.unsafe`update ledger.exchange set source = 'other'`, /changed ledger\.entry ent_\w+ exchange/]],
-  },
-  'ledger.hold': {
-    table: sql.fragment`ledger.hold`,
-    attacks: [
-      [sql.unsafe`update ledger.hold set amount_minor = 1 where status = 'active'`, /held payment without its hold/],
-      [sql.unsafe`delete from ledger.hold where status = 'captured'`, /entry points at what is not there/],
-    ],
-  },
-  'ledger.movement': {
-    table: sql.fragment`ledger.movement`,
-    attacks: [[sql.unsafe`update ledger.movement set made = 'ent_none'`, /movement that made nothing/]],
-  },
-  'ledger.posting': {
-    table: sql.fragment`ledger.posting`,
-    attacks: [
-      [sql.unsafe`update ledger.posting set counterparty_name = 'other'`, /changed ledger\.posting acc_\w+\/\d+ counterparty_name/],
-    ],
-  },
-  'ledger.rate': {
-    table: sql.fragment`ledger.rate`,
-    attacks: [[sql.unsafe`update ledger.rate set price_units = 116`, /changed ledger\.rate GBP\/EUR test/]],
-  },
-  'ledger.transaction_numbers': {
-    table: sql.fragment`ledger.transaction_numbers`,
-    attacks: [
-      [sql.unsafe`update ledger.transaction_numbers set added = 1000000`, /changed ledger\.transaction_numbers audit\.record added/],
-    ],
-  },
-  'oidc.grant': {
-    table: sql.fragment`oidc.grant`,
-    attacks: [[sql.unsafe`update oidc.grant set revoked_at = null`, /changed oidc\.grant grant-1 revoked_at/]],
-  },
-  'payments.payment': {
-    table: sql.fragment`payments.payment`,
-    attacks: [
-      [sql.unsafe`update payments.payment set client_id = 'other-party' ${posted}`, /changed payments\.payment pay_\w+ client_id/],
-      [sql.unsafe`update payments.payment set consent_id = 'con_other' ${posted}`, /changed payments\.payment pay_\w+ consent_id/],
-      [
-        sql.unsafe`update payments.payment set status = 'rejected', rejection_reason = 'AM04', entry_id = null ${posted}`,
-        /changed payments\.payment pay_\w+ status/,
-      ],
-      [sql.unsafe`update payments.payment set creditor_account_id = 'acc_other' ${posted}`, /posted payment differs from its entry/],
-      [sql.unsafe`delete from payments.payment ${posted}`, /missing payments\.payment/],
-      [
-        sql.unsafe`insert into payments.payment select (jsonb_populate_record(p, '{"payment_id": "pay_00000000000000000000000000000001", "consent_id": "con_x"}')).* from payments.payment p ${posted}`,
-        /inserted payments\.payment pay_0+1/,
-      ],
-    ],
-  },
-  'payments.spending_limit': {
-    table: sql.fragment`payments.spending_limit`,
-    attacks: [
-      [sql.unsafe`update payments.spending_limit set most_minor = 1000000000`, /changed payments\.spending_limit/],
-      [sql.unsafe`update payments.spending_limit set ended_at = set_at`, /changed payments\.spending_limit/],
-      [sql.unsafe`delete from payments.spending_limit`, /missing payments\.spending_limit/],
-    ],
-  },
-  'payments.spent': {
-    table: sql.fragment`payments.spent`,
-    attacks: [[sql.unsafe`update payments.spent set spent_minor = 1`, /spending is not counted as it was paid/]],
-  },
-  'payments.straight_through': {
-    table: sql.fragment`payments.straight_through`,
-    attacks: [[sql.unsafe`update payments.straight_through set is_on = true`, /changed payments\.straight_through/]],
-  },
+  ],
+  'payments.spending_limit': [
+    [sql.unsafe`update payments.spending_limit set most_minor = 1000000000`, /changed payments\.spending_limit/],
+    [sql.unsafe`update payments.spending_limit set ended_at = set_at`, /changed payments\.spending_limit/],
+    [sql.unsafe`delete from payments.spending_limit`, /missing payments\.spending_limit/],
+  ],
+  'payments.spent': [[sql.unsafe`update payments.spent set spent_minor = 1`, /spending is not counted as it was paid/]],
+  'payments.straight_through': [[sql.unsafe`update payments.straight_through set is_on = true`, /changed payments\.straight_through/]],
 }
 
 const shortLived = 'lives for minutes, sealed with a key outside the database (auth-server/storage/forged-rows.test.ts)'
@@ -370,9 +294,9 @@ async function columnsOf(name: string): Promise<SqlFragment> {
   )}`
 }
 
-for (const [name, { table, attacks }] of Object.entries(watched))
+for (const [name, attacks] of Object.entries(watched))
   test(`what who owns the database does to ${name} is named`, async () => {
-    const columns = await columnsOf(name)
+    const [table, columns] = [sql.identifier(name.split('.')), await columnsOf(name)]
     for (const [change, said] of attacks) {
       await bank.tamper(sql.unsafe`create table public.aside as select * from ${table}`, change)
       try {
