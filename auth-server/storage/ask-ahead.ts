@@ -25,6 +25,19 @@ export function askForAuthorization(rows: KeyedRows) {
 const byHandle = (source: string, handle: string | undefined) =>
   handle === undefined || handle.length > handleLengthAtMost ? [] : [{ source, key: handleHash(handle) }]
 
+/**
+ * Of a token that it is asked about, the library looks for the grant and then for the client. Both are asked for while it is found
+ * out how the token stands: a request waits for the database once instead of three times.
+ */
+export function askForGrant(rows: KeyedRows, grantId: string, clientId: string): void {
+  const { ctx } = Provider
+  if (ctx === undefined) return
+  rows.askAhead(ctx, [
+    { source: 'grant', key: grantId },
+    { source: 'client', key: clientId },
+  ])
+}
+
 type Finds<Found> = { find(id: string, options?: object): Promise<Found | undefined> }
 
 /** The client, its code and the code's grant, all at once: when the client is looked for, the form has been read. */

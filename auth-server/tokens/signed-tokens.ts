@@ -15,10 +15,11 @@ import type { Config } from '../config.ts'
 import type { ManagedGrant } from '../grants/grant-memory.ts'
 import { isElsewhere, type SigningKey } from '../keys/key-material.ts'
 import { protocolErrors } from '../protocol-errors.ts'
-import { askAhead } from './ask-ahead.ts'
+import { askForGrant } from '../storage/ask-ahead.ts'
+import type { KeyedRows } from '../storage/keyed-rows.ts'
 import { isReferredTo, signedTokenOf } from './token-reference.ts'
 
-type Finding = { readonly config: Config; readonly database: Database; readonly clock: Clock }
+type Finding = { readonly config: Config; readonly database: Database; readonly rows: KeyedRows; readonly clock: Clock }
 
 type PublicKey = KeyObject | Promise<KeyObject>
 
@@ -39,13 +40,12 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
     const jwt = signedTokenOf(value)
     return jwt === undefined ? undefined : verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
   }
-  const ahead = askAhead(provider)
   const { AccessToken, ClientCredentials } = provider as unknown as Models
   // The library asks both about every token. One without a grant is its client's own.
   AccessToken.find = async (value) => {
     const claims = await claimsIn(value)
     if (claims?.['grant_id'] === undefined) return undefined
-    if (isReferredTo(value)) ahead(String(claims['grant_id']), String(claims['client_id']))
+    if (isReferredTo(value)) askForGrant(finding.rows, String(claims['grant_id']), String(claims['client_id']))
     const standing = await standingNow(claims, finding)
     const customerId = standing && withinLicence(claims, standing) && standing.grant?.customerId
     if (customerId === undefined) return undefined
