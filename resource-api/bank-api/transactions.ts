@@ -12,6 +12,7 @@ import type { Call, Reply } from '../api.ts'
 import { dateProblem, parseDateTime } from '../dates.ts'
 import { type QueryReader, readQuery } from '../query-parameters.ts'
 import { cents, timestamp } from './reply.ts'
+import { customerOf } from './users.ts'
 
 const limits = { page: { initial: 1, most: 1_000_000 }, limit: { initial: 20, most: 100 } } as const
 type Limited = keyof typeof limits
@@ -90,17 +91,15 @@ const renderCounterparty = ({ name, schemeName, identification }: Counterparty):
  * accounts without one.
  */
 export async function readTransaction({ tx, access, parameters }: Call): Promise<Reply> {
-  const { customerId } = access
+  const customerId = customerOf(access)
   const id = parameters['transactionId'] ?? ''
-  if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
   if (isEntryId(id)) return { status: 200, body: renderBooking(await getBooking(tx, access, id)) }
   return { status: 200, body: renderPayment(await getPayment(tx, { paymentId: id, customerId }), access) }
 }
 
 /** GET /transactions/{id}/proof, of a payment that the customer made: whoever was paid is not shown the payer's side. */
 export async function readTransactionProof({ tx, access, parameters }: Call): Promise<Reply> {
-  const { customerId } = access
-  if (customerId === undefined) refuse('token_without_consent', 'the token is of no customer')
+  const customerId = customerOf(access)
   const payment = await getPayment(tx, { paymentId: parameters['transactionId'] ?? '', customerId })
   if (payment.customerId !== customerId) refuse('payment_not_found', 'no such payment of this customer')
   return { status: 200, body: await proveToViewer(tx, { paymentId: payment.id, audience: 'customer' }) }
