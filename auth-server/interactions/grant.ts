@@ -58,16 +58,17 @@ function claimBefore({ params, firstParty, managed, now }: GrantOrder): number |
   return Math.floor(now.getTime() / 1000) + claimGrantSeconds
 }
 
-const claimsParameter = ({ claims }: RequestParameters): ClaimsParameter => (typeof claims === 'string' ? JSON.parse(claims) : {})
-
-/** What is asked for at the userinfo endpoint. */
-export const userinfoClaimsOf = (params: RequestParameters): readonly string[] => Object.keys(claimsParameter(params).userinfo ?? {})
+/** Which claims are asked for, and where they are to be told. */
+export function claimsAskedFor({ claims }: RequestParameters) {
+  const { id_token, userinfo }: ClaimsParameter = typeof claims === 'string' ? JSON.parse(claims) : {}
+  return { idTokenClaims: Object.keys(id_token ?? {}), userinfoClaims: Object.keys(userinfo ?? {}) }
+}
 
 /** A name comes with the scope `profile`, which a third party cannot have: asking for the claim does not get round that. */
 function claimsOf(params: RequestParameters, firstParty: boolean) {
   const mayHave = (claim: string) => firstParty || claim !== 'name'
-  const userinfoClaims = userinfoClaimsOf(params)
-  const asked = [...new Set([...Object.keys(claimsParameter(params).id_token ?? {}), ...userinfoClaims])]
+  const { idTokenClaims, userinfoClaims } = claimsAskedFor(params)
+  const asked = [...new Set([...idTokenClaims, ...userinfoClaims])]
   return { granted: asked.filter(mayHave), rejected: asked.filter((claim) => !mayHave(claim)), userinfoClaims }
 }
 

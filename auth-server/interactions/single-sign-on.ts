@@ -5,7 +5,7 @@ import type { ManagedGrant } from '../grants/grant-memory.ts'
 import { intentOf } from '../intents/intent.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
-import { saveGrant, userinfoClaimsOf } from './grant.ts'
+import { claimsAskedFor, saveGrant } from './grant.ts'
 
 type Deciding = { readonly config: Config; readonly clock: Clock; readonly policy: interactionPolicy.DefaultPolicy }
 
@@ -62,7 +62,7 @@ function covers(grant: ManagedGrant, ctx: KoaContextWithOIDC): boolean {
   const scopes = new Set(grant.getOIDCScopeEncountered().split(' '))
   const claims = new Set(grant.getOIDCClaimsEncountered())
   const told = new Set(grant.userinfoClaims)
-  const asked = userinfoClaimsOf(params)
+  const { userinfoClaims: asked } = claimsAskedFor(params)
   return (
     [...requestParamScopes].every((scope) => scopes.has(scope)) &&
     [...requestParamClaims].every((claim) => claims.has(claim)) &&
