@@ -347,8 +347,7 @@ test('LOGOUT-01 back channel: a customer who takes over a browser ends the sessi
   await deliverAll()
   told.tokens.length = 0
   const hers = await signedIn()
-  const his = new CustomerAtBrowser(server, bob)
-  for (const cookie of hers.customer.browser.cookies.values()) his.browser.put(cookie)
+  const his = hers.customer.beside(bob)
   const claims = intentClaim(await lodgeAccounts(server, 'acorn'))
   const page = await his.signIn(await his.open(acorn, await pushed(acorn, { claims, prompt: 'login' })))
   const { code = '' } = responseOf(await his.agree(page, bob.accounts.slice(0, 1)))

@@ -176,8 +176,7 @@ test('BCP-06 LOGOUT-04 whatever two tabs were given at once ends with the sessio
 test('LOGOUT-04 what is answered while its session ends is not answered, and the session stays ended', async () => {
   const at = await signedIn()
   const { idToken = '' } = await tokensOf(app, await authorize(at, app))
-  const tab = new CustomerAtBrowser(server, ada)
-  for (const cookie of at.browser.cookies.values()) tab.browser.put(cookie)
+  const tab = at.beside()
   const requestUri = await pushed(app, { scope, claims: JSON.stringify({ userinfo: { name: null } }) })
   const both = await transact(server.owner, async (tx) => {
     await tx.query(sql.unsafe`select from oidc.session for update`)
@@ -195,8 +194,7 @@ test('somebody else who signs in at this browser ends what the app was given bef
   const at = await signedIn()
   const hers = await tokensOf(app, await authorize(at, app))
   const page = await at.browser.follow(await authorize(at, app, { prompt: 'login' }))
-  const his = new CustomerAtBrowser(server, bob)
-  for (const cookie of at.browser.cookies.values()) his.browser.put(cookie)
+  const his = at.beside(bob)
   const { refreshToken, claims } = await tokensOf(app, await his.signIn(page))
   assert.equal(claims.sub, bob.customerId)
   assert.equal(refusal(await app.refresh(hers.refreshToken ?? '')), '400 invalid_grant')

@@ -142,8 +142,7 @@ test('while Redis is down: 503 with Retry-After, for clients and browsers; used 
 test('LOGOUT-04 what is answered while its session ends is not answered, and the session stays ended', { skip }, async () => {
   const app = await ThirdParty.register(server, 'bank-app', { firstParty: true })
   const { customer: at, tokens } = await authorisedTokens(acorn, ada)
-  const tab = new CustomerAtBrowser(server, ada)
-  for (const cookie of at.browser.cookies.values()) tab.browser.put(cookie)
+  const tab = at.beside()
   const authorize = async (params: Record<string, string> = {}) =>
     `/auth?${new URLSearchParams({ client_id: 'bank-app', request_uri: await pushed(app, { scope: firstPartyScopes, ...params }) })}`
   const address = await authorize()

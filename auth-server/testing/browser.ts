@@ -103,6 +103,13 @@ export class CustomerAtBrowser {
     this.customer = customer
   }
 
+  /** Another browser with the cookies that this one has now: as a tab whose requests are under way beside its own, perhaps of somebody else. */
+  beside(customer = this.customer): CustomerAtBrowser {
+    const other = new CustomerAtBrowser(this.browser.server, customer)
+    for (const cookie of this.browser.cookies.values()) other.browser.put(cookie)
+    return other
+  }
+
   async open(thirdParty: ThirdParty, requestUri: string): Promise<Answer> {
     return this.openWith({ client_id: thirdParty.clientId, request_uri: requestUri })
   }
