@@ -814,7 +814,9 @@ create table payments.spent (
 create table payments.straight_through (
   only_row boolean default true not null,
   is_on boolean not null,
+  check_elsewhere boolean default false not null,
   constraint straight_through_is_one_row CHECK (only_row),
+  constraint straight_through_passes_no_check CHECK ((NOT (is_on AND check_elsewhere))),
   constraint straight_through_pkey PRIMARY KEY (only_row)
 );
 
@@ -2923,6 +2925,22 @@ AS $function$
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.leave_to_check_elsewhere()
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  earlier payments.straight_through;
+begin
+  select * into earlier from payments.straight_through for no key update;
+  if earlier.check_elsewhere then return '{}'; end if;
+  update payments.straight_through set check_elsewhere = true, is_on = false;
+  return case when earlier.is_on then array['straight_through.off', 'payment_check.elsewhere'] else array['payment_check.elsewhere'] end;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.limit_is_fixed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3816,6 +3834,7 @@ grant execute on function ledger.write_transfer(p_now timestamp with time zone, 
 grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_payments;
 grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_worker;
 grant execute on function payments.claim_idempotency_key(p_client_id text, p_method text, p_endpoint text, p_key text, p_request_hash bytea, p_resource_id text, p_now timestamp with time zone, p_forget_before timestamp with time zone, OUT outcome text, OUT resource_id text) to bankside_resource_api;
+grant execute on function payments.leave_to_check_elsewhere() to bankside_worker;
 grant execute on function payments.limits_in_the_way(p_now timestamp with time zone, p_consent_id text[], p_channel text[]) to bankside_payments;
 grant execute on function payments.lock_parties(p_customer_id text[], p_account_id text[]) to bankside_payments;
 grant execute on function payments.outcome_of(p_consent_id text, OUT status text, OUT step text, OUT rejection_reason text, OUT limit_id text) to bankside_auth_server;

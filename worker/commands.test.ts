@@ -85,6 +85,8 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
     payments('refuse', one.id, '--why', ' '),
     payments('straight-through', 'on'),
     payments('straight-through', 'maybe', '--why', 'a reason'),
+    payments('check', 'built-in'),
+    payments('check', 'elsewhere', '--why', 'a reason'),
     payments('approve', one.id, '--because', 'x'),
   ])
     await assert.rejects(wrong, /^Complaint: npm run payments -- review/)
@@ -97,6 +99,19 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
   assert.match(shown, /payment\.rejected +by operator \S+ +\{"why":"Nobody knows of it"/)
   assert.match(shown, /told of payment\.in_review +not yet$/m)
   assert.equal(await payments('review'), 'None waits.')
+})
+
+test('npm run payments lets nothing be posted at once while a worker has a check elsewhere, and says what to do', async () => {
+  const payments = (...args: string[]) => paymentsCommand(bank.owner, [...args, '--why', 'a test'])
+  assert.match(await payments('straight-through', 'on'), /^What nothing waits for is posted/)
+  await bank.worker.query(sql.unsafe`select payments.leave_to_check_elsewhere()`)
+  await assert.rejects(
+    payments('straight-through', 'on'),
+    /^Complaint: Payments are checked elsewhere.*\n.*npm run payments -- check built-in/,
+  )
+  assert.match(await payments('check', 'built-in'), /^The worker asks the built-in check/)
+  assert.match(await payments('straight-through', 'on'), /^What nothing waits for is posted/)
+  assert.match(await payments('straight-through', 'off'), /^Every payment waits for the worker/)
 })
 
 test('npm run accounts opens and closes accounts, and says why not', async () => {

@@ -1,8 +1,10 @@
 import { endUnclaimedConsents } from '@bankside/bank/consents/end-unclaimed-consents'
 import { expireConsents } from '@bankside/bank/consents/expire-consents'
 import { deliverEvents } from '@bankside/bank/events/deliver-events'
+import type { PaymentId } from '@bankside/bank/ids'
 import { expireHolds } from '@bankside/bank/ledger/expire-holds'
 import { advancePayments } from '@bankside/bank/payments/advance-payments'
+import { assertWhoChecks } from '@bankside/bank/payments/who-checks'
 import type { PaymentCheck } from '@bankside/bank/risk/payment-check'
 import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
@@ -43,18 +45,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, che
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
   }
   return [
-    {
-      name: 'advance payments',
-      idleMs: 250,
-      gathers: { atLeast: paymentsPerRound, forMs: 250 },
-      work: (now) =>
-        advancePayments(database, {
-          now,
-          limit: paymentsPerRound,
-          ...(check && { check }),
-          onFault: (error, paymentIds) => fault('advance payments', { paymentIds })(error),
-        }),
-    },
+    paymentLoop({ database, log, check }, (error, paymentIds) => fault('advance payments', { paymentIds })(error)),
     {
       name: 'deliver events',
       idleMs: 500,
@@ -105,4 +96,22 @@ export function bankLoops({ database, log, metrics, notifications, licences, che
     ...(audit === undefined ? [] : auditLoops({ ...audit, metrics })),
     reconcileLoop({ database, log, metrics }),
   ]
+}
+
+const checkedElsewhere =
+  'payments are checked elsewhere from now on: none is posted when it comes, and no worker without RISK_CHECK_URL leads one on before npm run payments -- check built-in'
+
+function paymentLoop(
+  { database, log, check }: Pick<LoopNeeds, 'database' | 'log' | 'check'>,
+  onFault: (error: unknown, paymentIds: readonly PaymentId[]) => void,
+): Loop {
+  return {
+    name: 'advance payments',
+    idleMs: 250,
+    gathers: { atLeast: paymentsPerRound, forMs: 250 },
+    work: async (now) => {
+      if (await assertWhoChecks(database, { elsewhere: check !== undefined, now })) log.warn(checkedElsewhere)
+      return advancePayments(database, { now, limit: paymentsPerRound, ...(check && { check }), onFault })
+    },
+  }
 }

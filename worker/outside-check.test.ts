@@ -7,15 +7,20 @@ import type { TLSSocket } from 'node:tls'
 import { advancePayments, leaseMs } from '@bankside/bank/payments/advance-payments'
 import type { Payment } from '@bankside/bank/payments/payment'
 import { gbp, later, noon, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
+import type { PaymentCheck } from '@bankside/bank/risk/payment-check'
 import { type Credential, createAuthority } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { ConfigError, readConfig } from '@bankside/service-kit/config'
 import { createGuardedFetch, type GuardedFetchOptions } from '@bankside/service-kit/guarded-fetch'
+import { createLog } from '@bankside/service-kit/log'
+import { createMetrics } from '@bankside/service-kit/metrics'
 import { sql } from '@bankside/service-kit/postgres'
 import { listen } from '@bankside/service-kit/tls-server'
 import { workerSettings } from './config.ts'
+import { bankLoops } from './loops.ts'
 import { outsideCheck } from './outside-check.ts'
 import { outsideCheckGuard, outsideCheckOf } from './outside-check-settings.ts'
+import { createWorkerMetrics } from './worker-metrics.ts'
 
 type Question = { nonce: string; payments: { payment_id: string; amount: string; creditor: object }[] }
 type Asked = {
@@ -259,6 +264,27 @@ test('a check inside the bank is asked without its host being open to the addres
     ['https://risk.internal./', 'risk.internal'],
   ] as const)
     assert.deepEqual(outsideCheckGuard(config, { ...asking, url: given }).privateHosts, [host])
+})
+
+test('a worker that was started with it has payments wait for it, and says so; one that was not leaves them, and says what to do', async () => {
+  const said: string[] = []
+  const log = createLog({ level: 'warn', name: 'worker' }, { write: (line: string) => said.push(line) })
+  const metrics = createWorkerMetrics(createMetrics('worker'))
+  const licences = { registers: new Map(), silentAtMostMs: 1 }
+  const notifications = { call: createGuardedFetch({ ca: undefined, privateHosts: [] }), keys: () => [] }
+  const round = (check?: PaymentCheck) => {
+    const loops = bankLoops({ database: bank.worker, log, metrics, licences, notifications, check, audit: undefined })
+    return loops.find(({ name }) => name === 'advance payments')?.work(noon)
+  }
+  await bank.straightThrough(true)
+  respond = (question) => answers(question)
+  assert.equal(await round(), 0)
+  assert.deepEqual([await round(checkWith()), said.length], [0, 1])
+  assert.match(said[0] ?? '', /payments are checked elsewhere from now on/)
+  const payment = await held()
+  await assert.rejects(async () => round(), /npm run payments -- check built-in/)
+  assert.equal((await standing(payment)).status, 'held')
+  assert.deepEqual([await round(checkWith()), (await standing(payment)).status], [1, 'posted'])
 })
 
 test('a worker says what its settings lack: a check elsewhere must know who asks', () => {

@@ -217,7 +217,11 @@ const checks: Readonly<Record<string, SqlFragment>> = {
   'straight through': sql.fragment`
     select 'payments.straight_through', 'payments', 'changed', 'is_on', format('last on record %s', r.action)
     from (${last(sql.fragment`action in ('straight_through.on', 'straight_through.off')`)}) r, payments.straight_through s
-    where s.is_on <> (r.action = 'straight_through.on')`,
+    where s.is_on <> (r.action = 'straight_through.on')
+    union all
+    select 'payments.straight_through', 'payments', 'changed', 'check_elsewhere', format('last on record %s', r.action)
+    from (${last(sql.fragment`action in ('payment_check.elsewhere', 'payment_check.built_in')`)}) r, payments.straight_through s
+    where s.check_elsewhere <> (r.action = 'payment_check.elsewhere')`,
 }
 
 const requestRow = z.object({ consent_id: z.string(), request: z.unknown(), told: z.string() })

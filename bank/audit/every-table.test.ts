@@ -74,6 +74,8 @@ async function fill(): Promise<void> {
     await openCustomerAccount(tx, { ...account, first: gbp(0), actor: 'operator' })
     await registerClient(tx, { clientId: 'new-party', profile: 'fapi2_sp', name: 'New', firstParty: false, metadata: {}, now: noon })
     await setStraightThrough(tx, { on: false, actor: 'operator', why: 'test', now: noon })
+    await tx.query(sql.unsafe`select payments.leave_to_check_elsewhere()`)
+    await appendAudit(tx, { actor: 'worker', action: 'payment_check.elsewhere', subject: 'payments', details: {}, now: noon })
     const limit = {
       scope: 'account',
       subjectId: paid.debtorAccountId,
@@ -225,7 +227,16 @@ const watched: Readonly<Record<string, readonly Attack[]>> = {
     [sql.unsafe`delete from payments.spending_limit`, /missing payments\.spending_limit/],
   ],
   'payments.spent': [[sql.unsafe`update payments.spent set spent_minor = 1`, /spending is not counted as it was paid/]],
-  'payments.straight_through': [[sql.unsafe`update payments.straight_through set is_on = true`, /changed payments\.straight_through/]],
+  'payments.straight_through': [
+    [
+      sql.unsafe`update payments.straight_through set is_on = true, check_elsewhere = false`,
+      /changed payments\.straight_through payments is_on/,
+    ],
+    [
+      sql.unsafe`update payments.straight_through set check_elsewhere = false`,
+      /changed payments\.straight_through payments check_elsewhere/,
+    ],
+  ],
 }
 
 const shortLived = 'lives for minutes, sealed with a key outside the database (auth-server/storage/forged-rows.test.ts)'

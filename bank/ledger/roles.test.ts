@@ -95,6 +95,7 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', re
     ...[settle, release, newPayment],
     `select ledger.place_holds('{}', '{}', '{}', '{}', now(), now())`,
     'update payments.straight_through set is_on = true',
+    'select payments.leave_to_check_elsewhere()',
     'update payments.spent set spent_minor = 0',
     'select payments.lock_parties(null, null)',
     'select password_hash from customers.customer',
@@ -132,6 +133,7 @@ const forbidden: Record<'auth-server' | 'resource-api' | 'worker' | 'ledger', re
   worker: [
     ...everyone,
     ...[hold, newPayment],
+    'update payments.straight_through set check_elsewhere = false',
     'select * from customers.customer',
     'select full_name from customers.customer',
     'select * from customers.session',

@@ -10,6 +10,7 @@ import { readPaymentLife } from './payment-life.ts'
 import { openPaymentSubmitter } from './payment-submitter.ts'
 import { setStraightThrough, straightThroughIsKnown } from './straight-through.ts'
 import { gbp, noon, openTestBank, type TestBank } from './testing/test-bank.ts'
+import { assertWhoChecks, returnToBuiltInCheck } from './who-checks.ts'
 
 let bank: TestBank
 before(async () => {
@@ -163,16 +164,25 @@ test('payments of one customer that race, in two processes, do not get past what
   await advance()
 })
 
-test('a check that is elsewhere is not passed by: it is not asked at all before payments wait for it', async () => {
+test('a check that is elsewhere is not passed by: from the first worker that has it, nothing is posted and no other check is asked', async () => {
   const from = await bank.newAccount({ funds })
-  const check = async () => []
-  await assert.rejects(advancePayments(bank.worker, { now: noon, limit: 1, check }), /straight-through off/)
-  await transact(bank.owner, (tx) => setStraightThrough(tx, { on: false, actor: 'operator maud', why: 'a check of our own', now: noon }))
+  const set = (on: boolean) =>
+    transact(bank.owner, (tx) => setStraightThrough(tx, { on, actor: 'operator maud', why: 'it was only a test', now: noon }))
+  const elsewhere = () => assertWhoChecks(bank.worker, { elsewhere: true, now: noon })
+  const builtIn = () => assertWhoChecks(bank.worker, { elsewhere: false, now: noon })
+  assert.deepEqual([await builtIn(), (await pay(from, undefined, 1)).status], [false, 'posted'])
+  assert.deepEqual((await Promise.all([elsewhere(), elsewhere(), elsewhere()])).toSorted(), [false, false, true])
   assert.equal((await pay(from, undefined, 1)).status, 'held')
-  assert.equal(await advancePayments(bank.worker, { now: noon, limit: 1, check, onFault: () => {} }), 0)
-  await transact(bank.owner, (tx) => setStraightThrough(tx, { on: true, actor: 'operator maud', why: 'it was only a test', now: noon }))
+  await assert.rejects(builtIn(), /no RISK_CHECK_URL: .* npm run payments -- check built-in/)
+  await assert.rejects(set(true), (error) => violatedConstraint(error) === 'straight_through_passes_no_check')
+  await transact(bank.owner, (tx) => returnToBuiltInCheck(tx, { actor: 'operator maud', why: 'it was only a test', now: noon }))
+  assert.deepEqual([await builtIn(), (await pay(from, undefined, 1)).status], [false, 'held'])
+  await set(true)
+  await advance()
   assert.deepEqual(await rows(sql.unsafe`select action, actor from audit.record where subject = 'payments' order by action`), [
-    { action: 'straight_through.off', actor: 'operator maud' },
+    { action: 'payment_check.built_in', actor: 'operator maud' },
+    { action: 'payment_check.elsewhere', actor: 'worker' },
+    { action: 'straight_through.off', actor: 'worker' },
     { action: 'straight_through.on', actor: 'operator maud' },
   ])
 })

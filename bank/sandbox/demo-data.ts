@@ -7,6 +7,7 @@ import { type AccountId, type CustomerId, isAccountId, newAccountId } from '../i
 import { openAccount } from '../ledger/open-account.ts'
 import { transfer } from '../ledger/transfer.ts'
 import { type Currency, isCurrency } from '../money.ts'
+import { setStraightThrough } from '../payments/straight-through.ts'
 import { accountNumbers } from './account-numbers.ts'
 import { historyDays, historyOf, type Movement } from './history.ts'
 import { type OwnAccount, ownAccounts } from './own-accounts.ts'
@@ -37,7 +38,10 @@ export type DemoOptions = { readonly dataKey: DataKeys; readonly now: Date }
 
 const firstAccountNumber = 10_000_001
 
-/** Five people with accounts and ninety days of history, in real ledger entries. A second time finds them and changes nothing. */
+/**
+ * Five people with accounts and ninety days of history, in real ledger entries, and payments that are posted when they come. A second time finds
+ * them and changes nothing.
+ */
 export async function fillDemoData(tx: Transaction, { dataKey, now }: DemoOptions): Promise<readonly DemoCustomer[]> {
   const there = await readDemoCustomers(tx, dataKey)
   if (there.length === people.length) return there
@@ -57,6 +61,7 @@ export async function fillDemoData(tx: Transaction, { dataKey, now }: DemoOption
     .flatMap((someone) => historyOf(someone.person, now).map((movement) => ({ ...someone, movement })))
     .toSorted((one, other) => one.movement.at.getTime() - other.movement.at.getTime())
   for (const { customer, movement } of movements) await move(tx, own, customer, movement)
+  await setStraightThrough(tx, { on: true, actor: 'sandbox', why: 'The sandbox has the built-in check and no other.', now })
   return opened.map(({ customer }) => customer)
 }
 

@@ -85,6 +85,8 @@ export async function startTestWorld({ rates = farAway, replicaOf, auditKeysFile
     [clients.app, 'bank-app'],
   ])
   const bank = await createTestBank(owner)
+  const straightThrough = (on: boolean) => owner.query(sql.unsafe`update payments.straight_through set is_on = ${on}`)
+  await straightThrough(true)
   const authorise = async (client: TestClient, consentId: string, person: Person, accounts: readonly AccountId[], scope?: string) => {
     const grantId = await grant(owner, clientIds.get(client) ?? '', person, clock.now())
     await decide(owner, { consentId, grantId, person, accounts, now: clock.now() })
@@ -133,8 +135,8 @@ export async function startTestWorld({ rates = farAway, replicaOf, auditKeysFile
     book: async (accountId: AccountId, minors: readonly bigint[], from: Date, stepMs = 60_000) => {
       for (const [index, minor] of minors.entries()) await bank.bookOne(accountId, minor, new Date(from.getTime() + index * stepMs), index)
     },
-    /** Whether payments that nothing waits for are posted at once, as they are until somebody says otherwise. */
-    straightThrough: (on: boolean) => owner.query(sql.unsafe`update payments.straight_through set is_on = ${on}`),
+    /** Whether payments that nothing waits for are posted at once, as they are until a test says otherwise. */
+    straightThrough,
     finishPayments: () => advancePayments(worker, { now: clock.now(), limit: 100 }),
     close: async () => {
       for (const client of Object.values(clients)) client.close()

@@ -3,9 +3,10 @@ import type { Payment } from '@bankside/bank/payments/payment'
 import { type PaymentLife, readPaymentLife } from '@bankside/bank/payments/payment-life'
 import { approvePayment, listPaymentsInReview, refusePayment } from '@bankside/bank/payments/review-payment'
 import { setStraightThrough, straightThroughIsKnown } from '@bankside/bank/payments/straight-through'
+import { returnToBuiltInCheck } from '@bankside/bank/payments/who-checks'
 import type { Reason } from '@bankside/bank/risk/payment-check'
 import { systemClock } from '@bankside/service-kit/clock'
-import { type Database, transact } from '@bankside/service-kit/postgres'
+import { type Database, transact, violatedConstraint } from '@bankside/service-kit/postgres'
 import { Refusal } from '@bankside/service-kit/refusal'
 import { type Command, Complaint, inColumns, isWhy, operator, optionsIn } from './run-command.ts'
 
@@ -14,7 +15,8 @@ npm run payments -- show PAYMENT_ID                   one, with all that was don
 npm run payments -- approve PAYMENT_ID --why "…"      it goes on
 npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again
 npm run payments -- straight-through on --why "…"     what nothing waits for is posted when it comes; off: every payment waits for the
-                                                      worker, and for the check that it was started with`
+                                                      worker, and for the check that it was started with
+npm run payments -- check built-in --why "…"          when no worker has RISK_CHECK_URL any more: the built-in check is asked again`
 
 /** `npm run payments -- …`: what a person decides about payments. */
 export const paymentsCommand: Command = async (database, args) => {
@@ -30,6 +32,8 @@ export const paymentsCommand: Command = async (database, args) => {
         return await decide(database, command, subject, values['why'] ?? '')
       case 'straight-through':
         return await turnStraightThrough(database, subject, values['why'] ?? '')
+      case 'check':
+        return await askBuiltInCheck(database, subject, values['why'] ?? '')
       default:
         throw new Complaint(usage)
     }
@@ -56,10 +60,23 @@ async function decide(database: Database, decision: 'approve' | 'refuse', paymen
 async function turnStraightThrough(database: Database, word: string, why: string): Promise<string> {
   if ((word !== 'on' && word !== 'off') || !isWhy(why)) throw new Complaint(usage)
   const on = word === 'on'
-  await transact(database, (tx) => setStraightThrough(tx, { on, actor: operator(), why, now: systemClock.now() }))
+  await transact(database, (tx) => setStraightThrough(tx, { on, actor: operator(), why, now: systemClock.now() })).catch(
+    (error: unknown) => {
+      throw violatedConstraint(error) === 'straight_through_passes_no_check' ? new Complaint(checkedElsewhere) : error
+    },
+  )
   if (on) return 'What nothing waits for is posted when it comes.'
   const known = await straightThroughIsKnown(database)
   return `Every payment waits for the worker${known ? '' : ', but for some that are under way and may still be posted at once'}.`
+}
+
+const checkedElsewhere = `Payments are checked elsewhere, by a worker that was started with RISK_CHECK_URL: nothing may be posted without it.
+When no worker has it any more: npm run payments -- check built-in --why "…"`
+
+async function askBuiltInCheck(database: Database, word: string, why: string): Promise<string> {
+  if (word !== 'built-in' || !isWhy(why)) throw new Complaint(usage)
+  await transact(database, (tx) => returnToBuiltInCheck(tx, { actor: operator(), why, now: systemClock.now() }))
+  return 'The worker asks the built-in check, unless one that has RISK_CHECK_URL still runs.'
 }
 
 const titleOf = ({ id, amount, creditor, debtorAccountId }: Payment) =>

@@ -1,0 +1,41 @@
+import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import { appendAudit } from '../audit/append-audit.ts'
+
+export type WhoChecks = {
+  /** Whether this worker was started with a check elsewhere; otherwise it asks the built-in one. */
+  readonly elsewhere: boolean
+  readonly now: Date
+}
+
+const checkElsewhere = sql.type(z.object({ check_elsewhere: z.boolean() }))`select check_elsewhere from payments.straight_through`
+const newsRow = z.object({ actions: z.array(z.string()) })
+
+/**
+ * Sees to it, before a worker leads payments on, that none is posted without the check that the bank has. That there is one elsewhere is noted by
+ * the first worker that was started with it: from then on nothing is posted when it comes, and no worker may ask the built-in check instead.
+ *
+ * @returns whether that was noted now.
+ * @throws {Error} where the bank has a check elsewhere, and this worker does not know it.
+ */
+export async function assertWhoChecks(database: Database, { elsewhere, now }: WhoChecks): Promise<boolean> {
+  const noted = (await reading(database.one(checkElsewhere))).check_elsewhere
+  if (noted === elsewhere) return false
+  if (noted)
+    throw new Error(
+      'payments are checked elsewhere, and this worker has no RISK_CHECK_URL: give it one, or say that the built-in check is asked again: npm run payments -- check built-in --why "…"',
+    )
+  return transact(database, async (tx) => {
+    const { actions } = await tx.one(sql.type(newsRow)`select payments.leave_to_check_elsewhere() as actions`)
+    const details = { why: 'a worker was started with RISK_CHECK_URL' }
+    for (const action of actions) await appendAudit(tx, { actor: 'worker', action, subject: 'payments', details, now })
+    return actions.length > 0
+  })
+}
+
+export type BuiltInCheck = { readonly actor: string; readonly why: string; readonly now: Date }
+
+/** When no worker is started with a check elsewhere any more. Payments wait for the worker still, until straight-through is turned on. */
+export async function returnToBuiltInCheck(tx: Transaction, { actor, why, now }: BuiltInCheck): Promise<void> {
+  await tx.query(sql.unsafe`update payments.straight_through set check_elsewhere = false`)
+  await appendAudit(tx, { actor, action: 'payment_check.built_in', subject: 'payments', details: { why }, now })
+}
