@@ -2,7 +2,7 @@
  * `npm run audit:verify`: reads what was booked and recorded again, compares it with the sealed tree and the tree with all that
  * was signed, and other tables with what the records say of them, and names what does not fit. `--since SIZE` begins at a checkpoint,
  * `--witness FILE` brings one that was kept elsewhere, `--archive FOLDER` has the records that were archived (audit-archive.ts). On a
- * replica, too.
+ * replica, too. The exit status is 0 only when all that there is was looked at, or all that came since; see `exitCodes`.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -19,7 +19,8 @@ import { type Database, openDatabase, sqlState } from '@bankside/service-kit/pos
 import { auditCommand, auditSources, checkpointsIn, printFindings } from './audit-command.ts'
 import { Complaint, print } from './commands/run-command.ts'
 
-const exitCodes = { sound: 0, tampered: 1 } as const
+/** `soundAsFarAsRead`: nothing was found, and something was not looked at, which the last lines name. 2 is that it could not be carried out. */
+const exitCodes = { sound: 0, tampered: 1, soundAsFarAsRead: 3 } as const
 const insufficientPrivilege = '42501'
 const tellEveryLeaves = 1_000_000
 
@@ -51,48 +52,60 @@ async function verify(): Promise<number> {
       },
     })
     const { leaves, read, checkpoints, unsealed, beginnings, archives } = verified
-    const untrue = since === undefined ? await toldFindings(database) : []
-    const archived = await archivedFindings(database, archives, archive)
-    const findings = [...stored.findings, ...missingCheckpoints(stored, kept), ...verified.findings, ...archived, ...untrue]
+    const untrue = since === undefined ? await toldFindings(database) : { findings: [], unread: [] }
+    const archived =
+      since === undefined || archive !== undefined ? await archivedFindings(database, archives, archive) : { findings: [], unread: [] }
+    const findings = [
+      ...stored.findings,
+      ...missingCheckpoints(stored, kept),
+      ...verified.findings,
+      ...archived.findings,
+      ...untrue.findings,
+    ]
     print(`${read} of ${leaves} leaves read, ${checkpoints} checkpoints met; ${unsealed} rows wait to be sealed.`)
-    if (witnessed.length === 0 && kept.length === 0)
-      print('There was no checkpoint from outside the database: whoever owns it could have rewritten all of it.')
+    if (since !== undefined)
+      print(`What was sealed up to leaf ${since} was taken for verified${archive ? '' : ', archives too'}; no other table was compared.`)
     for (const line of beginnings.flatMap(inWordsOf)) print(line)
-    return report(findings, kept.at(-1)?.size)
+    const unread = [...archived.unread, ...untrue.unread, ...(witnessed.length === 0 && kept.length === 0 ? [noCheckpoint] : [])]
+    return report(findings, unread, kept.at(-1)?.size)
   } finally {
     await database.end()
   }
 }
 
-async function archivedFindings(database: Database, archives: readonly Archive[], folder: string | undefined): Promise<readonly Finding[]> {
-  for (const { file, rows, sha256 } of archives) {
-    const read = folder === undefined ? 'was not read: --archive names its folder' : 'was read'
-    print(`${rows} records are in ${file} (SHA-256 ${sha256}), which ${read}.`)
-  }
-  if (folder === undefined) return []
-  return (await Promise.all(archives.map((archive) => verifyArchive(database, archive, join(folder, archive.file))))).flat()
+/** What was found where it was looked, and where it was not. */
+type Looked = { readonly findings: readonly Finding[]; readonly unread: readonly string[] }
+
+const noCheckpoint = 'There was no checkpoint from outside the database: whoever owns it could have rewritten all of it.'
+
+async function archivedFindings(database: Database, archives: readonly Archive[], folder: string | undefined): Promise<Looked> {
+  for (const { file, rows, sha256 } of archives)
+    print(`${rows} records are in ${file} (SHA-256 ${sha256})${folder ? ', which was read' : ''}.`)
+  if (folder === undefined) return { findings: [], unread: archives.map(({ file }) => `${file} was not read: --archive names its folder.`) }
+  const found = await Promise.all(archives.map((archive) => verifyArchive(database, archive, join(folder, archive.file))))
+  return { findings: found.flat(), unread: [] }
 }
 
 /** Of the whole, as a role that may read what the records are about: the database's owner. */
-async function toldFindings(database: Database): Promise<readonly Finding[]> {
+async function toldFindings(database: Database): Promise<Looked> {
   try {
-    return await readingSnapshot(database, compareTold)
+    return { findings: await readingSnapshot(database, compareTold), unread: [] }
   } catch (error) {
     if (sqlState(error) !== insufficientPrivilege) throw error
-    print('Payments, consents and accounts were not compared with the records: this role may not read them.')
-    return []
+    return { findings: [], unread: ['Payments, consents and accounts were not compared with the records: this role may not read them.'] }
   }
 }
 
-function report(findings: readonly Finding[], size: number | undefined): number {
-  if (findings.length === 0) {
-    print('Nothing was changed, taken away, slipped in or moved since it was sealed.')
-    if (size !== undefined) print(`Next time, "--since ${size}" reads only what comes after.`)
-    return exitCodes.sound
-  }
+function report(findings: readonly Finding[], unread: readonly string[], size: number | undefined): number {
   printFindings(findings)
-  print(`\nThe books are not as they were sealed: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`)
-  return exitCodes.tampered
+  for (const line of unread) print(`NOT VERIFIED: ${line}`)
+  if (findings.length > 0) {
+    print(`\nThe books are not as they were sealed: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`)
+    return exitCodes.tampered
+  }
+  print(`Nothing was changed, taken away, slipped in or moved since it was sealed${unread.length === 0 ? '' : ', as far as it was read'}.`)
+  if (size !== undefined) print(`Next time, "--since ${size}" reads only what comes after.`)
+  return unread.length === 0 ? exitCodes.sound : exitCodes.soundAsFarAsRead
 }
 
 type Arguments = { readonly since: number | undefined; readonly witnesses: readonly string[]; readonly archive: string | undefined }

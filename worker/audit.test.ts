@@ -64,6 +64,8 @@ test('a worker that has the keys seals and signs; npm run audit:verify says that
   const [, size = ''] = /--since (\d+)/.exec(text) ?? []
   const rest = await run('audit-verify.ts', ['--since', size])
   assert.match(rest.text, /^0 of \d+ leaves read/m)
+  assert.match(rest.text, new RegExp(`^What was sealed up to leaf ${size} was taken for verified, archives too`, 'm'))
+  assert.equal(rest.code, 0)
 })
 
 test('npm run audit:verify names what was changed, with exit status 1', async () => {
@@ -81,7 +83,9 @@ test('npm run audit:verify names what was changed, with exit status 1', async ()
     told.text,
     new RegExp(`^changed {3}payments\\.payment {2}${payment.id} {2}client_id {2}\\(now other-party, on record third-party\\)$`, 'm'),
   )
-  assert.match((await run('audit-verify.ts', [], { DATABASE_URL: bank.urls.sealerUrl })).text, /were not compared with the records/)
+  const asSealer = await run('audit-verify.ts', [], { DATABASE_URL: bank.urls.sealerUrl })
+  assert.match(asSealer.text, /^NOT VERIFIED: Payments, .* were not compared with the records/m)
+  assert.equal(asSealer.code, 3, asSealer.text)
   assert.match(text, new RegExp(`^changed {3}ledger\\.posting {2}${payment.creditorAccountId}/1 {2}amount_minor {2}\\(now "1001"\\)$`, 'm'))
   assert.match(text, /The books are not as they were sealed: 1 finding\./)
 })
@@ -185,8 +189,9 @@ test('npm run audit:archive puts records that are due into a file, which audit:v
   const [without, within, lost] = await Promise.all(
     [[], ['--archive', bank.folder], ['--archive', inFolder('nothing')]].map((args) => run('audit-verify.ts', args)),
   )
-  assert.match(without?.text ?? '', /^\d+ records are in audit\.record_first\.jsonl\.gz .*was not read: --archive names its folder/m)
+  assert.match(without?.text ?? '', /^NOT VERIFIED: audit\.record_first\.jsonl\.gz was not read: --archive names its folder/m)
+  assert.match(without?.text ?? '', /since it was sealed, as far as it was read\.$/m)
   assert.match(within?.text ?? '', /which was read/)
   assert.match(lost?.text ?? '', /^missing .*audit\.archive {2}record_first/m)
-  assert.deepEqual([without?.code, within?.code, lost?.code], [0, 0, 1], [without?.text, within?.text].join('\n'))
+  assert.deepEqual([without?.code, within?.code, lost?.code], [3, 0, 1], [without?.text, within?.text].join('\n'))
 })
