@@ -237,6 +237,15 @@ test('DB-02 a customer reads what became of a payment, and why it was not made',
   const { proven, problems } = checkProof(proof.text, logVerifiers(auditKeys))
   assert.deepEqual(problems, [])
   assert.match(proven.join('\n'), /no entry is proven: the money did not move/)
+  await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`set local session_replication_role = replica`)
+    await tx.query(sql.unsafe`delete from audit.record where subject = ${paymentId}`)
+    await tx.query(
+      sql.unsafe`insert into audit.archive values ('record_old', '', 'aud_g', 1, 9, 1, 'old.jsonl.gz', repeat('0', 64), now())`,
+    )
+  })
+  const archived = await at.browser.get(proofHref)
+  assert.deepEqual([archived.status, heading(archived)], [410, 'The proof is in our archive'])
   assert.equal((await stranger.at.browser.get(proofHref)).status, 404)
   assert.equal((await new CustomerAtBrowser(server, ada).browser.get(proofHref)).status, 303)
   const { consentId: access } = await authorisedTokens(acorn, ada)

@@ -25,6 +25,7 @@ export type BankRefusal =
   | 'insufficient_user_authentication' // step-up, RFC 9470
   | 'licence_missing' // the holder of the connection is not licensed for this
   | 'limit_not_confirmed' // the customer has not confirmed to go beyond a soft limit of their own
+  | 'payment_archived' // what was recorded of it is in a file, so there is no proof of it from here
   | 'payment_not_found'
   | 'payment_not_sealed' // there is no proof of it in the next seconds
   | 'payment_over_limit'

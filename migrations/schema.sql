@@ -1026,6 +1026,21 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION audit.is_archived(p_payment_id text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from payments.payment p join consents.consent c using (consent_id)
+      cross join lateral (values (p.created_at), (c.created_at)) made (at)
+      join audit.archive a on rpad('aud_' || lpad(to_hex((extract(epoch from made.at) * 1000)::bigint), 12, '0'), 36, '0') collate "C" >= a.first_key
+        and rpad('aud_' || lpad(to_hex((extract(epoch from made.at) * 1000)::bigint), 12, '0'), 36, '0') collate "C" < a.before_key
+    where p.payment_id = p_payment_id)
+$function$
+;
+
 CREATE OR REPLACE FUNCTION audit.partitions_to_archive()
  RETURNS TABLE(partition_name text, first_key text, before_key text, due_at timestamp with time zone)
  LANGUAGE sql
@@ -3774,6 +3789,9 @@ grant delete, insert, select, update on oidc.session to bankside_auth_server;
 grant delete, select on clients.certificate to bankside_worker;
 grant delete, select on customers.totp_step_used to bankside_worker;
 grant delete, select on oidc.backchannel_notification to bankside_worker;
+grant execute on function audit.is_archived(p_payment_id text) to bankside_auth_server;
+grant execute on function audit.is_archived(p_payment_id text) to bankside_resource_api;
+grant execute on function audit.is_archived(p_payment_id text) to bankside_sealer;
 grant execute on function audit.partitions_to_archive() to bankside_worker;
 grant execute on function audit.records_to_prove(p_payment_id text) to bankside_auth_server;
 grant execute on function audit.records_to_prove(p_payment_id text) to bankside_resource_api;

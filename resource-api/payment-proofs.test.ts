@@ -159,6 +159,26 @@ test('a payment of which a row was changed is proven to nobody: the bank learns 
   assert.match(world.lines.join(''), /audit\.record aud_\w+ is not what was sealed/)
 })
 
+test('NAT-A10 who asks for a proof of a payment whose records were archived is told that, and of one whose records are gone nothing', async () => {
+  const { paymentId, clientToken } = await pay(world.acorn, world.ada)
+  await sealAll()
+  await transact(world.owner, async (tx) => {
+    await tx.query(sql.unsafe`set local session_replication_role = replica`)
+    await tx.query(sql.unsafe`delete from audit.record where subject = ${paymentId}`)
+  })
+  const asThirdParty = () => world.acorn.send('GET', proofOf(paymentId), { token: clientToken })
+  assert.deepEqual(errors(await asThirdParty()), [500, 'U000 undefined'])
+  await world.owner.query(
+    sql.unsafe`insert into audit.archive values ('record_old', '', 'aud_g', 1, 9, 1, 'audit.record_old.jsonl.gz', repeat('0', 64), now())`,
+  )
+  const answer = await asThirdParty()
+  assert.deepEqual(errors(answer), [400, 'U011 DomesticPaymentId'])
+  assert.match(answer.text, /in the archive: ask the bank/)
+  const own = await world.app.send('GET', `/api/v1/transactions/${paymentId}/proof`, { token: await world.appToken(world.ada) })
+  assert.deepEqual([own.status, own.body.code], [410, 'archived'])
+  assert.equal((await world.acorn.send('GET', proofOf(mine.paymentId), { token: mine.clientToken })).status, 200)
+})
+
 test('RW-ST-09 proofs count as what changes anything does', async () => {
   const answers = await Promise.all(
     Array.from({ length: 40 }, () => world.acorn.send('GET', proofOf(mine.paymentId), { token: mine.clientToken })),

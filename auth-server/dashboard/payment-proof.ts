@@ -24,8 +24,11 @@ export async function answerProof(ctx: Context, { session, consentId, now }: Das
     ctx.set('Content-Disposition', `attachment; filename="${proof.payment_id}.proof.json"`)
     ctx.body = `${JSON.stringify(proof, undefined, 2)}\n`
   } catch (error) {
-    if (refusalOf(error)?.code !== 'payment_not_sealed') throw error
+    const backHref = `${overviewHref}/${consentId}`
+    const code = refusalOf(error)?.code
+    if (code === 'payment_archived') return answerProblem(ctx, problems.proofArchived, { backHref })
+    if (code !== 'payment_not_sealed') throw error
     ctx.set('Retry-After', String(askAgainSeconds))
-    answerProblem(ctx, problems.proofNotReady, { backHref: `${overviewHref}/${consentId}` })
+    answerProblem(ctx, problems.proofNotReady, { backHref })
   }
 }

@@ -82,6 +82,13 @@ export const problems = {
     didMoneyMove: 'Your payment goes on as it was.',
     whatToDo: 'Wait ten seconds, then try again.',
   },
+  proofArchived: {
+    status: 410,
+    title: 'The proof is in our archive',
+    whatHappened: 'What we recorded of this payment is so old that we keep it in our archive, from where this page cannot show it.',
+    didMoneyMove: 'Nothing changes about your payment. A proof that you saved earlier is still good.',
+    whatToDo: 'Ask us for the records of this payment.',
+  },
   foreignForm: {
     status: 403,
     title: 'We did not accept this',

@@ -51,6 +51,7 @@ const endingsByRefusal = {
   insufficient_user_authentication: tooLate,
   licence_missing: notPossible,
   limit_not_confirmed: notPossible,
+  payment_archived: notPossible,
   payment_not_found: gone,
   payment_not_sealed: notPossible,
   payment_over_limit: notPossible,

@@ -14,7 +14,8 @@ import { logVerifiers } from './audit-keys.ts'
 import { checkProof } from './check-proof.ts'
 import { compareTold } from './compare-told.ts'
 import { provePayment } from './prove.ts'
-import { CannotProve } from './prove-leaf.ts'
+import { RecordsArchived } from './prove-leaf.ts'
+import { proveToViewer } from './prove-to-viewer.ts'
 import { readingSnapshot } from './reading-snapshot.ts'
 import { type AuditedBank, openAuditedBank } from './testing/audited-bank.ts'
 import { verifyArchive } from './verify-archive.ts'
@@ -138,7 +139,12 @@ test('an archive that is left half way is made again, and one that is made while
   // What was proven stays proven; what comes is; of what is archived there is no proof from here.
   assert.deepEqual(checkProof(JSON.stringify(given), logVerifiers(bank.keys)).problems, [])
   assert.deepEqual(checkProof(JSON.stringify(await prove(paying.id)), logVerifiers(bank.keys)).problems, [])
-  await assert.rejects(prove(paid.id), (error) => error instanceof CannotProve && /archived/.test(error.message))
+  await assert.rejects(prove(paid.id), (error) => error instanceof RecordsArchived && /archived/.test(error.message))
+  const asked = { paymentId: paid.id, audience: 'customer' } as const
+  await assert.rejects(
+    transact(bank.resourceApi, (tx) => proveToViewer(tx, asked)),
+    { code: 'payment_archived' },
+  )
 })
 
 test('a file that was changed, exchanged or lost is named, and so is a row in it that was never sealed', async () => {

@@ -17,6 +17,11 @@ export class NotSignedYet extends CannotProve {
   override name = 'NotSignedYet'
 }
 
+/** What was recorded is in a file, no longer in the database. */
+export class RecordsArchived extends CannotProve {
+  override name = 'RecordsArchived'
+}
+
 /** For whom: a third party sees what was paid to whom, a customer their own side of it too, an auditor all there is. */
 export const audiences = ['third-party', 'customer', 'auditor'] as const
 export type Audience = (typeof audiences)[number]

@@ -4,7 +4,7 @@ import { saltBytes, saltContexts } from './leaf.ts'
 import { logBegun } from './log-beginning.ts'
 import type { PaymentProof, ProvenLeaf } from './proof.ts'
 import { lastCheckpoint } from './prove-consistency.ts'
-import { type Audience, CannotProve, proveLeaf, provingUnder, type SealOfRow } from './prove-leaf.ts'
+import { type Audience, CannotProve, proveLeaf, provingUnder, RecordsArchived, type SealOfRow } from './prove-leaf.ts'
 import { leavesToProve, type WrittenLeaf } from './read-leaves.ts'
 import { hashesOfSeals } from './stored-tree.ts'
 
@@ -19,7 +19,7 @@ export type ProofOrder = {
  * All that was recorded of a payment and its consent, its entry with all postings, and the paths from these to the last
  * checkpoint: whoever has the public key needs nothing else. Any role that is granted the functions `*_to_prove` can.
  *
- * @throws {CannotProve} where a row is not what was sealed; {NotSignedYet} where it is too early.
+ * @throws {CannotProve} where a row is not what was sealed; {NotSignedYet} where it is too early; {RecordsArchived} where it is too late.
  */
 export async function provePayment(tx: Transaction, { paymentId, audience, verifiers }: ProofOrder): Promise<PaymentProof> {
   // First of all: what it holds was written by then, and so is seen by each of the next queries.
@@ -27,8 +27,7 @@ export async function provePayment(tx: Transaction, { paymentId, audience, verif
   const rows = await leavesToProve(tx, paymentId)
   const isBeginning = ({ row, table }: WrittenLeaf) => table === 'audit.record' && row['action'] === logBegun
   if (rows.every(isBeginning)) throw new CannotProve(`there is no payment ${paymentId}`)
-  if (!rows.some(({ row }) => row['action'] === 'payment.submitted'))
-    throw new CannotProve(`what was recorded of ${paymentId} is archived, or gone: npm run audit:verify says which`)
+  await refuseIncomplete(tx, paymentId, rows)
   const seals = await sealsToProve(tx, paymentId, rows)
   const proving = provingUnder(tx, checkpoint, audience)
   const leaves: ProvenLeaf[] = []
@@ -46,6 +45,19 @@ export async function provePayment(tx: Transaction, { paymentId, audience, verif
     leaves: leaves.toSorted((one, other) => one.leaf - other.leaf),
   } as PaymentProof
 }
+
+/** What a proof cannot do without. That there is nothing else missing says whoever checks it. */
+async function refuseIncomplete(tx: Transaction, paymentId: string, rows: readonly WrittenLeaf[]): Promise<void> {
+  const has = (action: string) => rows.some(({ row }) => row['action'] === action)
+  if (has('consent.lodged') && has('payment.submitted')) return
+  if (await tx.oneFirst(sql.type(archivedRow)`select audit.is_archived(${paymentId}) as archived`))
+    throw new RecordsArchived(
+      `what was recorded of ${paymentId}, or of its consent, is archived: it is in the file that npm run audit:verify names`,
+    )
+  if (!has('payment.submitted')) throw new CannotProve(`what was recorded of ${paymentId} is gone: npm run audit:verify says more`)
+}
+
+const archivedRow = z.object({ archived: z.boolean() })
 
 const sealRow = z.object({
   row_key: z.string(),

@@ -60,6 +60,7 @@ const answers = {
   not_acceptable: { status: 406, code: 'not_acceptable', title: 'This API answers with JSON' },
   parameter_invalid: { ...validation, title: 'A parameter is not valid' },
   path_unknown: notFound,
+  payment_archived: { status: 410, code: 'archived', title: 'The records of the payment are in the archive of the bank' },
   payment_not_found: notFound,
   payment_not_sealed: { status: 409, code: 'not_sealed_yet', title: 'The payment is not sealed yet', retryAfterSeconds: 10 },
   payment_over_limit: { status: 422, code: 'limit_exceeded', title: 'The amount is over the limit' },

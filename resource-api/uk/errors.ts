@@ -48,6 +48,7 @@ const answers = {
   not_acceptable: { status: 406 },
   parameter_invalid: { status: 400, errorCode: 'U002' },
   path_unknown: { status: 404 },
+  payment_archived: { status: 400, errorCode: 'U011', path: 'DomesticPaymentId' },
   payment_not_found: { status: 400, errorCode: 'U011', path: 'DomesticPaymentId' },
   payment_not_sealed: { status: 409, errorCode: 'U029', path: 'DomesticPaymentId', retryAfterSeconds: 10 },
   payment_over_limit: { status: 400, errorCode: 'U002', path: `${amountPath}.Amount` },
