@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql } from '@bankside/service-kit/postgres'
-import { authoriseAccounts, pushed } from './testing/authorise.ts'
+import { sql, transact } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
+import { authoriseAccounts, authorisedTokens, pushed } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
 import { CustomerAtBrowser, formOf, responseOf } from './testing/browser.ts'
 import { rewritePayloads } from './testing/stored-payloads.ts'
@@ -69,4 +70,23 @@ test('ATK-04 each authorization gives the session another handle; the one before
   for (const cookie of stolen) if (cookie !== undefined) thief.browser.put(cookie)
   assert.match((await beginAccess(thief)).text, /Sign in/)
   assert.match((await beginAccess(customer)).text, /Share account information/)
+})
+
+test('LOGOUT-04 a page that is opened while its session ends does not bring it back: it is over, and stays so', async () => {
+  await server.owner.query(sql.unsafe`delete from oidc.session`)
+  const { customer, tokens } = await authorisedTokens(acorn, ada)
+  const choose = await beginAccess(customer)
+  const tab = customer.beside()
+  await growOlder(60)
+  const [ending, opening] = await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from oidc.session for update`)
+    const ending = customer.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: String(tokens.json['id_token']) })}`)
+    await untilWaitingForLocks(server.owner, 1)
+    const opening = tab.browser.get(formOf(choose).action)
+    await untilWaitingForLocks(server.owner, 2)
+    return [ending, opening] as const
+  })
+  await ending
+  assert.deepEqual([(await opening).status, await server.owner.anyFirst(sql.unsafe`select uid from oidc.session`)], [400, []])
+  assert.match((await beginAccess(tab)).text, /Sign in/)
 })

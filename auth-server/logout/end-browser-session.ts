@@ -9,6 +9,7 @@ import { cookieNames } from '../http/cookie-names.ts'
 import type { Context } from '../http/request-context.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
 import { handleHash } from '../storage/handle-hash.ts'
+import type { DestroysByUid } from '../storage/redis-artifacts.ts'
 
 type Needs = { readonly provider: Provider; readonly database: Database; readonly now: Date }
 
@@ -29,7 +30,7 @@ export async function endBrowserSession(ctx: Context, session: Session, { provid
       await appendAudit(tx, { actor: customerId, action: 'customer.signed_out', subject: customerId, interactionId, details: {}, now })
     })
   }
-  await session.destroy()
+  await destroy(session, database, now)
   ctx.cookies.set(cookieNames.session, null, { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' })
 }
 
@@ -39,6 +40,16 @@ export async function endReplacedSession(session: Session, { provider, database,
   if (customerId !== undefined) {
     const involved = await clientsOf(session, provider)
     await transact(database, (tx) => endAll(tx, { session, involved, customerId, now }))
+  }
+  await destroy(session, database, now)
+}
+
+/** What answered by it until then has written its grants before: over Redis, where the session is not locked meanwhile, they end now. */
+async function destroy(session: Session, database: Database, now: Date): Promise<void> {
+  const { adapter } = session as unknown as { readonly adapter: Partial<DestroysByUid> }
+  if (adapter.destroyByUid !== undefined) {
+    await adapter.destroyByUid(session.uid)
+    await transact(database, (tx) => endGrantsThrough(tx, session, now))
   }
   await session.destroy()
 }
@@ -60,9 +71,13 @@ async function endAll(tx: Transaction, { session, involved, customerId, now }: E
   // First: what is answered by this session at the same time is over before the grants are looked for, or finds it gone.
   await tx.query(sql.unsafe`delete from oidc.session where uid = ${session.uid}`)
   for (const one of involved) await endFor(tx, one, customerId, now)
+  await endGrantsThrough(tx, session, now)
+}
+
+async function endGrantsThrough(tx: Transaction, { uid, accountId = '' }: Session, now: Date): Promise<void> {
   await tx.query(sql.unsafe`
     select consents.end_grant(grant_id, ${sql.timestamp(now)}) from oidc.grant
-    where session_hash = ${sql.binary(handleHash(session.uid))} and customer_id = ${customerId} and revoked_at is null`)
+    where session_hash = ${sql.binary(handleHash(uid))} and customer_id = ${accountId} and revoked_at is null`)
 }
 
 async function endFor(tx: Transaction, { client, sid, grantId }: Involved, customerId: CustomerId, now: Date): Promise<void> {

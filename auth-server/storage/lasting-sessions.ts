@@ -12,7 +12,8 @@ type SessionClass = { instantiate(payload?: AdapterPayload): Session }
 /**
  * The library writes a session with every request of its browser, and when the handle changes deletes the row before it
  * writes the other one. Most of this changes nothing: here a session is written when something in it changed or it would
- * otherwise end too early, and a new handle takes the place of the old one in the row itself.
+ * otherwise end too early, and a new handle takes the place of the old one in the row itself. One that ended since it was read is
+ * not written: `SessionNotFound`.
  */
 export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
   const sessions = Session as unknown as SessionClass
@@ -23,7 +24,15 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
     return session
   }
 
-  const { save } = Session.prototype
+  const { save, getValueAndPayload } = Session.prototype as Session & { getValueAndPayload(): Promise<{ payload: AdapterPayload }> }
+  Object.assign(Session.prototype, {
+    async getValueAndPayload(this: Kept) {
+      const made = await getValueAndPayload.call(this)
+      // A symbol is in no JSON.
+      if (wasFound(this)) Object.assign(made.payload, { [wasRead]: true })
+      return made
+    },
+  })
   Session.prototype.save = async function (this: Kept, ttlSeconds: number) {
     const gained = Math.floor(clock.now().getTime() / 1000) + ttlSeconds - this.exp
     if (this[asRead] === contentOf(this) && gained >= 0 && gained < writtenAgainAfterSeconds) return this.jti
@@ -42,6 +51,10 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
 function isKept(session: Session): void {
   Object.defineProperty(session, asRead, { value: contentOf(session), configurable: true })
 }
+
+/** Of what is written: whether it was there when it was read. Then it is not to be made again, if it is there no more. */
+export const wasThere = (payload: AdapterPayload): boolean => (payload as { [wasRead]?: true })[wasRead] === true
+const wasRead = Symbol('a session that was read')
 
 /** Whether it was found in the storage: one that is not there any more has ended since. */
 export const wasFound = (session: Session): boolean => (session as Kept)[asRead] !== undefined

@@ -1,12 +1,13 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Artifact } from './adapter.ts'
 import type { AnswerWrites } from './answer-writes.ts'
 import { handleHash } from './handle-hash.ts'
 import { insertText, type Target } from './insert-text.ts'
 import type { KeyedRows } from './keyed-rows.ts'
+import { wasThere } from './lasting-sessions.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 import type { TokenWrites } from './token-writes.ts'
 
@@ -56,7 +57,9 @@ export function postgresArtifacts(
       if (withAnswer === 'joins' && answers.joins({ ...target, values })) return
       if (withAnswer === 'completes' && (await answers.write({ ...target, values }))) return
       if (withAnswer === 'completes_tokens' && (await tokens.write({ ...target, values }))) return
-      await write({ hash, values })
+      if (!wasThere(payload)) return await write({ hash, values })
+      const [there] = await prepared.query(`oidc_${table}_update`, updateText(target), values)
+      if (there === undefined) throw new errors.SessionNotFound('the session ended meanwhile')
     },
     async find(id) {
       const hash = handleHash(id)
@@ -136,6 +139,13 @@ const useUpText = (table: string) => `update oidc.${table} set consumed_at = $2 
 
 const keyOf = ({ hash, values }: Written, { columns, replaces }: Target): string =>
   replaces === 'uid' ? String(values[columns.findIndex(({ name }) => name === replaces)]) : hash.toString('hex')
+
+/** For a row that was read: should it be gone, it stays so. */
+function updateText({ table, columns, replaces }: Target): string {
+  const places = columns.map(({ name }, index) => ({ name, place: `${name} = $${index + 1}` }))
+  const [set, where] = [places.filter(({ name }) => name !== replaces), places.filter(({ name }) => name === replaces)]
+  return `update oidc.${table} set ${set.map(({ place }) => place).join(', ')} where ${where.map(({ place }) => place).join()} returning true as there`
+}
 
 function upsertText(target: Target, rows: 'one' | 'many'): string {
   const places = target.columns.map(({ type }, index) => (rows === 'one' ? `$${index + 1}` : `$${index + 1}::${type}[]`)).join(', ')

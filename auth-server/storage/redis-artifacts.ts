@@ -4,19 +4,23 @@ import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { protocolErrors } from '../protocol-errors.ts'
 import type { Artifact } from './adapter.ts'
 import { handleHash } from './handle-hash.ts'
+import { wasThere } from './lasting-sessions.ts'
 import { expiry, named } from './postgres-artifacts.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
+
+/** Ends a session by its name, whatever its handle is by now. */
+export type DestroysByUid = { destroyByUid(uid: string): Promise<void> }
 
 /** A row: p is the sealed payload, g the grant, c when it was used up, in seconds. */
 const scripts = {
   put: redisScript(`
     redis.call('HSET', KEYS[1], 'p', ARGV[1])
     return redis.call('PEXPIREAT', KEYS[1], ARGV[2])`),
-  // A session changes its handle and keeps its uid: the new row takes the place of the old one. A name whose row is gone is of a
-  // session that has ended: whoever read it before that does not bring it back.
+  // A session changes its handle and keeps its uid: the new row takes the place of the old one. A name whose row is gone, or that is
+  // gone itself, is of a session that has ended: whoever read it before that does not bring it back.
   putWithUid: redisScript(`
     local old = redis.call('GET', KEYS[2])
-    if old and redis.call('EXISTS', old) == 0 then return false end
+    if old and redis.call('EXISTS', old) == 0 or ARGV[3] == 'read' and not old then return false end
     if old and old ~= KEYS[1] then redis.call('DEL', old) end
     redis.call('HSET', KEYS[1], 'p', ARGV[1])
     redis.call('PEXPIREAT', KEYS[1], ARGV[2])
@@ -39,6 +43,10 @@ const scripts = {
     if redis.call('HSETNX', KEYS[1], 'c', ARGV[1]) == 1 then return 1 end
     return redis.call('HGET', KEYS[1], 'g') or 0`),
   destroy: redisScript(`return redis.call('DEL', KEYS[1])`),
+  // The name stays, for whoever read the session before.
+  destroyByUid: redisScript(`
+    local row = redis.call('GET', KEYS[1])
+    return row and redis.call('DEL', row)`),
   useUpOfGrant: redisScript(`
     for _, row in ipairs(redis.call('SMEMBERS', KEYS[1])) do
       if redis.call('EXISTS', row) == 1 then redis.call('HSETNX', row, 'c', ARGV[1]) end
@@ -57,7 +65,7 @@ export function redisArtifacts(
   payloads: SealedPayloads,
   { table, columns, usedUp, secondUseRevokesGrant, keptSeconds }: Artifact,
   revokeGrant: (grantId: string) => Promise<void>,
-): Partial<Adapter> {
+): Partial<Adapter> & DestroysByUid {
   const ask = (script: RedisScript, keys: string[], values?: (string | number)[]) => protocolErrors(redis.run(script, keys, values))
   const rowOf = (hash: string) => `${redisKeyPrefix}${table}:${hash}`
   const uidOf = (uid: unknown) => `${redisKeyPrefix}${table}:uid:${String(uid)}`
@@ -71,7 +79,7 @@ export function redisArtifacts(
       const expiresAtMs = expiry(clock, expiresIn, keptSeconds).getTime()
       const values = [payloads.seal(hash, payload), expiresAtMs]
       if (columns.uid !== undefined) {
-        const put = await ask(scripts.putWithUid, [rowOf(hash), uidOf(payload.uid)], values)
+        const put = await ask(scripts.putWithUid, [rowOf(hash), uidOf(payload.uid)], [...values, wasThere(payload) ? 'read' : 'new'])
         if (put === null) throw new errors.SessionNotFound('the session ended meanwhile')
       } else if (columns.grant_id === undefined) await ask(scripts.put, [rowOf(hash)], values)
       else {
@@ -97,6 +105,9 @@ export function redisArtifacts(
     },
     async destroy(id) {
       await ask(scripts.destroy, [rowOf(hashOf(id))])
+    },
+    async destroyByUid(uid) {
+      await ask(scripts.destroyByUid, [uidOf(uid)])
     },
     async revokeByGrantId(grantId) {
       await ask(scripts.useUpOfGrant, [grantOf(grantId)], [nowSeconds()])

@@ -157,3 +157,29 @@ test('LOGOUT-04 what is answered while its session ends is not answered, and the
   assert.deepEqual([code, error], [undefined, 'invalid_request'])
   assert.equal(responseOf(await tab.browser.get(await authorize({ prompt: 'none' })))['error'], 'login_required')
 })
+
+test('LOGOUT-04 BCP-06 a session that got another handle, and gave more, while the customer signs out ends all the same, and what it gave', {
+  skip,
+}, async () => {
+  const app = await ThirdParty.register(server, 'bank-desk', { firstParty: true })
+  const { customer: at, tokens } = await authorisedTokens(acorn, ada)
+  const tab = at.beside()
+  const authorize = async (params: Record<string, string> = {}) =>
+    tab.browser.get(
+      `/auth?${new URLSearchParams({ client_id: 'bank-desk', request_uri: await pushed(app, { scope: firstPartyScopes, ...params }) })}`,
+    )
+  const consentId = await lodgeAccounts(server, 'acorn')
+  const choose = await tab.open(acorn, await pushed(acorn, { claims: intentClaim(consentId) }))
+  const [ending, code] = await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`lock table customers.session in exclusive mode`)
+    const ending = at.browser.get(`/session/end?${new URLSearchParams({ id_token_hint: String(tokens.json['id_token']) })}`)
+    await untilWaitingForLocks(server.owner, 1)
+    const { code = '' } = responseOf(await authorize())
+    assert.ok(responseOf(await tab.agree(choose, ada.accounts.slice(0, 1)))['code'])
+    return [ending, code] as const
+  })
+  assert.notEqual(code, '')
+  await ending
+  assert.equal(responseOf(await authorize({ prompt: 'none' }))['error'], 'login_required')
+  assert.equal(refusal(await app.redeem(code)), '400 invalid_grant')
+})
