@@ -3,7 +3,7 @@ import type { Log } from '@bankside/service-kit/log'
 import type { Database } from '@bankside/service-kit/postgres'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import type { RedisStore } from '@bankside/service-kit/redis'
-import Koa from 'koa'
+import type Koa from 'koa'
 import mount from 'koa-mount'
 import { promptPages } from './backchannel/prompt-pages.ts'
 import { slowDown } from './backchannel/slow-down.ts'
@@ -19,9 +19,10 @@ import { byEndpoint, named } from './http/by-endpoint.ts'
 import type { Endpoint, Listener } from './http/endpoints.ts'
 import { gate } from './http/gate.ts'
 import type { KeyedSignatures } from './http/keyed-signatures.ts'
+import { PlainAnswers } from './http/plain-answers.ts'
 import { preparedDocuments } from './http/prepared-documents.ts'
 import { refineAnswers, renderProtocolError } from './http/protocol-answers.ts'
-import type { Context, Next, State } from './http/request-context.ts'
+import type { Context, Next } from './http/request-context.ts'
 import { limitAddresses, type RequestLimits } from './http/request-limits.ts'
 import { requestLog } from './http/request-log.ts'
 import { setSecurityHeaders } from './http/security-headers.ts'
@@ -77,7 +78,7 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   ]
 
   const listen = (listener: Listener, origin: string): Handler => {
-    const app = new Koa<State>()
+    const app = new PlainAnswers()
     const documents = preparedDocuments({ listener, origin, metrics })
     // The library signs its cookies with the app's keys and reads them with its own.
     app.keys = provider.keys as unknown as KeyedSignatures

@@ -46,17 +46,26 @@ function elliptic(key: KeyObject): VerificationKey {
 
 /** ECDSA-Sig-Value (RFC 3279 section 2.2.3): two integers, without leading zeros but for the sign. */
 export function derSignature(signature: Buffer): Buffer {
-  const r = derInteger(signature.subarray(0, scalarBytes))
-  const s = derInteger(signature.subarray(scalarBytes))
-  return Buffer.concat([Buffer.from([0x30, r.length + s.length]), r, s])
+  const der = Buffer.allocUnsafe(derAtMostBytes)
+  const end = writeInteger(der, writeInteger(der, 2, signature, 0), signature, scalarBytes)
+  der[0] = 0x30
+  der[1] = end - 2
+  return der.subarray(0, end)
 }
 
-function derInteger(scalar: Buffer): Buffer {
-  let first = 0
-  while (first < scalarBytes - 1 && scalar[first] === 0) first++
-  const digits = scalar.subarray(first)
-  const sign = (digits[0] ?? 0) >= 0x80 ? [0] : []
-  return Buffer.concat([Buffer.from([0x02, digits.length + sign.length, ...sign]), digits])
+const derAtMostBytes = 2 + 2 * (3 + scalarBytes)
+
+/** @returns where the next one begins. */
+function writeInteger(der: Buffer, at: number, signature: Buffer, from: number): number {
+  let first = from
+  while (first < from + scalarBytes - 1 && signature[first] === 0) first++
+  const sign = (signature[first] ?? 0) >= 0x80 ? 1 : 0
+  const length = from + scalarBytes - first
+  der[at] = 0x02
+  der[at + 1] = length + sign
+  der[at + 2] = 0
+  signature.copy(der, at + 2 + sign, first, first + length)
+  return at + 2 + sign + length
 }
 
 /** With a private key of P-256, at once. */

@@ -16,7 +16,7 @@ async function* oneChunk(request: IncomingMessage): AsyncGenerator<Buffer> {
   yield await wholeOf(request)
 }
 
-function wholeOf(request: IncomingMessage): Promise<Buffer> {
+export function wholeOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   return new Promise<Buffer>((resolve, reject) => {

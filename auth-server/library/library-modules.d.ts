@@ -27,6 +27,147 @@ declare module 'oidc-provider/lib/helpers/errors.js' {
   export class InvalidGrant extends Error {
     constructor(description: string)
   }
+  export class InvalidClientAuth extends Error {
+    constructor(reason: string | { readonly cause: unknown })
+  }
+  export class InvalidRequest extends Error {
+    constructor(description: string, status?: number, options?: { readonly cause: unknown })
+  }
+}
+
+declare module 'oidc-provider/lib/helpers/jwt.js' {
+  import type { JWTPayload } from 'jose'
+
+  export type Decoded = { readonly header: Readonly<Record<string, unknown>>; readonly payload: JWTPayload }
+  export function decode(jwt: string): Decoded
+  export function verify(
+    jwt: string,
+    keys: object,
+    options: { readonly clockTolerance: number; readonly ignoreAzp: boolean },
+  ): Promise<unknown>
+}
+
+declare module 'oidc-provider/lib/helpers/weak_cache.js' {
+  type Configuration = {
+    readonly clockTolerance: number
+    readonly clientAuthSigningAlgValues: readonly string[]
+    readonly assertJwtClientAuthClaimsAndHeader: (ctx: object, claims: object, header: object, client: object) => Promise<void> | void
+  }
+  function instance(provider: object): { readonly configuration: Configuration }
+
+  export { instance as default }
+}
+
+declare module 'oidc-provider/lib/helpers/keystore.js' {
+  class KeyStore {
+    constructor(keys: readonly object[])
+  }
+
+  export { KeyStore as default }
+}
+
+declare module 'oidc-provider/lib/helpers/params.js' {
+  class Params {
+    constructor(names: ReadonlySet<string>, values: Record<string, unknown>)
+    readonly [name: string]: unknown
+  }
+
+  export { Params as default }
+}
+
+declare module 'oidc-provider/lib/models/payload.js' {
+  function pick(model: object, input: unknown): Record<string, unknown>
+
+  export { pick as default }
+}
+
+declare module 'oidc-provider/lib/shared/cors.js' {
+  import type { KoaContextWithOIDC } from 'oidc-provider'
+
+  export type Middleware = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>
+  export type CorsOptions = {
+    readonly allowMethods: string
+    readonly clientBased?: boolean
+    readonly maxAge?: number
+    readonly exposeHeaders?: string | ((ctx: KoaContextWithOIDC) => readonly string[])
+  }
+  function cors(options: CorsOptions): Middleware
+
+  export { cors as default }
+}
+
+declare module 'oidc-provider/lib/shared/selective_body.js' {
+  import type { KoaContextWithOIDC } from 'oidc-provider'
+
+  export type Middleware = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>
+  export const json: Middleware
+  export const urlencoded: Middleware
+}
+
+declare module 'oidc-provider/lib/shared/assemble_params.js' {
+  import type { LibraryContext } from 'oidc-provider/lib/actions/authorization/request_parameters.js'
+
+  function assembleParams(names: ReadonlySet<string>, ctx: LibraryContext, next: () => unknown): unknown
+
+  export { assembleParams as default }
+}
+
+declare module 'oidc-provider/lib/shared/reject_dupes.js' {
+  export type Dupes = { readonly except?: ReadonlySet<string>; readonly only?: ReadonlySet<string> }
+  export type LibraryContext = { readonly oidc: { readonly params: Record<string, unknown> } }
+  function rejectDupes(which: Dupes | undefined, ctx: LibraryContext, next: () => unknown): unknown
+
+  export { rejectDupes as default }
+}
+
+declare module 'oidc-provider/lib/shared/jwt_client_auth.js' {
+  export type KeyStore = object
+  export type LibraryContext = {
+    readonly oidc: {
+      readonly client: { readonly clientId: string; readonly clientAuthSigningAlg?: string }
+      readonly provider: { readonly ReplayDetection: { unique(issuer: string, identifier: string, expiresAt: number): Promise<boolean> } }
+      readonly params: Record<string, unknown>
+      clientJwtAuthExpectedAudience(): ReadonlySet<unknown>
+    }
+  }
+  function jwtClientAuth(ctx: LibraryContext, keys: KeyStore, isAllowed: (alg: string) => boolean): Promise<void>
+
+  export { jwtClientAuth as default }
+}
+
+declare module 'oidc-provider/lib/shared/client_auth.js' {
+  export type LibraryContext = { readonly oidc: { readonly provider: object; readonly params: Record<string, unknown> } }
+  export type Middleware = (ctx: LibraryContext, next: () => unknown) => unknown
+  const clientAuth: Middleware[]
+
+  export function getClientAuthParams(ctx: LibraryContext): ReadonlySet<string>
+  export { clientAuth as default }
+}
+
+declare module 'oidc-provider/lib/actions/authorization/request_parameters.js' {
+  export type LibraryContext = {
+    readonly method: string
+    readonly oidc: { readonly provider: object; readonly route: string; params: Record<string, unknown> }
+  }
+  export type Middleware = (ctx: LibraryContext, next: () => unknown) => unknown
+  export function getAuthorizationParams(ctx: LibraryContext): ReadonlySet<string>
+  export const assembleAuthorizationParams: Middleware
+  export const rejectAuthorizationDupes: Middleware
+  export const rejectUnsupported: Middleware
+  export const rejectRegistration: Middleware
+  export const assignDefaults: Middleware
+  export const checkPrompt: Middleware
+  export const checkMaxAge: Middleware
+  export const checkExtraParams: Middleware
+}
+
+declare module 'oidc-provider/lib/actions/authorization/process_request_object.js' {
+  import type { Middleware } from 'oidc-provider/lib/actions/authorization/request_parameters.js'
+
+  const processRequestObject: Middleware
+
+  export const stripOutsideJarParams: Middleware
+  export { processRequestObject as default }
 }
 
 declare module 'oidc-provider/lib/helpers/validate_dpop.js' {

@@ -10,6 +10,20 @@ type Replacement = {
 
 const ofOurs = (file: string) => new URL(file, import.meta.url).href
 
+/** Modules of the library, by how its own modules write them. What others import is never one of these. */
+const ofTheLibrary: Readonly<Record<string, readonly string[]>> = {
+  './client-auth.ts': ['../shared/client_auth.js', '../../shared/client_auth.js'],
+  './cors.ts': ['../shared/cors.js'],
+  './dpop-replay.ts': ['./validate_dpop.js', '../helpers/validate_dpop.js', '../../helpers/validate_dpop.js'],
+  './jwt-client-auth.ts': ['./jwt_client_auth.js'],
+  './model-payload.ts': ['./payload.js', '../payload.js'],
+  './params.ts': ['../helpers/params.js', '../../helpers/params.js'],
+  './process-request-object.ts': ['./process_request_object.js'],
+  './reject-dupes.ts': ['./reject_dupes.js', '../shared/reject_dupes.js', '../../shared/reject_dupes.js'],
+  './request-parameters.ts': ['./request_parameters.js'],
+  './selective-body.ts': ['../shared/selective_body.js', '../../shared/selective_body.js'],
+}
+
 const replacements: readonly Replacement[] = [
   { specifier: 'jose', importedBy: '/node_modules/oidc-provider/', by: ofOurs('../signatures/remembered-jose.ts') },
   {
@@ -17,15 +31,13 @@ const replacements: readonly Replacement[] = [
     importedBy: '/node_modules/oidc-provider/lib/helpers/initialize_app.js',
     by: ofOurs('./context-router.ts'),
   },
-  ...['./validate_dpop.js', '../helpers/validate_dpop.js', '../../helpers/validate_dpop.js'].map((specifier) => ({
-    specifier,
-    importedBy: '/node_modules/oidc-provider/lib/',
-    by: ofOurs('./dpop-replay.ts'),
-  })),
+  ...Object.entries(ofTheLibrary).flatMap(([file, specifiers]) =>
+    specifiers.map((specifier) => ({ specifier, importedBy: '/node_modules/oidc-provider/lib/', by: ofOurs(file) })),
+  ),
 ]
 
 /**
- * From now on oidc-provider finds modules of ours where it imports `jose`, its router and its look at proofs. Whatever else imports
+ * From now on oidc-provider finds modules of ours where it imports `jose`, its router and others of its own. Whatever else imports
  * them finds them as they are, and so does a process that does not call this: the library has no place where they could be handed in,
  * and a package in their place would be there for every process of the repository.
  *

@@ -1,4 +1,5 @@
 import { errors } from 'oidc-provider'
+import { isPlain } from '../signatures/remembered-jose.ts'
 import type { Parameters } from './request-parameters.ts'
 
 /** Several times what claims and details need. What is deeper than thousands can be read but not written, and so is a fault. */
@@ -15,7 +16,8 @@ export function assertShallowJwts(_oidc: unknown, { request, client_assertion }:
 }
 
 function isTooDeep(jwt: unknown): boolean {
-  const [header = '', payload = ''] = typeof jwt === 'string' ? jwt.split('.') : []
+  if (typeof jwt !== 'string' || isPlain(jwt)) return false
+  const [header = '', payload = ''] = jwt.split('.')
   return [header, payload].some((part) => {
     const json = Buffer.from(part, 'base64url')
     return hasMoreOpeningThan(deepest, json) && depthOf(json) > deepest

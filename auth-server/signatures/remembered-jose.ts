@@ -81,6 +81,14 @@ export function decodeJwt(jwt: string): jose.JWTPayload {
   return (typeof jwt === 'string' && read(jwt, 'payload')) || jose.decodeJwt(jwt)
 }
 
+/** Whether nothing in it is nested. What it was found out from is what the library, which asks next, is answered from. */
+export const isPlain = (jwt: string): boolean => jwt.length <= jwsAtMostLength && isReadPlain(jwt, 'header') && isReadPlain(jwt, 'payload')
+
+const isReadPlain = (jwt: string, part: 'header' | 'payload'): boolean => {
+  const found = read(jwt, part)
+  return found !== undefined && !hasNested(found)
+}
+
 /** As jose's, for compact JWSs. */
 export function decodeProtectedHeader(token: string | object): jose.ProtectedHeaderParameters {
   assertShort(token)
@@ -112,10 +120,12 @@ function read(jwt: string, part: 'header' | 'payload'): jose.JWTPayload | undefi
   if (before !== undefined) return { ...before }
   const segments = jwt.split('.')
   const found = segments.length === 3 ? readSegment(segments[part === 'header' ? 0 : 1]) : undefined
-  if (found === undefined || Object.values(found).some((value) => typeof value === 'object')) return found
+  if (found === undefined || hasNested(found)) return found
   readLately.set(jwt, { ...known, [part]: found })
   return { ...found }
 }
+
+const hasNested = (claims: jose.JWTPayload): boolean => Object.values(claims).some((value) => typeof value === 'object')
 
 function readSegment(segment: string | undefined): jose.JWTPayload | undefined {
   const bytes = segment === undefined || segment === '' ? undefined : fromBase64url(segment)
