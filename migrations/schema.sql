@@ -1429,7 +1429,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION housekeeping.analyse_next()
+CREATE OR REPLACE FUNCTION housekeeping.analyse_next(p_skip integer DEFAULT 0)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1442,7 +1442,7 @@ begin
   select n.nspname as schema_name, c.relname as table_name into due
   from pg_partitioned_table p join pg_class c on c.oid = p.partrelid join pg_namespace n on n.oid = c.relnamespace
     left join housekeeping.analysed_table a on (a.schema_name, a.table_name) = (n.nspname, c.relname)
-  where coalesce(a.analysed_at, '-infinity') < statement_timestamp() - interval '1 day' order by a.analysed_at nulls first, c.relname limit 1;
+  where coalesce(a.analysed_at, '-infinity') < statement_timestamp() - interval '1 day' order by a.analysed_at nulls first, c.relname offset p_skip limit 1;
   if not found then
     return null;
   end if;
@@ -1453,7 +1453,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION housekeeping.begin_generation(p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION housekeeping.begin_generation(p_now timestamp with time zone, p_skip integer DEFAULT 0)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1467,7 +1467,7 @@ begin
   select g.* into last
   from housekeeping.generation g join housekeeping.remembering_table t using (schema_name, table_name)
   where g.ended_at is null and g.begun_at + t.begun_every <= least(p_now, statement_timestamp())
-  order by g.begun_at limit 1 for update of g skip locked;
+  order by g.begun_at offset p_skip limit 1 for update of g skip locked;
   if not found then
     return null;
   end if;
@@ -1507,7 +1507,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION housekeeping.drop_generation(p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION housekeeping.drop_generation(p_now timestamp with time zone, p_skip integer DEFAULT 0)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1520,7 +1520,7 @@ begin
   select g.* into old
   from housekeeping.generation g join housekeeping.remembering_table t using (schema_name, table_name)
   where g.ended_at + t.kept <= least(p_now, statement_timestamp())
-  order by g.ended_at limit 1 for update of g skip locked;
+  order by g.ended_at offset p_skip limit 1 for update of g skip locked;
   if not found then
     return null;
   end if;
@@ -1530,7 +1530,7 @@ begin
 end $function$
 ;
 
-CREATE OR REPLACE FUNCTION housekeeping.drop_partition(p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION housekeeping.drop_partition(p_now timestamp with time zone, p_skip integer DEFAULT 0)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1543,7 +1543,7 @@ begin
   select p.*, t.stays into old
   from housekeeping.partition p join housekeeping.partitioned_table t using (schema_name, table_name)
   where p.before_time + t.kept <= least(p_now, statement_timestamp())
-  order by p.before_time limit 1 for update of p skip locked;
+  order by p.before_time offset p_skip limit 1 for update of p skip locked;
   if not found then
     return null;
   end if;
@@ -1599,7 +1599,7 @@ AS $function$
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION housekeeping.make_next_partition(p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION housekeeping.make_next_partition(p_now timestamp with time zone, p_skip integer DEFAULT 0)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1609,6 +1609,7 @@ declare
   wanted record;
   at timestamptz;
   covered_to timestamptz;
+  skipped integer := 0;
   asked timestamptz := greatest(least(p_now, statement_timestamp() + interval '1 year'), statement_timestamp());
 begin
   -- Others who come meanwhile find it done.
@@ -1619,6 +1620,10 @@ begin
       covered_to := (
         select before_time from housekeeping.partition p
         where (p.schema_name, p.table_name) = (wanted.schema_name, wanted.table_name) and p.from_time <= at and p.before_time > at);
+      if covered_to is null and skipped < p_skip then
+        skipped := skipped + 1;
+        exit;
+      end if;
       if covered_to is null then
         perform housekeeping.make_partition(wanted.schema_name, wanted.table_name, at, housekeeping.bound_after(wanted.width, at));
         return format('%s.%s from %s', wanted.schema_name, wanted.table_name, at);
@@ -3814,12 +3819,12 @@ grant execute on function consents.end_grant(p_grant_id text, p_now timestamp wi
 grant execute on function consents.payee_of_account(p_account_id text) to bankside_auth_server;
 grant execute on function customers.reseal_totp_secrets(p_customer_ids text[], p_before bytea[], p_after bytea[]) to bankside_auth_server;
 grant execute on function events.all_or_nothing(p_done bigint, p_wanted bigint) to bankside_auth_server;
-grant execute on function housekeeping.analyse_next() to bankside_worker;
-grant execute on function housekeeping.begin_generation(p_now timestamp with time zone) to bankside_worker;
-grant execute on function housekeeping.drop_generation(p_now timestamp with time zone) to bankside_worker;
-grant execute on function housekeeping.drop_partition(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.analyse_next(p_skip integer) to bankside_worker;
+grant execute on function housekeeping.begin_generation(p_now timestamp with time zone, p_skip integer) to bankside_worker;
+grant execute on function housekeeping.drop_generation(p_now timestamp with time zone, p_skip integer) to bankside_worker;
+grant execute on function housekeeping.drop_partition(p_now timestamp with time zone, p_skip integer) to bankside_worker;
 grant execute on function housekeeping.generation_state() to bankside_worker;
-grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone) to bankside_worker;
+grant execute on function housekeeping.make_next_partition(p_now timestamp with time zone, p_skip integer) to bankside_worker;
 grant execute on function housekeeping.partition_state(p_now timestamp with time zone) to bankside_worker;
 grant execute on function ledger.account_is_well_formed() to public;
 grant execute on function ledger.entries_to_prove(p_payment_id text) to bankside_auth_server;

@@ -7,7 +7,7 @@ import { type EventId, newEventId } from '@bankside/bank/ids'
 import { reconcile } from '@bankside/bank/ledger/reconcile'
 import { openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
 import { createMetrics } from '@bankside/service-kit/metrics'
-import { sql, z } from '@bankside/service-kit/postgres'
+import { sql, sqlState, z } from '@bankside/service-kit/postgres'
 import { openPrepared, type Prepared } from '@bankside/service-kit/prepared'
 import { keepPartitions } from './keep-partitions.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
@@ -131,4 +131,38 @@ test('what has had its time goes with its partition; what waits or needs a perso
   assert.equal(await deliverEvents(bank.worker, { now: now(), limit: 10 }), 1)
   assert.equal(await bank.owner.oneFirst(sql.unsafe`select count(*) from events.notification where event_id = ${waiting}`), 1n)
   assert.deepEqual(await reconcile(bank.worker), [])
+})
+
+test('what can never be begun or counted is told of, and does not stand in the way of the others', async () => {
+  const owner = (query: ReturnType<typeof sql.unsafe>) => bank.owner.query(query)
+  const last = async () =>
+    (await bank.owner.any(
+      sql.unsafe`select schema_name, table_name, max(generation) as last from housekeeping.generation group by 1, 2 order by 2`,
+    )) as readonly { schema_name: string; table_name: string; last: number }[]
+  const before = await last()
+  const [stuck] = before
+  assert.ok(stuck)
+  // Both are the first of their kind: the name of the next generation is taken, and to count the table is an error.
+  await owner(sql.unsafe`
+    update housekeeping.generation set begun_at = begun_at - case table_name when ${stuck.table_name} then interval '3 days' else interval '2 days' end`)
+  await owner(sql.unsafe`create table ${sql.identifier([stuck.schema_name, `${stuck.table_name}_${stuck.last + 1}`])} ()`)
+  await owner(sql.unsafe`create function public.fails(n integer) returns integer language sql immutable as 'select n'`)
+  await owner(sql.unsafe`create table public.a_first (n integer) partition by list (n)`)
+  await owner(sql.unsafe`create table public.a_first_1 partition of public.a_first for values in (1)`)
+  await owner(sql.unsafe`create index on public.a_first (public.fails(n))`)
+  await owner(sql.unsafe`insert into public.a_first values (1)`)
+  await owner(sql.unsafe`create or replace function public.fails(n integer) returns integer language sql immutable as 'select n / 0'`)
+  await owner(sql.unsafe`delete from housekeeping.analysed_table`)
+  await assert.rejects(keep(), ({ errors }: AggregateError) => {
+    assert.deepEqual(
+      errors.map((error) => sqlState(error)),
+      ['42P07', '22012'],
+    )
+    return true
+  })
+  assert.deepEqual(
+    (await last()).map((one, index) => one.last - (before[index]?.last ?? 0)),
+    [0, 1],
+  )
+  assert.ok(((await count('housekeeping.analysed_table')) as bigint) > 3n)
 })
