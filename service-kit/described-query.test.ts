@@ -57,3 +57,16 @@ test('a statement whose rows would be others is an error of PostgreSQL, never a 
   await prepared.query(undefined, 'alter table changing drop column b, add column c int8 default 7')
   await assert.rejects(ask(), /cached plan must not change result type/)
 })
+
+test('a time arrives as what it is, in whichever year', async () => {
+  const times = [
+    '-000043-03-15T12:00:00Z',
+    '0099-12-31T23:59:59.999Z',
+    '1000-01-01T00:00:00Z',
+    '9999-12-31T23:59:59.999Z',
+    '+010000-01-01T00:00:00Z',
+  ]
+  const text = 'select (extract(epoch from $1::timestamptz) * 1000)::int8 as ms'
+  for (const time of [...times, '1969-12-31T23:59:59.999Z', '2024-02-29T00:00:00.001Z'].map((one) => new Date(one)))
+    assert.deepEqual(await prepared.query('time', text, [time]), [{ ms: BigInt(time.getTime()) }], String(time))
+})

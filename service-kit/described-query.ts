@@ -47,7 +47,7 @@ export class DescribedQuery<Row extends object> extends Query {
     // Given a whole configuration, `pg` copies it, which costs more than sending it.
     super(config.text)
     this.name = config.name
-    this.values = config.values
+    this.values = config.values?.map(asSent)
     this.#known = known
     this.#types = types
     const { promise, resolve, reject } = Promise.withResolvers<pg.QueryResult<Row>>()
@@ -105,6 +105,14 @@ export class DescribedQuery<Row extends object> extends Query {
     if (this.name !== undefined && this.#shape === undefined) this.#known.set(this.name, shapeOf([], this.#types))
   }
 }
+
+/** Beyond, PostgreSQL and JavaScript write years in different ways. */
+const earliestMs = Date.UTC(1000, 0)
+const latestMs = Date.UTC(10_000, 0) - 1
+
+/** A time as JavaScript writes it. `pg` puts it together from its parts in the zone of the process, for ten times as much. */
+const asSent = (value: unknown): unknown =>
+  value instanceof Date && value.getTime() >= earliestMs && value.getTime() <= latestMs ? value.toISOString() : value
 
 function shapeOf(fields: readonly Field[], types: pg.CustomTypesConfig): Shape {
   const names = fields.map(({ name }) => name)

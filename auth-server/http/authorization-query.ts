@@ -1,7 +1,7 @@
 import { routes } from '../discovery.ts'
 import type { Context, Next } from './request-context.ts'
 
-const kept = ['client_id', 'request_uri', 'request']
+const kept: readonly string[] = ['client_id', 'request_uri', 'request']
 
 /**
  * Of an authorization request the browser brings who asks, and either where the request was pushed or the request itself, signed
@@ -9,7 +9,8 @@ const kept = ['client_id', 'request_uri', 'request']
  * anybody reads it, so nothing there can change the request or steer where an error goes.
  */
 export async function authorizationQuery(ctx: Context, next: Next): Promise<void> {
-  if (ctx.path === routes.authorization)
+  // To write the address anew costs more than to read it, and hardly any has more in it.
+  if (ctx.path === routes.authorization && Object.keys(ctx.query).some((name) => !kept.includes(name)))
     ctx.query = Object.fromEntries(kept.flatMap((name) => (ctx.query[name] === undefined ? [] : [[name, ctx.query[name]]])))
   await next()
 }

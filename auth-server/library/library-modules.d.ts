@@ -18,9 +18,38 @@ declare module 'oidc-provider/lib/helpers/router.js' {
     put(name: string, path: string, ...middleware: Middleware[]): this
     delete(name: string, path: string, ...middleware: Middleware[]): this
     options(name: string, path: string, ...middleware: Middleware[]): this
+    routes(): Middleware
   }
 
   export { Router as default }
+}
+
+declare module 'oidc-provider/lib/helpers/configuration_result.js' {
+  export function extraTokenClaims<Claims>(claims: Claims): Claims
+}
+
+declare module 'oidc-provider/lib/helpers/epoch_time.js' {
+  function epochTime(): number
+
+  export { epochTime as default }
+}
+
+declare module 'oidc-provider/lib/models/formats/opaque.js' {
+  export type Model = { readonly name: string; readonly IN_PAYLOAD: readonly string[] }
+  export type Token = {
+    readonly constructor: Model
+    readonly kind: string
+    readonly jti?: string
+    readonly iat?: number
+    readonly exp?: number
+    readonly expiration: number
+    readonly [member: string]: unknown
+  }
+
+  export function generateTokenId(provider: object, token: Token): string
+  export type Kept = { readonly value: string | undefined; readonly payload: Record<string, unknown> }
+  export function getValueAndPayload(provider: object, token: Token): Promise<Kept>
+  export function verify(provider: object, stored: object, options?: { readonly ignoreExpiration?: boolean }): Promise<object>
 }
 
 declare module 'oidc-provider/lib/helpers/errors.js' {
@@ -51,6 +80,7 @@ declare module 'oidc-provider/lib/helpers/weak_cache.js' {
   type Configuration = {
     readonly clockTolerance: number
     readonly clientAuthSigningAlgValues: readonly string[]
+    extraTokenClaims(ctx: object | undefined, token: object): Promise<unknown> | unknown
     readonly assertJwtClientAuthClaimsAndHeader: (ctx: object, claims: object, header: object, client: object) => Promise<void> | void
   }
   function instance(provider: object): { readonly configuration: Configuration }

@@ -4,7 +4,8 @@ type Model = { readonly IN_PAYLOAD: readonly string[] }
 
 const members = new WeakMap<Model, ReadonlySet<string>>()
 
-function membersOf(model: Model): ReadonlySet<string> {
+/** What may be in the payload of a model. */
+export function membersOf(model: Model): ReadonlySet<string> {
   const known = members.get(model)
   if (known !== undefined) return known
   const found = new Set(model.IN_PAYLOAD)

@@ -17,6 +17,7 @@ const ofTheLibrary: Readonly<Record<string, readonly string[]>> = {
   './dpop-replay.ts': ['./validate_dpop.js', '../helpers/validate_dpop.js', '../../helpers/validate_dpop.js'],
   './jwt-client-auth.ts': ['./jwt_client_auth.js'],
   './model-payload.ts': ['./payload.js', '../payload.js'],
+  './opaque-format.ts': ['./formats/opaque.js', './opaque.js'],
   './params.ts': ['../helpers/params.js', '../../helpers/params.js'],
   './process-request-object.ts': ['./process_request_object.js'],
   './reject-dupes.ts': ['./reject_dupes.js', '../shared/reject_dupes.js', '../../shared/reject_dupes.js'],

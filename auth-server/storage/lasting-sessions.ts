@@ -35,7 +35,11 @@ export function writeSessionsSeldom({ Session }: Provider, clock: Clock): void {
   })
   Session.prototype.save = async function (this: Kept, ttlSeconds: number) {
     const gained = Math.floor(clock.now().getTime() / 1000) + ttlSeconds - this.exp
-    if (this[asRead] === contentOf(this) && gained >= 0 && gained < writtenAgainAfterSeconds) return this.jti
+    if (gained >= 0 && gained < writtenAgainAfterSeconds && this[asRead] === contentOf(this)) {
+      // Or the library would ask for it once more.
+      Reflect.set(this, 'touched', false)
+      return this.jti
+    }
     this.oldId = undefined
     try {
       return await save.call(this, ttlSeconds)
