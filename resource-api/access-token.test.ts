@@ -3,7 +3,8 @@ import { constants, createHash, generateKeyPairSync, randomBytes, randomUUID, si
 import { after, before, test } from 'node:test'
 import { createAuthority, selfSign } from '@bankside/certs/authority'
 import { issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
-import { sql } from '@bankside/service-kit/postgres'
+import { sql, transact } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Answer, ProofOptions, Request } from './testing/test-client.ts'
 import { audiences, type TokenOptions } from './testing/test-issuer.ts'
@@ -327,6 +328,23 @@ test('DPOP-03 a proof that came with a refused request is used up too', async ()
   const proof = await world.acorn.prove('GET', path, token)
   assert.equal((await world.acorn.send('GET', path, { token, proof })).status, 403)
   assertRefused(await world.acorn.send('GET', path, { token, proof }), /invalid_dpop_proof/)
+})
+
+test('DPOP-03 a read is not answered before its proof is used up, though what it reads is known', async () => {
+  const token = await mint('acorn')
+  const proof = await world.acorn.prove('GET', path, token)
+  let answered = false
+  const reading = await transact(world.owner, async (tx) => {
+    await tx.query(sql.unsafe`lock table oidc.used_proof in exclusive mode`)
+    const answer = world.acorn.send('GET', path, { token, proof }).finally(() => {
+      answered = true
+    })
+    await untilWaitingForLocks(world.owner, 1)
+    assert.equal((await get('cobalt')).status, 200, 'a request that came later and has no proof')
+    assert.equal(answered, false)
+    return { answer }
+  })
+  assert.equal((await reading.answer).status, 200)
 })
 
 test('FAPI2-CR-09 a new signing key is fetched when a token names it, and old ones stay good while they are published', async () => {

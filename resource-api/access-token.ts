@@ -18,6 +18,8 @@ const rememberedTokens = 10_000
 declare const verified: unique symbol
 /** Made by {@link accessTokenVerifier} only: the token is the issuer's, for this API, fresh, and presented by its holder. */
 export type VerifiedToken = { readonly claims: TokenClaims; readonly subject: string; readonly [verified]: true }
+/** All of that, but that its proof is being used up: what can be asked meanwhile may be, and nothing is done or answered before it is known. */
+export type TokenInUse = { readonly claims: TokenClaims; readonly used: Promise<VerifiedToken> }
 
 export type Trust = {
   readonly issuer: string
@@ -41,6 +43,7 @@ type Signed = { readonly token: VerifiedToken; readonly confirmation: Confirmed;
 /** A token as it was brought. */
 type Held = Signed & { readonly scheme: string; readonly tokenHash: string }
 type Remembered = LeastRecentlyUsed<string, Held>
+type Holding = VerifiedToken | TokenInUse
 
 /**
  * Verifies access tokens for one audience: signature, issuer, audience, expiry, and that whoever presents one holds the key
@@ -49,20 +52,21 @@ type Remembered = LeastRecentlyUsed<string, Held>
  * @throws {Refusal} `token_missing`, `token_misplaced`, `token_invalid`, `proof_invalid`.
  * @see RFC 9068 section 4, RFC 9449 section 7.1, RFC 8705 section 3
  */
-export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => VerifiedToken | Promise<VerifiedToken> {
+export function accessTokenVerifier(audience: string, trust: Trust): (presented: Presented) => Holding | Promise<Holding> {
   // A signature is verified once for a token: what is remembered, by the header that brought it, is that it was good, never that the consent is.
   const rememberedOf = whileKeysLast<Remembered>(trust.keys, () => leastRecentlyUsed(rememberedTokens))
   const checkSignature = issuerSignature(audience, trust)
-  const checkHeld = (held: Held, { request, path, certificate, now }: Presented): VerifiedToken | Promise<VerifiedToken> => {
+  const checkHeld = (held: Held, { request, path, certificate, now }: Presented): Holding | Promise<Holding> => {
     const { scheme, tokenHash, token, confirmation } = held
     if (confirmation.certificate !== undefined) checkCertificate(certificate, confirmation.certificate)
     if ((confirmation.thumbprint !== undefined) !== (scheme === 'dpop')) refuseToken('the scheme does not fit the token')
     const { thumbprint } = confirmation
     if (thumbprint === undefined) return token
     const of = { method: request.method ?? '', url: `${trust.origin}${path}`, tokenHash, now }
-    return verifyDpopProof(singleProof(request), of)
-      .then((proof) => checkHolder(proof, thumbprint, trust))
-      .then(() => token)
+    const proof = verifyDpopProof(singleProof(request), of)
+    return proof instanceof Promise
+      ? proof.then((verifiedProof) => useUp(verifiedProof, thumbprint, token, trust))
+      : useUp(proof, thumbprint, token, trust)
   }
   const verifyFirst = async (presented: Presented, header: string, remembered: Remembered) => {
     const { scheme, jwt } = tokenIn(header)
@@ -152,10 +156,11 @@ function singleProof(request: IncomingMessage): string {
   return proof
 }
 
-/** Used up only once everything else about the proof is right, and before anything else is done with it. */
-async function checkHolder(proof: VerifiedProof, thumbprint: string, trust: Trust): Promise<void> {
-  if (proof.thumbprint !== thumbprint) refuseToken('the token is bound to another key')
-  if (!(await trust.useProofOnce(proof.identifierHash, proof.expiresAt))) refuseProof('the proof was used before')
+/** Used up only once everything else about the proof is right, and whatever is answered then. */
+function useUp({ thumbprint, identifierHash, expiresAt }: VerifiedProof, boundTo: string, token: VerifiedToken, trust: Trust): TokenInUse {
+  if (thumbprint !== boundTo) refuseToken('the token is bound to another key')
+  const used = trust.useProofOnce(identifierHash, expiresAt).then((isFirst) => (isFirst ? token : refuseProof('the proof was used before')))
+  return { claims: token.claims, used }
 }
 
 function refuseToken(message: string, cause?: unknown): never {

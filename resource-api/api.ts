@@ -68,6 +68,8 @@ type Paying = Row & {
 export type Route = Plain | Idempotent | Paying
 
 export const isPlain = (route: Route): route is Plain => 'handle' in route
+/** What asks, and changes nothing. */
+export const isRead = (route: Route): boolean => isPlain(route) && route.method === 'GET'
 export const isPaying = (route: Route): route is Paying => 'order' in route
 export const takesKey = (route: Route): boolean => !isPlain(route)
 

@@ -22,6 +22,7 @@ export type ProofOf = {
   readonly now: Date
 }
 export type VerifiedProof = { readonly thumbprint: string; readonly identifierHash: string; readonly expiresAt: Date }
+type Verified = { readonly thumbprint: string; readonly payload: JWTPayload }
 type ProofKey = { readonly thumbprint: string; readonly verify: VerificationKey }
 
 /**
@@ -37,11 +38,19 @@ const keysByHeader = leastRecentlyUsed<string, ProofKey>(knownKeys)
  * @throws {Refusal} `proof_invalid`.
  * @see RFC 9449 section 4.3
  */
-export async function verifyDpopProof(proof: string, of: ProofOf): Promise<VerifiedProof> {
+export function verifyDpopProof(proof: string, of: ProofOf): VerifiedProof | Promise<VerifiedProof> {
   if (proof.length > proofLimit) refuseProof('the proof is too long')
   const segments = segmentsOf(proof)
   const known = segments && keysByHeader.get(segments.header)
-  const { thumbprint, payload } = (known && verifiedClaims(segments, known)) ?? (await verifyWithJose(proof, of.now).catch(asRefusal))
+  const verified = known && verifiedClaims(segments, known)
+  return verified === undefined
+    ? verifyWithJose(proof, of.now)
+        .catch(asRefusal)
+        .then((found) => provenBy(found, of))
+    : provenBy(verified, of)
+}
+
+function provenBy({ thumbprint, payload }: Verified, of: ProofOf): VerifiedProof {
   const issuedAt = checkClaims(payload, of)
   return {
     thumbprint,
@@ -49,8 +58,6 @@ export async function verifyDpopProof(proof: string, of: ProofOf): Promise<Verif
     expiresAt: new Date((issuedAt + proofMaxAgeSeconds + 1) * 1_000),
   }
 }
-
-type Verified = { readonly thumbprint: string; readonly payload: JWTPayload }
 
 /** Undefined for what jose should look at: an unusual form, or claims about time. @throws {Refusal} when the signature is not good. */
 function verifiedClaims(segments: Segments, { thumbprint, verify }: ProofKey): Verified | undefined {

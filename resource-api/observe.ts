@@ -1,4 +1,4 @@
-import type { Log } from '@bankside/service-kit/log'
+import { infoLines, type Log } from '@bankside/service-kit/log'
 import { Counter, Histogram, type Registry } from '@bankside/service-kit/metrics'
 import type { Route } from './api.ts'
 import type { Exchange } from './exchange.ts'
@@ -14,8 +14,7 @@ export type Seen = {
   end(exchange: Exchange): void
 }
 
-type Labels = Readonly<Record<'api' | 'method' | 'route' | 'status', string>>
-type Kind = { readonly labels: Labels; readonly duration: { readonly observe: (seconds: number) => void } }
+type Kind = { readonly duration: { readonly observe: (seconds: number) => void }; readonly fields: string }
 export type Observer = { readonly begin: (api: string, interactionId: string) => Seen }
 
 /**
@@ -45,12 +44,17 @@ export function createObserver(log: Log, registry: Registry): Observer {
     known.set(api, ofApi)
     const ofRoute = ofApi.get(route) ?? []
     ofApi.set(route, ofRoute)
-    // The methods of unknown paths are whatever the caller writes: they do not become labels.
-    const labelled = () => ({ api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(status) })
-    const found = ofRoute[status] ?? { labels: labelled(), duration: durations.labels(labelled()) }
+    const found = ofRoute[status] ?? newKind(api, route, status)
     ofRoute[status] = found
     return found
   }
+  const newKind = (api: string, route: Route | undefined, status: number): Kind => {
+    // The methods of unknown paths are whatever the caller writes: they do not become labels.
+    const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(status) }
+    const fields = `,${JSON.stringify({ ...labels, operation: route?.door.operation }).slice(1, -1)}`
+    return { duration: durations.labels(labels), fields }
+  }
+  const line = infoLines(log, 'request')
   return {
     begin(api, interactionId) {
       const startedAt = performance.now()
@@ -69,19 +73,13 @@ export function createObserver(log: Log, registry: Registry): Observer {
         end({ request, response }) {
           const { route, clientId } = this
           const durationMs = performance.now() - startedAt
-          const { labels, duration } = kindOf(api, route, response.statusCode)
+          const { duration, fields } = kindOf(api, route, response.statusCode)
           duration.observe(durationMs / 1_000)
-          log.info(
-            {
-              interactionId,
-              ...labels,
-              operation: route?.door.operation,
-              clientId,
-              refusals: codes.length > 0 ? codes : undefined,
-              customerPresent: request.headers['x-fapi-customer-ip-address'] !== undefined,
-              durationMs: Math.round(durationMs * 10) / 10,
-            },
-            'request',
+          const client = clientId === undefined ? '' : `,"clientId":${JSON.stringify(clientId)}`
+          const refused = codes.length === 0 ? '' : `,"refusals":${JSON.stringify(codes)}`
+          const customerPresent = request.headers['x-fapi-customer-ip-address'] !== undefined
+          line(
+            `,"interactionId":"${interactionId}"${fields}${client}${refused},"customerPresent":${customerPresent},"durationMs":${Math.round(durationMs * 10) / 10}`,
           )
         },
       }

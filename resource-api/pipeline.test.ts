@@ -268,6 +268,18 @@ async function rawRequest(lines: string): Promise<string> {
   return text(socket)
 }
 
+test('RW-ST-02 a POST that has no body, and says so by no header, is 400 U010', async () => {
+  const path = `${uk}/aisp/account-access-consents`
+  const token = await world.clientToken(world.acorn, 'accounts')
+  const headers = [
+    `Authorization: DPoP ${token}`,
+    `DPoP: ${await world.acorn.prove('POST', path, token)}`,
+    'Content-Type: application/json',
+  ]
+  const answer = await rawRequest(`POST ${path} HTTP/1.1\r\nHost: localhost\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n`)
+  assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*U010/)
+})
+
 test('RW-H-02 headers that are too long are 431, what is not HTTP is 400: each with an interaction id', async () => {
   const long = await rawRequest(`GET ${uk}/aisp/accounts HTTP/1.1\r\nHost: localhost\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`)
   assert.match(long, /^HTTP\/1\.1 431 [\s\S]*x-fapi-interaction-id: [0-9a-f-]{36}\r\n/)

@@ -14,7 +14,7 @@ import { type Database, statementsOf, type Transaction, transact } from '@banksi
 import { accessTokenVerifier, type Trust, type VerifiedToken } from './access-token.ts'
 import { answerError } from './answer-error.ts'
 import type { Api, Call, Reply, Route } from './api.ts'
-import { isPaying, isPlain } from './api.ts'
+import { isPaying, isPlain, isRead } from './api.ts'
 import { checkHeaders, checkMediaTypes, isInteractionId } from './check-headers.ts'
 import type { Exchange } from './exchange.ts'
 import { routeMatcher } from './match-route.ts'
@@ -59,25 +59,28 @@ export function serve(api: Api, services: Services): Serve {
       const query = exchange.query === '' ? noQuery : new URLSearchParams(exchange.query)
       const holder = trust.holderCertificate(request)
       const certificate = holder instanceof Promise ? await holder : holder
-      const verified = verifyAccessToken({ request, path, query, certificate, now })
-      const token = verified instanceof Promise ? await verified : verified
+      const presented = verifyAccessToken({ request, path, query, certificate, now })
+      const holding = presented instanceof Promise ? await presented : presented
+      const named = { certificate: certificate?.transport, parameters, now }
+      // A read is decided upon while its proof is used up, but that is not heard before the proof is.
+      const deciding = 'used' in holding && isRead(route) ? decide(single, route, { ...named, token: holding }) : undefined
+      deciding?.catch(() => {})
+      const token = 'used' in holding ? await holding.used : holding
       seen.clientId = token.claims.clientId
       limits.checkHolder(api, route, token.claims)
       const asked: Request = {
+        ...named,
         token,
-        certificate: certificate?.transport,
-        parameters,
         query,
         body: route.method === 'POST' ? await readJson(request, api.pathStyle) : undefined,
         baseUrl,
         selfUrl: `${trust.origin}${request.url?.replace(notOfUrls, encodeURIComponent)}`,
         interactionId: seen.interactionId,
-        now,
         history: services.history,
       }
       const reply = !isPlain(route)
         ? await answerOnce({ api, route, request: asked, idempotencyKey, services })
-        : await (route.method === 'GET' ? handle(single, route, asked) : transact(database, (tx) => handle(tx, route, asked)))
+        : await (isRead(route) ? handle(single, route, asked, deciding) : transact(database, (tx) => handle(tx, route, asked)))
       send(exchange.response, seen.interactionId, reply)
     } catch (error) {
       answerError(exchange, error, { api, seen })
@@ -89,9 +92,13 @@ export function serve(api: Api, services: Services): Serve {
 
 const noQuery = new URLSearchParams()
 
-async function handle(tx: Transaction, route: Extract<Route, { readonly handle: unknown }>, request: Request): Promise<Reply> {
-  const access = await decide(tx, route, request)
-  return route.handle({ ...request, tx, access })
+async function handle(
+  tx: Transaction,
+  route: Extract<Route, { readonly handle: unknown }>,
+  request: Request,
+  deciding = decide(tx, route, request),
+): Promise<Reply> {
+  return route.handle({ ...request, tx, access: await deciding })
 }
 
 /** D7: one key for two requests is a mistake, or somebody trying. Written on its own, because the request is rolled back. */
@@ -182,7 +189,12 @@ async function pay(call: Call, { route, keyed, payments }: Paying): Promise<Repl
   return 'replayed' in submitted ? route.render(call, submitted.replayed) : route.renderMade(call, submitted)
 }
 
-async function decide(tx: Transaction, route: Route, { token, certificate, parameters, body, now }: Request): Promise<Call['access']> {
+type Deciding = Pick<Request, 'certificate' | 'parameters' | 'now'> & {
+  readonly token: Pick<VerifiedToken, 'claims'>
+  readonly body?: unknown
+}
+
+async function decide(tx: Transaction, route: Route, { token, certificate, parameters, body, now }: Deciding): Promise<Call['access']> {
   const { accountId, ...named } = route.names?.(parameters, body) ?? {}
   const known = accountId === undefined || isAccountId(accountId)
   try {

@@ -21,7 +21,7 @@ const burstSeconds = 10
 export type RequestLimits = {
   /** @throws {TooManyRequests} before anything else of the request is looked at. */
   readonly checkAddress: (request: IncomingMessage) => void
-  /** @throws {TooManyRequests} once its holder has shown a token, and before the database is asked. */
+  /** @throws {TooManyRequests} once its holder has shown a token, and before anything is asked for it but what goes with the use of its proof. */
   readonly checkHolder: (api: Api, route: Route, claims: TokenClaims) => void
 }
 

@@ -82,7 +82,8 @@ export async function startResourceApi(options: ResourceApiOptions): Promise<Res
   const app = createApp({ database, history, payments, trust, clock, observe, limits }, options.audiences, auditKeys)
 
   const { certificates } = options
-  const server = createTlsServer({ certificates, clientCa, requestClientCertificate: true }, onlyRoutable(app))
+  const listener = { certificates, clientCa, requestClientCertificate: true, bodilessRequestsAreEnded: true }
+  const server = createTlsServer(listener, onlyRoutable(app))
   refuseUnroutable(server, clock)
   return {
     port: await listen(server, options.listen),

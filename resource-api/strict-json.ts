@@ -25,6 +25,7 @@ export async function readJson(request: IncomingMessage, style: PathStyle): Prom
 
 /** By its events: a loop over the stream would cost more than all that is done with the body. */
 function readBytes(request: IncomingMessage): Promise<Buffer> {
+  if (request.readableEnded) return Promise.resolve(Buffer.alloc(0))
   if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) refuseTooLarge()
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []

@@ -18,6 +18,9 @@ export function clientAddress(request: IncomingMessage, trustedProxyAddresses: r
   return outside === undefined || outside === '' ? undefined : networkOf(outside)
 }
 
+/** Of the connection, whoever speaks on it. Empty when it is gone. */
+export const peerAddress = ({ socket }: IncomingMessage): string => peerOf(socket).address
+
 type Peer = { readonly address: string; readonly network: string | undefined }
 const peers = new WeakMap<Socket, Peer>()
 

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { detailsOf } from './certificate-details.ts'
+import { peerAddress } from './client-address.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { leastRecentlyUsed } from './least-recently-used.ts'
 
@@ -32,16 +33,16 @@ export type ClientCertificateOptions = {
  * address, and only if the certificate is trusted or self-signed. From anybody else the header is ignored: it could be forged.
  */
 export function clientCertificate(request: IncomingMessage, options: ClientCertificateOptions): ClientCertificate | undefined {
-  const address = request.socket.remoteAddress?.replace(/^::ffff:/, '')
-  if (address !== undefined && options.trustedProxyAddresses.includes(address)) return fromHeader(request, options)
+  if (options.trustedProxyAddresses.includes(peerAddress(request))) return fromHeader(request, options)
   return fromSocket(request.socket, options)
 }
 
-const ofSocket = new WeakMap<Socket, ClientCertificate | undefined>()
+const ofSocket = new WeakMap<Socket, { readonly found: ClientCertificate | undefined }>()
 
 /** Parsing costs more than most requests, and a connection has one certificate for its life: renegotiation is off. */
 function fromSocket(socket: Socket, { clock = systemClock }: ClientCertificateOptions): ClientCertificate | undefined {
-  if (ofSocket.has(socket)) return ofSocket.get(socket)
+  const known = ofSocket.get(socket)
+  if (known !== undefined) return known.found
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
   const found = certificate && {
     certificate,
@@ -49,7 +50,7 @@ function fromSocket(socket: Socket, { clock = systemClock }: ClientCertificateOp
     trusted: (socket as TLSSocket).authorized && isFit(certificate),
     selfSigned: isSelfSigned(certificate, clock.now()),
   }
-  ofSocket.set(socket, found)
+  ofSocket.set(socket, { found })
   return found
 }
 

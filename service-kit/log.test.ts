@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLog } from './log.ts'
+import { createLog, infoLines } from './log.ts'
 
 function lineOf(write: (log: ReturnType<typeof createLog>) => void): Record<string, unknown> {
   let text = ''
@@ -32,4 +32,21 @@ test('an error is written with its causes and codes, but without the values that
   assert.match(line, /"code":"23505"/)
   assert.match(line, /"constraint":"one_name"/)
   assert.doesNotMatch(line, /amelia/)
+})
+
+test('a line of which the fields come as text is the line that the log itself would have written', () => {
+  const written: string[] = []
+  const log = createLog({ level: 'info', name: 'test "quoted"' }, { write: (line: string) => written.push(line) })
+  const fields = { interactionId: 'one', clientId: 'a "client"\n', refusals: ['a', 'b'], customerPresent: false, durationMs: 1.5 }
+  log.info(fields, 'said "so"')
+  infoLines(log, 'said "so"')(`,${JSON.stringify(fields).slice(1, -1)}`)
+  const [own, byHand] = written.map((line) => line.replace(/"time":"[-0-9T:.]+Z"/, '"time":""'))
+  assert.equal(byHand, own)
+})
+
+test('where such lines are not logged, none is', () => {
+  const written: string[] = []
+  const log = createLog({ level: 'warn', name: 'test' }, { write: (line: string) => written.push(line) })
+  infoLines(log, 'request')(',"interactionId":"one"')
+  assert.deepEqual(written, [])
 })

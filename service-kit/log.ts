@@ -7,7 +7,8 @@ export type Log = Logger
  * fields with these names are blanked, and errors are written without the values a database or library hung on them.
  */
 export function createLog({ level, name }: { level: string; name: string }, destination?: DestinationStream): Log {
-  return pino(
+  const stream = destination ?? gathered()
+  const log = pino(
     {
       level,
       name,
@@ -16,27 +17,55 @@ export function createLog({ level, name }: { level: string; name: string }, dest
       formatters: { log: (fields) => blanked(fields), bindings: (fields) => blanked(fields) },
       serializers: { err: (error) => withoutValues(error), error: (error) => withoutValues(error) },
     },
-    destination ?? gathered(),
+    stream,
   )
+  streams.set(log, stream)
+  return log
+}
+
+const streams = new WeakMap<Log, DestinationStream>()
+
+/**
+ * For the line that goes with every request: the same line as `log.info(fields, message)`, for a third of what that costs. Its fields come
+ * as JSON text, each with a comma before it. Nothing in them is blanked: whoever writes them sees to it that nothing would have to be.
+ */
+export function infoLines(log: Log, message: string): (fields: string) => void {
+  const stream = streams.get(log)
+  if (stream === undefined) throw new Error('a log that createLog did not make')
+  if (!log.isLevelEnabled('info')) return () => {}
+  const begin = `{"level":${log.levels.values['info']}`
+  // What every line of a log begins with, as pino keeps it.
+  const bindings = (log as unknown as Record<symbol, string>)[pino.symbols.chindingsSym as symbol]
+  const end = `,"msg":${JSON.stringify(message)}}\n`
+  return (fields) => stream.write(`${begin}${stdTimeFunctions.isoTime()}${bindings}${fields}${end}`)
 }
 
 const linesWaitAtMostMs = 20
-const gatheredBytesAtMost = 8_192
+const gatheredLettersAtMost = 8_192
 
 /** Standard output, to which lines of some moments go together: each write costs as much as a few lines. An end of the process waits for them. */
 function gathered(): DestinationStream {
-  const output = pino.destination({ dest: 1, sync: true, minLength: gatheredBytesAtMost })
-  process.on('exit', () => output.flushSync())
+  const output = pino.destination({ dest: 1, sync: true })
+  let lines = ''
   let waiting = false
+  const write = () => {
+    const gathered = lines
+    lines = ''
+    if (gathered !== '') output.write(gathered)
+  }
+  process.on('exit', () => {
+    write()
+    output.flushSync()
+  })
   return {
     write(line) {
-      output.write(line)
+      lines += line
+      if (lines.length >= gatheredLettersAtMost) write()
       if (waiting) return
       waiting = true
       setTimeout(() => {
         waiting = false
-        // Not flushSync(), which waits for the disk: then everyone who asks waits for it fifty times a second.
-        output.flush()
+        write()
       }, linesWaitAtMostMs)
     },
   }

@@ -58,7 +58,7 @@ export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplic
       try {
         const refused = await connected
         if (refused !== undefined) throw refused
-        gather()
+        gather(unanswered === 1)
         const described = new DescribedQuery<Row>(query, shapes, settings.types ?? pg.types)
         client.query(described)
         return await described.answered.catch((error: unknown) => {
@@ -93,10 +93,11 @@ function notNow(error: unknown): unknown {
 }
 
 /**
- * What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. Corked, the
- * stream would do as much for each of the four messages of a statement as it does for one write.
+ * What requests ask in one turn of the event loop goes out in one write: each write costs more than most statements do. Where nothing
+ * is under way, PostgreSQL begins at once with what one callback asked: otherwise it would wait for us, and we for it, in turns. Corked,
+ * the stream would do as much for each of the four messages of a statement as it does for one write.
  */
-function gatherWrites(socket: Socket): () => void {
+function gatherWrites(socket: Socket): (nothingUnderWay: boolean) => void {
   const write = socket.write.bind(socket) as (...given: unknown[]) => boolean
   let gathered: Uint8Array[] | undefined
   const send = () => {
@@ -112,9 +113,10 @@ function gatherWrites(socket: Socket): () => void {
     send()
     return write(message, ...others)
   }
-  return () => {
+  return (nothingUnderWay) => {
     if (gathered !== undefined) return
     gathered = []
-    setImmediate(send)
+    if (nothingUnderWay) process.nextTick(send)
+    else setImmediate(send)
   }
 }

@@ -107,9 +107,19 @@ export function openRevocationLists(options: RevocationListsOptions): Revocation
 }
 
 function statusIn({ serials, nextUpdate }: List, certificate: X509Certificate, now: Date, staleAtMostMs: number): RevocationStatus {
-  if (serials.has(BigInt(`0x${certificate.serialNumber}`))) return 'revoked'
+  if (serials.has(serialOf(certificate))) return 'revoked'
   const overdueMs = now.getTime() - nextUpdate.getTime()
   return overdueMs <= 0 ? 'good' : overdueMs <= staleAtMostMs ? 'stale' : 'unknown'
+}
+
+const serialsOf = new WeakMap<X509Certificate, bigint>()
+
+function serialOf(certificate: X509Certificate): bigint {
+  const known = serialsOf.get(certificate)
+  if (known !== undefined) return known
+  const serial = BigInt(`0x${certificate.serialNumber}`)
+  serialsOf.set(certificate, serial)
+  return serial
 }
 
 async function parseList(der: Uint8Array, authorities: readonly X509Certificate[]): Promise<List> {

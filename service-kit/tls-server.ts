@@ -13,6 +13,11 @@ export type TlsServerOptions = {
   readonly clientCa?: string
   /** Node decides this for a listener, not for a host name; a browser that is asked shows its user a prompt. */
   readonly requestClientCertificate: boolean
+  /**
+   * A request without a body has no stream of one, which is a seventh of what Node does for it: it says at once that it has ended
+   * (`readableEnded`), and no event does. For handlers that reckon with it.
+   */
+  readonly bodilessRequestsAreEnded?: boolean
 }
 
 /**
@@ -74,6 +79,7 @@ export function createTlsServer(options: TlsServerOptions, handler: RequestListe
       headersTimeout: limits.headersTimeout,
       requestTimeout: limits.requestTimeout,
       keepAliveTimeout: keepAliveSeconds * 1_000,
+      optimizeEmptyRequests: options.bodilessRequestsAreEnded ?? false,
     },
     handler,
   )

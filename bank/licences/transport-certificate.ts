@@ -26,9 +26,11 @@ const qualifiedStatements = '1.3.6.1.5.5.7.1.3'
 const read = new WeakMap<X509Certificate, TransportCertificate>()
 
 export function readTransportCertificate(certificate: X509Certificate): TransportCertificate {
-  const known = read.get(certificate) ?? decode(certificate, detailsOf(certificate))
-  read.set(certificate, known)
-  return known
+  const known = read.get(certificate)
+  if (known !== undefined) return known
+  const decoded = decode(certificate, detailsOf(certificate))
+  read.set(certificate, decoded)
+  return decoded
 }
 
 function decode(certificate: X509Certificate, details: CertificateDetails): TransportCertificate {
