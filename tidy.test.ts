@@ -133,6 +133,15 @@ test('bank knows no HTTP, no OAuth library and no wall clock', () => {
   assert.deepEqual(found, [])
 })
 
+test('what is asked of a database outside a transaction goes through reading(…): a lost connection is *unavailable*, not a fault', () => {
+  const asked = /(?<!reading\(\s*)\b(database|sealer)\.(any|anyFirst|exists|many|maybeOne|maybeOneFirst|one|oneFirst|query)\(/g
+  const found = problems(
+    product.filter(({ folder, path }) => folder !== 'sandbox' && !path.startsWith('bank/sandbox/')),
+    ({ lines }) => lines.join('\n').match(asked) ?? [],
+  )
+  assert.deepEqual(found, [])
+})
+
 test('consent-ui does not import oidc-provider', () => {
   assert.deepEqual(
     problems(

@@ -4,7 +4,7 @@ import { certificatesOf, watchExpiry } from '@bankside/service-kit/expiry'
 import { createLog } from '@bankside/service-kit/log'
 import { createMetrics } from '@bankside/service-kit/metrics'
 import { startOperations } from '@bankside/service-kit/operations-server'
-import { openDatabase, sql } from '@bankside/service-kit/postgres'
+import { openDatabase, reading, sql } from '@bankside/service-kit/postgres'
 import { openPrepared } from '@bankside/service-kit/prepared'
 import { runUntilStopped } from '@bankside/service-kit/process-lifecycle'
 import { openRedis } from '@bankside/service-kit/redis'
@@ -73,7 +73,7 @@ const address = config.LISTEN_ADDRESS
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,
   address: config.OPERATIONS_ADDRESS,
-  checks: { database: () => database.query(sql.unsafe`select 1`), ...(redis && { redis: redis.check }) },
+  checks: { database: () => reading(database.query(sql.unsafe`select 1`)), ...(redis && { redis: redis.check }) },
   registry,
 })
 await Promise.all([listen(issuer, { port: config.ISSUER_PORT, address }), listen(mtls, { port: config.MTLS_PORT, address })])

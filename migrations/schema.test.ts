@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { readMigrations } from '@bankside/service-kit/migrate'
 import { dumpSchema } from '@bankside/service-kit/schema-dump'
 import { createTestDatabase } from '@bankside/service-kit/test-database'
 
@@ -23,3 +24,9 @@ test('schema.sql is what the migrations add up to: a review sees what a migratio
 function unqualified(schema: string): string {
   return schema.replaceAll(/(?<![.\w])account\.(?=[a-z])/g, '')
 }
+
+test('a number names one migration, so that everybody has the same order in mind: they are applied in the order of their whole names', () => {
+  const numbers = readMigrations(import.meta.dirname).map(({ name }) => name.slice(0, 4))
+  const twice = numbers.filter((number, index) => numbers.indexOf(number) !== index)
+  assert.deepEqual(twice, ['0232'], 'give yours a number of its own; 0232 was given twice before this was looked at')
+})

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createPool,
   createSqlTag,
@@ -12,6 +11,7 @@ import { retryableStates, sqlState, unavailable } from './postgres-errors.ts'
 import { connectionSettings, openPrepared } from './prepared.ts'
 import { checkedRow, queryMethods, statementName } from './query-methods.ts'
 import type { Unavailable } from './refusal.ts'
+import { retried } from './retried.ts'
 import { openTransactionPool, type TransactionPool } from './transaction-pool.ts'
 
 export { NotFoundError } from 'slonik'
@@ -122,7 +122,8 @@ const idleTimeoutMs = 600_000
 /** Its locks keep others waiting. */
 const idleInTransactionMs = 30_000
 
-const transactionAttempts = 5
+/** Nothing of it is there: it is as if it had not been asked. */
+const isUndone = (error: unknown): boolean => retryableStates.has(sqlState(error) ?? '')
 
 /**
  * Runs `work` in one transaction, and again from its beginning when PostgreSQL asks for that (serialization failure,
@@ -132,17 +133,7 @@ const transactionAttempts = 5
  */
 export async function transact<Result>(database: Database, work: (tx: Transaction) => Promise<Result>): Promise<Result> {
   const { transactions } = connectionsOf(database)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await transactions.run(work)
-    } catch (error) {
-      if (retryableStates.has(sqlState(error) ?? '') && attempt < transactionAttempts) {
-        await sleep(2 ** attempt * 5 * (0.5 + Math.random()))
-        continue
-      }
-      throw unavailable(error) ?? error
-    }
-  }
+  return reading(retried(() => transactions.run(work), isUndone))
 }
 
 /**

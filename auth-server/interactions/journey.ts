@@ -1,6 +1,6 @@
 import { canonicalJson } from '@bankside/bank/idempotency/canonical-json'
 import { type ConsentId, type CustomerId, isConsentId } from '@bankside/bank/ids'
-import { type Database, type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type Database, reading, type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { errors } from 'oidc-provider'
 import { keyedSignatures } from '../http/keyed-signatures.ts'
 import { handleHash } from '../storage/handle-hash.ts'
@@ -80,8 +80,10 @@ export async function beginJourney(
 
 /** What is left of a journey, also when it has run out. It may be dropped any time after that. */
 export async function findJourney(database: Database, key: JourneyKey): Promise<JourneyState | undefined> {
-  const row = await database.maybeOne(sql.type(journeyRow)`
-    select page_number, state, seal from oidc.journey where journey_hash = ${hashOf(key)}`)
+  const row = await reading(
+    database.maybeOne(sql.type(journeyRow)`
+      select page_number, state, seal from oidc.journey where journey_hash = ${hashOf(key)}`),
+  )
   return row === null ? undefined : toJourney(row, key).state
 }
 

@@ -1,4 +1,4 @@
-import { type Database, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
+import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { BadCheckpoint, type Checkpoint, type LogSigner, logsMaybeCalled, openCheckpoint, parseNote, signCheckpoint } from './checkpoint.ts'
 import type { CheckpointLog } from './checkpoint-file.ts'
 import { type Beginning, findBeginning, isLater } from './log-beginning.ts'
@@ -59,7 +59,9 @@ export async function hasLastSigned(database: Database, file: CheckpointLog): Pr
   if (note === undefined) return true
   const { origin, size } = parseNote(note)
   const logs = sql.array(logsMaybeCalled(origin), 'int4')
-  return database.exists(sql.unsafe`select from audit.checkpoint where log = any (${logs}) and tree_size = ${size} and note = ${note}`)
+  return reading(
+    database.exists(sql.unsafe`select from audit.checkpoint where log = any (${logs}) and tree_size = ${size} and note = ${note}`),
+  )
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Database, sql, z } from '@bankside/service-kit/postgres'
+import { type Database, reading, sql, z } from '@bankside/service-kit/postgres'
 import type { EntryId, HoldId } from '../ids.ts'
 
 /** Where somebody has read to. Kept by whoever reads, together with what came of it. */
@@ -34,11 +34,13 @@ export async function followMovements(
   database: Database,
   { after, limit }: { readonly after: MovementCursor; readonly limit: number },
 ): Promise<{ readonly movements: readonly MadeMovement[]; readonly cursor: MovementCursor }> {
-  const rows = await database.any(sql.type(row)`
-    select written_in, movement_key, made, released, made_at from ledger.movement
-    where written_in >= ${after.writtenIn} and written_in < ledger.settled_before()
-      and (written_in, movement_key) > (${after.writtenIn}, ${after.key}::uuid)
-    order by written_in, movement_key limit ${limit}`)
+  const rows = await reading(
+    database.any(sql.type(row)`
+      select written_in, movement_key, made, released, made_at from ledger.movement
+      where written_in >= ${after.writtenIn} and written_in < ledger.settled_before()
+        and (written_in, movement_key) > (${after.writtenIn}, ${after.key}::uuid)
+      order by written_in, movement_key limit ${limit}`),
+  )
   const last = rows.at(-1)
   return {
     movements: rows.map(({ movement_key, made, released, made_at }) => {

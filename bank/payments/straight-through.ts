@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type Database, reading, sql, type Transaction, z } from '@bankside/service-kit/postgres'
 import { appendAudit } from '../audit/append-audit.ts'
 
 export type StraightThrough = { readonly on: boolean; readonly actor: string; readonly why: string; readonly now: Date }
@@ -26,8 +26,10 @@ const horizonRow = z.object({ oldest: z.bigint(), next: z.bigint() })
  */
 export async function straightThroughIsKnown(database: Database): Promise<boolean> {
   const look = () =>
-    database.one(sql.type(horizonRow)`
-      select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next from pg_current_snapshot() now`)
+    reading(
+      database.one(sql.type(horizonRow)`
+        select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next from pg_current_snapshot() now`),
+    )
   const { next } = await look()
   for (let looks = 0; looks < looksAtMost; looks++, await sleep(sleepBetweenMs)) if ((await look()).oldest >= next) return true
   return false
