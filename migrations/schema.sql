@@ -1764,7 +1764,7 @@ begin
     raise exception 'account % is frozen: its books do not agree', old.account_id
       using errcode = '23514', constraint = 'account_takes_nothing_until_reconciled', schema = 'ledger', table = 'account';
   end if;
-  return new;
+  return null;
 end $function$
 ;
 
@@ -1884,26 +1884,18 @@ CREATE OR REPLACE FUNCTION ledger.entry_is_sound()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  -- Each entry is looked at for itself; the first that is wrong is named, and then whatever the others are.
-  wrong text;
-  reversals boolean;
+  wrong text := case
+    when not (starts_with(new.entry_id, 'ent_') and length(new.entry_id) = 36) then 'entry_id_is_prefixed'
+    when new.kind not in ('opening', 'transfer', 'reversal', 'exchange', 'closing') then 'entry_kind_is_known'
+    when new.currency is null and new.kind not in ('exchange', 'reversal', 'transfer') then 'entry_of_one_currency_names_it'
+    when (new.kind = 'reversal') <> (new.reverses is not null) then 'entry_reversal_names_what_it_reverses'
+    when new.value_date > (new.booked_at at time zone 'Europe/London')::date then 'entry_value_date_is_not_after_booking'
+    -- One posting alone would not sum to zero.
+    when not exists (select from ledger.posting p where p.entry_id = new.entry_id) then 'entry_has_two_postings'
+    -- All that was ever taken back of an entry, account by account, is at most what it booked, and the other way round.
+    when new.reverses is not null and ledger.reversed_beyond(array[new.reverses]) is not null then 'entry_is_reversed_once_over'
+  end;
 begin
-  select min(problem), bool_or(reverses) into wrong, reversals
-  from (
-    select n.reverses is not null as reverses, case
-        when not (starts_with(n.entry_id, 'ent_') and length(n.entry_id) = 36) then 'entry_id_is_prefixed'
-        when n.kind not in ('opening', 'transfer', 'reversal', 'exchange', 'closing') then 'entry_kind_is_known'
-        when n.currency is null and n.kind not in ('exchange', 'reversal', 'transfer') then 'entry_of_one_currency_names_it'
-        when (n.kind = 'reversal') <> (n.reverses is not null) then 'entry_reversal_names_what_it_reverses'
-        when n.value_date > (n.booked_at at time zone 'Europe/London')::date then 'entry_value_date_is_not_after_booking'
-        -- One posting alone would not sum to zero.
-        when not exists (select from ledger.posting p where p.entry_id = n.entry_id) then 'entry_has_two_postings'
-      end as problem
-    from new_entry n) judged;
-  -- All that was ever taken back of an entry, account by account, is at most what it booked, and the other way round.
-  if reversals and wrong is null and ledger.reversed_beyond(array(select reverses from new_entry where reverses is not null)) is not null then
-    wrong := 'entry_is_reversed_once_over';
-  end if;
   if wrong is not null then perform ledger.raise_unsound(wrong, 'entry'); end if;
   return null;
 end $function$
@@ -2228,23 +2220,23 @@ declare
 begin
   -- The least of the words is named, so they are numbered in the order in which they matter.
   select min(case
-      when problem is not null then problem
-      when not exists (select from ledger.entry e where e.entry_id = judged.entry_id) then '2posting_belongs_to_an_entry'
-      when total <> 0 then '3entry_balances'
+      when judged.problem < '2' then judged.problem
+      when not exists (select from ledger.entry e where e.entry_id = new.entry_id) then '2posting_belongs_to_an_entry'
+      when judged.total <> 0 then '3entry_balances'
+      else judged.problem
     end) into wrong
   from (
-    select n.entry_id, sum(n.amount_minor) as total, min(case
+    select sum(p.amount_minor) as total, min(case
         when a.account_id is null then '1posting_currency_matches_account'
-        when n.amount_minor = 0 then '1posting_amount_is_not_zero'
-        when n.posting_number > a.posting_count or n.posting_number = a.posting_count and n.balance_minor <> a.posted_minor
-          or n.posting_number <= a.posting_count - (select count(*) from new_posting) then '4posting_agrees_with_its_account'
+        when p.amount_minor = 0 then '1posting_amount_is_not_zero'
+        when p.posting_number > a.posting_count or p.posting_number = a.posting_count and p.balance_minor <> a.posted_minor
+          or exists (
+            select from ledger.posting other
+            where other.account_id = p.account_id and other.posting_number = p.posting_number and other.entry_id <> p.entry_id) then '4posting_agrees_with_its_account'
       end) as problem
-    from new_posting n left join ledger.account a on a.account_id = n.account_id and a.currency = n.currency
-    group by n.entry_id, n.currency) judged;
+    from ledger.posting p left join ledger.account a on a.account_id = p.account_id and a.currency = p.currency
+    where p.entry_id = new.entry_id group by p.currency) judged;
   if wrong is not null then
-    -- Disagreement with an account says less than that there is no entry, or that it does not balance.
-    if wrong like '4%' and exists (select entry_id from new_posting except select entry_id from ledger.entry) then wrong := '2posting_belongs_to_an_entry'; end if;
-    if wrong like '4%' and exists (select from new_posting group by entry_id, currency having sum(amount_minor) <> 0) then wrong := '3entry_balances'; end if;
     raise exception 'a posting is not sound: %', substr(wrong, 2)
       using errcode = '23514', constraint = substr(wrong, 2), schema = 'ledger', table = 'posting';
   end if;
@@ -3693,13 +3685,13 @@ CREATE TRIGGER consent_well_formed BEFORE INSERT OR UPDATE ON consents.consent F
 
 CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer_id, kind, currency ON ledger.account FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.overdraft_minor IS DISTINCT FROM new.overdraft_minor OR old.customer_id IS DISTINCT FROM new.customer_id OR old.kind IS DISTINCT FROM new.kind OR old.currency IS DISTINCT FROM new.currency) EXECUTE FUNCTION audit.account_changed();
 
-CREATE TRIGGER account_is_well_formed BEFORE INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
+CREATE TRIGGER account_is_well_formed AFTER INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 
-CREATE TRIGGER account_takes_nothing_until_reconciled BEFORE UPDATE ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
+CREATE TRIGGER account_takes_nothing_until_reconciled AFTER UPDATE OF posted_minor ON ledger.account FOR EACH ROW WHEN (old.frozen_for IS NOT NULL) EXECUTE FUNCTION ledger.account_takes_nothing_until_reconciled();
 
 CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
+CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
 
 CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
 
@@ -3713,7 +3705,7 @@ CREATE TRIGGER hold_moves_forward BEFORE UPDATE ON ledger.hold FOR EACH ROW EXEC
 
 CREATE TRIGGER posting_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.posting FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 
-CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting REFERENCING NEW TABLE AS new_posting FOR EACH STATEMENT WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.posting_is_sound();
+CREATE TRIGGER posting_is_sound AFTER INSERT ON ledger.posting FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.posting_is_sound();
 
 CREATE TRIGGER rate_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.rate FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 

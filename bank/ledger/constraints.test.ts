@@ -101,6 +101,15 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
   ['entry_balances', (tx) => entry(tx, {}, [ann, 99, 5], [ben, 99, -4])],
   ['entry_balances', (tx) => entry(tx, {}, [ann, 99, 5], [euro, 99, -5, 'EUR'])],
   ['posting_agrees_with_its_account', (tx) => entry(tx, {}, [ann, 9, 5], [ben, 9, -5])],
+  // A number that the account has given already.
+  [
+    'posting_agrees_with_its_account',
+    async (tx) => {
+      await moved(tx, 5)
+      await moved(tx, 5)
+      await entry(tx, {}, [ann, 2, 5], [ben, 2, -5])
+    },
+  ],
   ['entry_has_two_postings', (tx) => entry(tx, {})],
   ['entry_kind_is_known', (tx) => entry(tx, { kind: 'gift' })],
   ['entry_reversal_names_what_it_reverses', (tx) => entry(tx, { kind: 'reversal' })],
