@@ -76,7 +76,7 @@ const p99Of = ({ pairs }: Compared) =>
 
 function fallsShort(compared: Compared): boolean {
   const { wanted, p99Ms } = compared.row
-  return ratioOf(compared).median < wanted || (p99Ms !== undefined && p99Of(compared) > p99Ms)
+  return (wanted !== undefined && ratioOf(compared).median < wanted) || (p99Ms !== undefined && p99Of(compared) > p99Ms)
 }
 
 function table(compared: readonly Compared[]): string {
@@ -112,7 +112,7 @@ function table(compared: readonly Compared[]): string {
       ...[
         `${ratio.toFixed(2)}x (${least.toFixed(2)}–${most.toFixed(2)})`,
         number(cpuRatio, 2),
-        `${one.row.wanted.toFixed(2)}x${fallsShort(one) ? ' !' : ''}`,
+        one.row.wanted === undefined ? '–' : `${one.row.wanted.toFixed(2)}x${fallsShort(one) ? ' !' : ''}`,
       ],
     ]
   })

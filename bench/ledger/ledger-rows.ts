@@ -17,8 +17,8 @@ export type LedgerRow = {
   /** What it needs, put in place before anything is measured. */
   readonly prepares?: () => Promise<void>
   readonly measured: () => Promise<Measured>
-  /** What the ratio should be at least. */
-  readonly wanted: number
+  /** What the ratio should be at least, where anything is wanted of it. */
+  readonly wanted?: number
   readonly p99Ms?: number
 }
 
@@ -34,13 +34,16 @@ export type LedgerStage = {
 }
 
 const clients = 32
+/** As on the other paths of the bench. */
+const fewConnections = 16
 const gathered = { inFlight: 256, lanes: 4, movementsPerCall: 300 } as const
 /** By then most pages of a large table were written since the checkpoint, and are not written to the log whole any more. */
 const warmSeconds = 20
 const oneByOne = (inFlight: number) => ({ inFlight, lanes: inFlight, movementsPerCall: 1 })
 
 /** The rows of the table, in the order in which they are printed. */
-export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }: LedgerStage): readonly LedgerRow[] {
+export function ledgerRows(stage: LedgerStage): readonly LedgerRow[] {
+  const { seconds, tpcB, load, small, large } = stage
   const ask =
     (
       work: LoadOrder['work'],
@@ -56,6 +59,7 @@ export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }:
   const againstTpcB = { reference: `TPC-B, ${clients} clients`, referred: () => tpcB.run('tpcb', seconds, clients) }
   const againstSelect = { reference: 'pgbench -S, 16 clients', referred: () => tpcB.run('select', seconds, 16) }
   const oneCommit = ask('transfer', small, oneByOne(clients))
+  const againstOneCommit = { reference: `one commit each, ${clients} in flight`, referred: oneCommit }
   const reading = { inFlight: 64, lanes: 2, movementsPerCall: 1 }
   const read = large ?? small
   const few = (inFlight: number): LedgerRow => ({
@@ -91,13 +95,8 @@ export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }:
         ]),
     few(1),
     few(4),
-    {
-      name: 'transfer through the HTTP API',
-      reference: 'one commit each',
-      referred: oneCommit,
-      ...throughHttp(admin, target, seconds),
-      wanted: 0.5,
-    },
+    { ...throughHttp(stage, clients), ...againstOneCommit, wanted: 0.5 },
+    { ...throughHttp(stage, fewConnections), ...againstOneCommit },
     {
       name: `balance, ${read.entries.toLocaleString('en-GB')} entries`,
       ...againstSelect,
@@ -127,14 +126,21 @@ export function ledgerRows({ admin, seconds, tpcB, load, small, large, target }:
 const sizeOf = ({ accounts, entries }: LedgerDatabase) =>
   `${accounts.length >= 50_000 ? 'a million' : accounts.length} accounts, ${entries.toLocaleString('en-GB')} entries`
 
-/** As many as it did the last time in so many seconds; the first time, a few. */
-function throughHttp(admin: Client, target: Target, seconds: number): Required<Pick<LedgerRow, 'prepares' | 'measured'>> {
-  let operations = 100 * seconds
+/** V8 optimises what has run some thousand times: rounds before that would measure its interpreter. */
+const warmUpOperations = 2_000
+
+/** As many as it did the last time in so many seconds. */
+function throughHttp(
+  { admin, target, seconds }: LedgerStage,
+  connections: number,
+): Pick<LedgerRow, 'name'> & Required<Pick<LedgerRow, 'prepares' | 'measured'>> {
+  let operations = warmUpOperations
   let next: PreparedRound | undefined
   return {
+    name: `transfer through the HTTP API, ${connections} connections`,
     prepares: async () => {
-      operations = Math.max(48, Math.ceil(operations))
-      next = { operations, prepared: await transfer.prepare(target, operations) }
+      operations = Math.max(connections, Math.ceil(operations))
+      next = { operations, connections, prepared: await transfer.prepare(target, operations) }
     },
     measured: async () => {
       if (next === undefined) throw new Error('nothing is prepared')

@@ -33,12 +33,17 @@ export async function measureRound(admin: Client, target: Target, path: Path, op
   return performRound(admin, target, path, { operations, prepared: await path.prepare(target, operations) })
 }
 
-export type PreparedRound = { readonly operations: number; readonly prepared: Awaited<ReturnType<Path['prepare']>> }
+export type PreparedRound = {
+  readonly operations: number
+  readonly prepared: Awaited<ReturnType<Path['prepare']>>
+  readonly connections?: number
+}
 
 /** For whoever also counts what the whole server does meanwhile: what was prepared is none of that. */
-export async function performRound(admin: Client, target: Target, path: Path, { operations, prepared }: PreparedRound): Promise<Round> {
+export async function performRound(admin: Client, target: Target, path: Path, round: PreparedRound): Promise<Round> {
+  const { operations, prepared, connections: count = connectionsPerRound } = round
   const { origin, credentials } = path.connects(target)
-  const connections = await Promise.all(Array.from({ length: connectionsPerRound }, () => openConnection(origin, credentials)))
+  const connections = await Promise.all(Array.from({ length: count }, () => openConnection(origin, credentials)))
   try {
     const postgresBefore = await readPostgresCpu(admin, target.databaseName)
     const processBefore = readProcessCpu(target.pids)
