@@ -1,7 +1,6 @@
 import { donePage } from '@bankside/consent-ui/done'
 import { refusedPage } from '@bankside/consent-ui/refused'
 import { answeredTexts } from '@bankside/consent-ui/situations'
-import { reading } from '@bankside/service-kit/postgres'
 import type { AuthServerDependencies } from '../app.ts'
 import { answerPage } from '../http/problem-answer.ts'
 import type { Context } from '../http/request-context.ts'
@@ -20,7 +19,7 @@ export async function showAnswered(
   { database, config }: Pick<AuthServerDependencies, 'database' | 'config'>,
 ): Promise<boolean> {
   const interactionUid = ctx.path.split('/')[2] ?? ''
-  const state = await reading(findJourney(database, { interactionUid, seals: storedSeals(config.SECRETS.seal_keys) }))
+  const state = await findJourney(database, { interactionUid, seals: storedSeals(config.SECRETS.seal_keys) })
   if (state?.step !== 'finished') return false
   const common = commonOf()
   const agreed = state.ended === undefined
