@@ -1,19 +1,20 @@
 /**
  * `npm run audit:prove -- --payment ID > proof.json`: what a third party (or `--for customer`, `--for auditor`) can check without
- * us. `--since SIZE` (of `--log 2`, where there are several) proves instead that a checkpoint somebody kept is how the log of today began, `--public-key` prints what to
+ * us; `--archive FOLDER` has the records that were archived (audit-archive.ts). `--since SIZE` (of `--log 2`, where there are several) proves instead that a checkpoint somebody kept is how the log of today began, `--public-key` prints what to
  * check it all with.
  */
 import { parseArgs } from 'node:util'
+import { archivedRecordsOf } from '@bankside/bank/audit/archived-payment'
 import { logVerifiers, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { provePayment } from '@bankside/bank/audit/prove'
 import { type KeptPlace, proveConsistency } from '@bankside/bank/audit/prove-consistency'
 import { type Audience, audiences, CannotProve } from '@bankside/bank/audit/prove-leaf'
-import { openDatabase, sql, type Transaction, transact } from '@bankside/service-kit/postgres'
+import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { auditCommand, auditKeys, auditSources } from './audit-command.ts'
 import { Complaint, print } from './commands/run-command.ts'
 
 const usage =
-  'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor]\n       npm run -s audit:prove -- --since SIZE [--log NUMBER]\n       npm run -s audit:prove -- --public-key'
+  'usage: npm run -s audit:prove -- --payment ID [--for third-party | customer | auditor] [--archive FOLDER]\n       npm run -s audit:prove -- --since SIZE [--log NUMBER]\n       npm run -s audit:prove -- --public-key'
 
 process.exitCode = await auditCommand(prove)
 
@@ -26,14 +27,14 @@ async function prove(): Promise<number> {
   const { databaseUrl, keys } = await auditSources()
   const database = await openDatabase(databaseUrl, { maxConnections: 1 })
   const verifiers = logVerifiers(keys)
-  const work = (tx: Transaction) =>
-    'since' in asked
-      ? proveConsistency(tx, asked.since, verifiers)
-      : provePayment(tx, { paymentId: asked.payment, audience: asked.audience, verifiers })
   try {
+    // Before there is a snapshot: the files are read for as long as they are.
+    const archived = 'archive' in asked && asked.archive ? await archivedRecordsOf(database, asked.payment, asked.archive) : []
     const proof = await transact(database, async (tx) => {
       await tx.query(sql.unsafe`set transaction isolation level repeatable read, read only`)
-      return work(tx)
+      return 'since' in asked
+        ? proveConsistency(tx, asked.since, verifiers)
+        : provePayment(tx, { paymentId: asked.payment, audience: asked.audience, verifiers, archived })
     })
     print(JSON.stringify(proof, undefined, 2))
     return 0
@@ -45,23 +46,33 @@ async function prove(): Promise<number> {
   }
 }
 
-type Asked = { readonly payment: string; readonly audience: Audience } | { readonly since: KeptPlace } | { readonly publicKey: true }
+type Asked =
+  | { readonly payment: string; readonly audience: Audience; readonly archive: string | undefined }
+  | { readonly since: KeptPlace }
+  | { readonly publicKey: true }
 
 function readArguments(): Asked {
-  const { payment, since, log = '1', 'public-key': publicKey, for: audience } = parse()
+  const { payment, since, log = '1', 'public-key': publicKey, for: audience, archive } = parse()
   if (publicKey) return { publicKey }
   if (since !== undefined && [since, log].every((text) => /^[1-9][0-9]{0,15}$/.test(text)))
     return { since: { log: Number(log), size: Number(since) } }
   const known = audiences.find((name) => name === audience)
   if (payment === undefined || known === undefined) throw new Complaint(usage)
-  return { payment, audience: known }
+  return { payment, audience: known, archive }
 }
 
 function parse() {
   try {
     const text = { type: 'string' } as const
     return parseArgs({
-      options: { payment: text, since: text, log: text, for: { ...text, default: 'third-party' }, 'public-key': { type: 'boolean' } },
+      options: {
+        payment: text,
+        since: text,
+        log: text,
+        archive: text,
+        for: { ...text, default: 'third-party' },
+        'public-key': { type: 'boolean' },
+      },
     }).values
   } catch (error) {
     throw new Complaint(`${(error as Error).message}\n${usage}`)

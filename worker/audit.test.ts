@@ -193,5 +193,10 @@ test('npm run audit:archive puts records that are due into a file, which audit:v
   assert.match(without?.text ?? '', /since it was sealed, as far as it was read\.$/m)
   assert.match(within?.text ?? '', /which was read/)
   assert.match(lost?.text ?? '', /^missing .*audit\.archive {2}record_first/m)
+  const proofs = await Promise.all(
+    [[], ['--archive', bank.folder]].map((args) => run('audit-prove.ts', ['--payment', payment.id, ...args])),
+  )
+  assert.match(proofs[0]?.text ?? '', /is archived: --archive names the folder/)
+  assert.deepEqual([proofs[0]?.code, proofs[1]?.code], [2, 0], proofs[1]?.text)
   assert.deepEqual([without?.code, within?.code, lost?.code], [3, 0, 1], [without?.text, within?.text].join('\n'))
 })

@@ -10,11 +10,12 @@ import { appendAudit } from './append-audit.ts'
 import { type Archive, storedArchives } from './archive.ts'
 import { sha256OfFile } from './archive-file.ts'
 import { archivableRecords, archiveRecords, CannotArchive } from './archive-records.ts'
+import { archivedRecordsOf } from './archived-payment.ts'
 import { logVerifiers } from './audit-keys.ts'
 import { checkProof } from './check-proof.ts'
 import { compareTold } from './compare-told.ts'
 import { provePayment } from './prove.ts'
-import { RecordsArchived } from './prove-leaf.ts'
+import { CannotProve, RecordsArchived } from './prove-leaf.ts'
 import { proveToViewer } from './prove-to-viewer.ts'
 import { readingSnapshot } from './reading-snapshot.ts'
 import { type AuditedBank, openAuditedBank } from './testing/audited-bank.ts'
@@ -145,6 +146,28 @@ test('an archive that is left half way is made again, and one that is made while
     transact(bank.resourceApi, (tx) => proveToViewer(tx, asked)),
     { code: 'payment_archived' },
   )
+})
+
+test('what is archived is proven with its file, as it was before, and with no other file', async () => {
+  const fromFile = async () => {
+    const archived = await archivedRecordsOf(bank.owner, paid.id, bank.folder)
+    return transact(bank.owner, (tx) =>
+      provePayment(tx, { paymentId: paid.id, audience: 'auditor', verifiers: logVerifiers(bank.keys), archived }),
+    )
+  }
+  const cannot = (why: RegExp) => assert.rejects(fromFile(), (error) => error instanceof CannotProve && why.test(error.message))
+  const { proven, problems } = checkProof(JSON.stringify(await fromFile()), logVerifiers(bank.keys))
+  assert.deepEqual(problems, [])
+  assert.match(
+    proven.join('\n'),
+    new RegExp(`was lodged, authorised and consumed for payment ${paid.id}, whose money was .*moved by one entry`),
+  )
+  const whole = await readFile(path())
+  await writeFile(path(), Buffer.concat([whole, gzipSync('')]))
+  await cannot(/is not the file that was written/)
+  await rm(path())
+  await cannot(/is not there/)
+  await writeFile(path(), whole)
 })
 
 test('a file that was changed, exchanged or lost is named, and so is a row in it that was never sealed', async () => {

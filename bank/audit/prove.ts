@@ -1,18 +1,21 @@
 import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import type { ArchivedRecord } from './archived-payment.ts'
 import type { LogVerifiers } from './checkpoint.ts'
-import { saltBytes, saltContexts } from './leaf.ts'
+import { saltBytes, saltContexts, saltsFrom } from './leaf.ts'
 import { logBegun } from './log-beginning.ts'
 import type { PaymentProof, ProvenLeaf } from './proof.ts'
 import { lastCheckpoint } from './prove-consistency.ts'
 import { type Audience, CannotProve, proveLeaf, provingUnder, RecordsArchived, type SealOfRow } from './prove-leaf.ts'
 import { leavesToProve, type WrittenLeaf } from './read-leaves.ts'
-import { hashesOfSeals } from './stored-tree.ts'
+import { hashesOfSeals, sealBefore } from './stored-tree.ts'
 
 export type ProofOrder = {
   readonly paymentId: string
   readonly audience: Audience
   /** Where they are known, what is not signed by one of these is not given away. Whoever is given it checks that anyway. */
   readonly verifiers?: LogVerifiers
+  /** Records of it that are no longer in the database. */
+  readonly archived?: readonly ArchivedRecord[]
 }
 
 /**
@@ -21,14 +24,14 @@ export type ProofOrder = {
  *
  * @throws {CannotProve} where a row is not what was sealed; {NotSignedYet} where it is too early; {RecordsArchived} where it is too late.
  */
-export async function provePayment(tx: Transaction, { paymentId, audience, verifiers }: ProofOrder): Promise<PaymentProof> {
+export async function provePayment(tx: Transaction, { paymentId, audience, verifiers, archived = [] }: ProofOrder): Promise<PaymentProof> {
   // First of all: what it holds was written by then, and so is seen by each of the next queries.
   const checkpoint = await lastCheckpoint(tx, verifiers)
-  const rows = await leavesToProve(tx, paymentId)
+  const rows = [...(await leavesToProve(tx, paymentId)), ...archived.map(recordOf)]
   const isBeginning = ({ row, table }: WrittenLeaf) => table === 'audit.record' && row['action'] === logBegun
   if (rows.every(isBeginning)) throw new CannotProve(`there is no payment ${paymentId}`)
   await refuseIncomplete(tx, paymentId, rows)
-  const seals = await sealsToProve(tx, paymentId, rows)
+  const seals = new Map([...(await sealsToProve(tx, paymentId, rows)), ...(await sealsOfArchived(tx, archived, checkpoint.log))])
   const proving = provingUnder(tx, checkpoint, audience)
   const leaves: ProvenLeaf[] = []
   let begins: ProvenLeaf | undefined
@@ -51,9 +54,7 @@ async function refuseIncomplete(tx: Transaction, paymentId: string, rows: readon
   const has = (action: string) => rows.some(({ row }) => row['action'] === action)
   if (has('consent.lodged') && has('payment.submitted')) return
   if (await tx.oneFirst(sql.type(archivedRow)`select audit.is_archived(${paymentId}) as archived`))
-    throw new RecordsArchived(
-      `what was recorded of ${paymentId}, or of its consent, is archived: it is in the file that npm run audit:verify names`,
-    )
+    throw new RecordsArchived(`what was recorded of ${paymentId}, or of its consent, is archived: --archive names the folder of its file`)
   if (!has('payment.submitted')) throw new CannotProve(`what was recorded of ${paymentId} is gone: npm run audit:verify says more`)
 }
 
@@ -84,6 +85,27 @@ async function sealsToProve(tx: Transaction, paymentId: string, rows: readonly W
       return [[row.key, { firstLeaf: Number(seal.first_leaf), leafHashes, saltOf, goesOn: seal.goes_on }]]
     }),
   )
+}
+
+const recordOf = ({ key, row, writtenIn }: ArchivedRecord): WrittenLeaf => ({
+  table: 'audit.record',
+  key,
+  row,
+  writtenIn: BigInt(writtenIn),
+})
+
+/** By the key of a row. Where its leaf is stands in the file. */
+async function sealsOfArchived(tx: Transaction, archived: readonly ArchivedRecord[], log: number): Promise<Map<string, SealOfRow>> {
+  const seals = new Map<string, SealOfRow>()
+  for (const { key, leaf, log: sealedIn } of archived) {
+    if (sealedIn !== log)
+      throw new CannotProve(`${key} was archived from log ${sealedIn}, and is not in log ${log}: proofs that were given before hold it`)
+    const seal = await sealBefore(tx, log, leaf + 1)
+    if (seal === undefined) continue
+    const { firstLeaf, leafHashes, salt } = seal
+    seals.set(key, { firstLeaf, leafHashes: Buffer.concat(leafHashes), saltOf: saltsFrom(salt), goesOn: false })
+  }
+  return seals
 }
 
 const partOf = (salts: Buffer, index: number): Buffer => salts.subarray(saltBytes * index, saltBytes * (index + 1))
