@@ -94,9 +94,13 @@ type Waiting = z.infer<typeof waitingRow>
  * in the way of others: then each is asked for in turn, which is slower.
  */
 async function takeDue(tx: Transaction, now: Date, limit: number): Promise<readonly Event[]> {
-  const waiting = await tx.any(sql.type(waitingRow)`
-    select event_id, event_number, type, subject, client_id, customer_id, payload, occurred_at, attempts from events.event
-    where next_attempt_at <= ${sql.timestamp(now)} order by next_attempt_at, event_number limit ${limit} for update skip locked`)
+  const [, waiting] = await Promise.all([
+    // Statements are planned once on a connection, perhaps while a month is young: rows are found by their keys all the same.
+    tx.query(sql.unsafe`select set_config('enable_seqscan', 'off', true)`),
+    tx.any(sql.type(waitingRow)`
+      select event_id, event_number, type, subject, client_id, customer_id, payload, occurred_at, attempts from events.event
+      where next_attempt_at <= ${sql.timestamp(now)} order by next_attempt_at, event_number limit ${limit} for update skip locked`),
+  ])
   if (waiting.length === 0) return []
   const blockedFrom = await forerunners(tx, waiting)
   const due = waiting.filter(({ subject, event_number }) => event_number < (blockedFrom.get(subject) ?? event_number + 1n))
