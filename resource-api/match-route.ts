@@ -16,35 +16,35 @@ export function routeMatcher(routes: readonly Route[]): (method: string, path: s
   return (method, path) => {
     if (path.length > pathLimit) refuseRequest('path_unknown', 'the path is too long')
     const segments = path.split('/')
-    for (const { routes: ofPath, segments: pattern } of patterns) {
-      const parameters = match(pattern, segments)
-      if (parameters === undefined) continue
-      const route = ofPath.find((candidate) => candidate.method === method)
-      if (route === undefined) throw new MethodNotAllowed(ofPath.map((candidate) => candidate.method))
-      return { route, parameters }
+    for (const pattern of patterns.get(segments.length) ?? []) {
+      if (!fits(pattern, segments)) continue
+      const route = pattern.routes.find((candidate) => candidate.method === method)
+      if (route === undefined) throw new MethodNotAllowed(pattern.routes.map((candidate) => candidate.method))
+      return { route, parameters: parametersIn(pattern, segments) }
     }
     return refuseRequest('path_unknown', 'there is nothing here')
   }
 }
 
-type Pattern = { readonly segments: readonly string[]; readonly routes: readonly Route[] }
+/** A segment with a name takes any text but none. */
+type Segment = { readonly literal: string; readonly name?: undefined } | { readonly name: string }
+type Pattern = { readonly segments: readonly Segment[]; readonly routes: readonly Route[] }
 
-/** A literal beats a parameter: `/transactions/transfer` is not the transaction named transfer. */
-function patternsOf(routes: readonly Route[]): readonly Pattern[] {
-  const parametersIn = ({ segments }: Pattern) => segments.filter((segment) => segment.startsWith(':')).length
-  return [...Map.groupBy(routes, ({ path }) => path)]
-    .map(([path, ofPath]) => ({ segments: path.split('/'), routes: ofPath }))
-    .toSorted((one, other) => parametersIn(one) - parametersIn(other))
+/** By their number of segments. A literal beats a parameter: `/transactions/transfer` is not the transaction named transfer. */
+function patternsOf(routes: readonly Route[]): ReadonlyMap<number, readonly Pattern[]> {
+  const namesIn = ({ segments }: Pattern) => segments.filter(({ name }) => name !== undefined).length
+  const segmentOf = (text: string): Segment => (text.startsWith(':') ? { name: text.slice(1) } : { literal: text })
+  const patterns = [...Map.groupBy(routes, ({ path }) => path)]
+    .map(([path, ofPath]) => ({ segments: path.split('/').map(segmentOf), routes: ofPath }))
+    .toSorted((one, other) => namesIn(one) - namesIn(other))
+  return Map.groupBy(patterns, ({ segments }) => segments.length)
 }
 
-function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined
+const fits = ({ segments: expected }: Pattern, segments: readonly string[]): boolean =>
+  expected.every((segment, index) => (segment.name === undefined ? segment.literal === segments[index] : segments[index] !== ''))
+
+function parametersIn({ segments: expected }: Pattern, segments: readonly string[]): Record<string, string> {
   const parameters: Record<string, string> = {}
-  for (let index = 0; index < pattern.length; index++) {
-    const expected = pattern[index] as string
-    const segment = segments[index] as string
-    if (expected.startsWith(':') && segment !== '') parameters[expected.slice(1)] = segment
-    else if (expected !== segment) return undefined
-  }
+  for (const [index, { name }] of expected.entries()) if (name !== undefined) parameters[name] = segments[index] as string
   return parameters
 }

@@ -70,3 +70,18 @@ test('a time arrives as what it is, in whichever year', async () => {
   for (const time of [...times, '1969-12-31T23:59:59.999Z', '2024-02-29T00:00:00.001Z'].map((one) => new Date(one)))
     assert.deepEqual(await prepared.query('time', text, [time]), [{ ms: BigInt(time.getTime()) }], String(time))
 })
+
+test('a list arrives as what it is, whatever is in it', async () => {
+  const texts = ['', 'plain', 'NULL', 'null', '"', '\\', '\\"', 'a,b', '{}', ' ', 'é€😀', '\n', null]
+  assert.deepEqual(await prepared.query('texts', 'select $1::text[] as list', [texts]), [{ list: texts }])
+  assert.deepEqual(await prepared.query('texts', 'select $1::text[] as list', [[]]), [{ list: [] }])
+  const bytes = [Buffer.from([0, 0x22, 0x5c, 0xff]), Buffer.alloc(0), null]
+  const hex = "select array(select encode(one, 'hex') from unnest($1::bytea[]) as one) as list"
+  assert.deepEqual(await prepared.query('bytes', hex, [bytes]), [{ list: ['00225cff', '', null] }])
+  const times = [new Date('0099-12-31T23:59:59.999Z'), new Date('2024-02-29T00:00:00.001Z'), new Date('+010000-01-01T00:00:00Z'), null]
+  const ms = 'select array(select (extract(epoch from one) * 1000)::int8::text from unnest($1::timestamptz[]) as one) as list'
+  for (const list of [times, times.slice(1, 2)])
+    assert.deepEqual(await prepared.query('times', ms, [list]), [{ list: list.map((time) => time && String(time.getTime())) }])
+  assert.deepEqual(await prepared.query('numbers', 'select $1::int8[]::text[] as list', [[1, 2n, null]]), [{ list: ['1', '2', null] }])
+  assert.deepEqual(await prepared.query('nested', 'select ($1::text[])[2][1] as one', [[['a'], ['b"']]]), [{ one: 'b"' }])
+})

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { RowMessage } from './row-messages.ts'
 import { type FromBytes, rowTypes } from './row-values.ts'
+import { asSent } from './sent-values.ts'
 
 /** What the rows of a statement are like: that cannot change for as long as it is prepared. */
 type Shape = {
@@ -105,14 +106,6 @@ export class DescribedQuery<Row extends object> extends Query {
     if (this.name !== undefined && this.#shape === undefined) this.#known.set(this.name, shapeOf([], this.#types))
   }
 }
-
-/** Beyond, PostgreSQL and JavaScript write years in different ways. */
-const earliestMs = Date.UTC(1000, 0)
-const latestMs = Date.UTC(10_000, 0) - 1
-
-/** A time as JavaScript writes it. `pg` puts it together from its parts in the zone of the process, for ten times as much. */
-const asSent = (value: unknown): unknown =>
-  value instanceof Date && value.getTime() >= earliestMs && value.getTime() <= latestMs ? value.toISOString() : value
 
 function shapeOf(fields: readonly Field[], types: pg.CustomTypesConfig): Shape {
   const names = fields.map(({ name }) => name)

@@ -1,5 +1,6 @@
 import { gatheredRows } from '@bankside/service-kit/gathered-rows'
-import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, withValues } from '@bankside/service-kit/postgres'
+import { isInstant, isNumber, isText, isTruth, isWhole, listOf, oneOf, orNull, type RowIn, rowShape } from '@bankside/service-kit/row-shape'
 import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
 import { isPermission, type Permission } from '../consents/permission.ts'
@@ -51,40 +52,41 @@ export type ConsentStanding = {
   readonly deletedAt: Date | undefined
 }
 
-const customerId = z.custom<CustomerId>((text) => typeof text === 'string' && text.startsWith('cus_'))
-/** A list, looked at without a copy of it. */
-const everyOne = <Member>(is: (member: unknown) => boolean) => z.custom<readonly Member[]>((list) => Array.isArray(list) && list.every(is))
-const tokenStandingRow = z.object({
-  place: z.number(),
-  client_status: z.enum(clientStatuses),
-  first_party: z.boolean(),
-  organisation: z.string().nullable(),
-  licensed_roles: z.array(z.string()).nullable(),
-  token_revoked: z.boolean(),
-  grant_customer_id: customerId.nullable(),
-  grant_revoked_at: z.date().nullable(),
-  grant_expires_at: z.date().nullable(),
-  consent_id: z.custom<ConsentId>(isConsentId).nullable(),
-  consent_client_id: z.string().nullable(),
-  kind: z.enum(['account_access', 'domestic_payment', 'transfer']).nullable(),
-  status: z.enum(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD']).nullable(),
-  consent_customer_id: customerId.nullable(),
-  consent_grant_id: z.string().nullable(),
-  permissions: everyOne<Permission>(isPermission).nullable(),
-  expires_at: z.date().nullable(),
-  transaction_from: z.date().nullable(),
-  transaction_to: z.date().nullable(),
-  deleted_at: z.date().nullable(),
+const isCustomer = (text: unknown): text is CustomerId => typeof text === 'string' && text.startsWith('cus_')
+const tokenStandingFields = {
+  place: isNumber,
+  client_status: oneOf(clientStatuses),
+  first_party: isTruth,
+  organisation: orNull(isText),
+  licensed_roles: orNull(listOf(isText)),
+  token_revoked: isTruth,
+  grant_customer_id: orNull(isCustomer),
+  grant_revoked_at: orNull(isInstant),
+  grant_expires_at: orNull(isInstant),
+  consent_id: orNull(isConsentId),
+  consent_client_id: orNull(isText),
+  kind: orNull(oneOf(['account_access', 'domestic_payment', 'transfer'])),
+  status: orNull(oneOf(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD'])),
+  consent_customer_id: orNull(isCustomer),
+  consent_grant_id: orNull(isText),
+  permissions: orNull(listOf(isPermission)),
+  expires_at: orNull(isInstant),
+  transaction_from: orNull(isInstant),
+  transaction_to: orNull(isInstant),
+  deleted_at: orNull(isInstant),
+}
+const tokenStandingRow = rowShape(tokenStandingFields)
+const standingRow = rowShape({
+  ...tokenStandingFields,
+  accounts: listOf(isAccountId),
+  named_id: orNull(isAccountId),
+  named_currency: orNull(isCurrency),
+  named_posted_minor: orNull(isWhole),
+  named_held_minor: orNull(isWhole),
+  named_overdraft_minor: orNull(isWhole),
 })
-const standingRow = tokenStandingRow.extend({
-  accounts: everyOne<AccountId>(isAccountId),
-  named_id: z.custom<AccountId>(isAccountId).nullable(),
-  named_currency: z.custom<Currency>(isCurrency).nullable(),
-  named_posted_minor: z.bigint().nullable(),
-  named_held_minor: z.bigint().nullable(),
-  named_overdraft_minor: z.bigint().nullable(),
-})
-type TokenStandingRow = z.infer<typeof tokenStandingRow>
+type TokenStandingRow = RowIn<typeof tokenStandingRow>
+type StandingRow = RowIn<typeof standingRow>
 
 /** What of a standing does not need the ledger. */
 export type TokenStanding = Omit<Standing, 'accounts' | 'named'>
@@ -145,11 +147,11 @@ export function readStanding(tx: Transaction, token: TokenClaims, accountId?: st
   return findStanding(tx, { token, accountId }).then(toStanding)
 }
 
-function toStanding(row: z.infer<typeof standingRow> | undefined): Standing {
+function toStanding(row: StandingRow | undefined): Standing {
   return row === undefined ? nobody : { ...toTokenStanding(row), accounts: new Set(row.accounts), named: toFunds(row) }
 }
 
-function toFunds(row: z.infer<typeof standingRow>): AccountFunds | undefined {
+function toFunds(row: StandingRow): AccountFunds | undefined {
   const { named_id: accountId, named_currency: currency, named_posted_minor: posted, named_held_minor: held } = row
   if (accountId === null || currency === null || posted === null || held === null) return undefined
   return { accountId, currency, postedMinor: posted, heldMinor: held, overdraftMinor: row.named_overdraft_minor ?? 0n }

@@ -2,6 +2,7 @@ import type { Account } from '@bankside/bank/accounts/account'
 import { getAccount } from '@bankside/bank/accounts/get-account'
 import { type Balance, getBalance, namedBalance } from '@bankside/bank/accounts/get-balance'
 import { listAccounts } from '@bankside/bank/accounts/list-accounts'
+import type { Money } from '@bankside/bank/money'
 import type { Call, Reply } from '../api.ts'
 import { amountAndDirection, dateTime, renderAmount, ukReply, withoutUndefined } from './reply.ts'
 
@@ -27,13 +28,15 @@ export function readBalances(call: Call): Promise<Reply> | Reply {
 
 function renderBalance(call: Call, { accountId, available, posted, overdraft }: Balance): Reply {
   const at = { AccountId: accountId, DateTime: dateTime(call.now) }
-  const creditLine = overdraft.minor > 0n ? [{ Included: true, Type: 'Pre-Agreed', Amount: renderAmount(overdraft) }] : undefined
+  const spendable = { ...at, Type: 'ITAV', ...amountAndDirection(available) }
   const Balance = [
-    withoutUndefined({ ...at, Type: 'ITAV', ...amountAndDirection(available), CreditLine: creditLine }),
+    overdraft.minor > 0n ? { ...spendable, CreditLine: [creditLine(overdraft)] } : spendable,
     { ...at, Type: 'ITBD', ...amountAndDirection(posted) },
   ]
   return ukReply(call, 200, { Data: { Balance } })
 }
+
+const creditLine = (overdraft: Money): object => ({ Included: true, Type: 'Pre-Agreed', Amount: renderAmount(overdraft) })
 
 const accountIdOf = ({ parameters }: Call): string => parameters['accountId'] ?? ''
 
