@@ -187,7 +187,11 @@ test('CERT-08 a register that is silent is waited for, then an alarm is raised; 
   const log = createLog({ level: 'info', name: 'worker' }, { write: (line: string) => lines.push(line) })
   const registry = createMetrics('worker')
   const metrics = createWorkerMetrics(registry)
-  const [asking] = licenceLoops({ database: world.worker, log, metrics, licences: { registers, silentAtMostMs: 3 * day } })
+  const [asking] = licenceLoops({
+    ...{ database: world.worker, log, metrics },
+    licences: { registers, silentAtMostMs: 3 * day },
+    onFault: (error) => assert.fail(String(error)),
+  })
   answer(claims('Withdrawn'))
   await asking?.work(noon)
   answer('', 503)
@@ -199,6 +203,29 @@ test('CERT-08 a register that is silent is waited for, then an alarm is raised; 
   assert.equal((await client()).status, 'withdrawn')
   assert.match(await registry.metrics(), new RegExp(`bankside_register_silence_seconds\\{process="worker"\\} ${73 * 3_600}`))
   assert.equal(await longestSilenceMs(world.worker, ['another'], later(day)), 0)
+})
+
+test('CERT-08 what cannot be ended of a withdrawn third party is told of, and what else it had ends', async () => {
+  const [faulty, sound] = [await authorisedWorldOf(world), await authorisedWorldOf(world)]
+  const permit = (permission: string) =>
+    transact(world.owner, async (tx) => {
+      await tx.query(sql.unsafe`set local session_replication_role = replica`)
+      const permissions = sql.array([permission], 'text')
+      await tx.query(sql.unsafe`update consents.consent set permissions = ${permissions} where consent_id = ${faulty.consent.id}`)
+    })
+  await permit('NoSuchPermission')
+  answer(claims('Revoked'))
+  await ask()
+  const reported: string[] = []
+  const end = () =>
+    endWithdrawnAccess(world.worker, { now: later(2 * hour), limit: 100, onFault: (_error, grantId) => reported.push(grantId) })
+  assert.ok((await end()) >= 1)
+  assert.equal(await end(), 0, 'the round is over, however many there are that cannot be ended')
+  assert.deepEqual(reported, [faulty.grantId, faulty.grantId])
+  const status = sql.unsafe`select status from consents.consent where consent_id = ${sound.consent.id}`
+  assert.equal(await world.owner.oneFirst(status), 'EXPD')
+  await permit('ReadBalances')
+  assert.equal(await end(), 1)
 })
 
 test('CERT-08 whom the bank blocked, it blocks whatever the register says; unblocked, a client waits for its register', async () => {

@@ -67,6 +67,19 @@ test('what has run out is dropped, in bounded batches, and nothing else', async 
     assert.equal(await bank.owner.oneFirst(sql.unsafe`select count(*) from ${sql.identifier(table.split('.'))}`), 1n, table)
 })
 
+test('a table whose rows cannot be dropped is told of, and does not stand in the way of the others', async () => {
+  for (const row of Object.values(rows)) await bank.owner.query(row('dddd', -50 * hour))
+  const refuse = sql.unsafe`
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not now' using errcode = '23001'; end $$`
+  await bank.owner.query(refuse)
+  await bank.owner.query(sql.unsafe`create trigger refuse before delete on oidc.session for each row execute function public.refuse()`)
+  const reported: string[] = []
+  const onFault = (_error: unknown, table: string) => void reported.push(table)
+  const dropped = await dropExpiredRows(bank.worker, { now: later(0), limit: 100, onFault })
+  assert.deepEqual([dropped, reported], [Object.keys(rows).length - 1, ['oidc.session']])
+  await bank.owner.query(sql.unsafe`drop trigger refuse on oidc.session`)
+})
+
 test('every table with an expiry is among them', async () => {
   const expiring = await bank.owner.anyFirst(sql.unsafe`
     select table_schema || '.' || table_name from information_schema.columns

@@ -1,3 +1,4 @@
+import { eachByItself } from '@bankside/service-kit/each-by-itself'
 import { type Database, sql, transact } from '@bankside/service-kit/postgres'
 
 const hourMs = 60 * 60 * 1000
@@ -39,23 +40,28 @@ type Expiring = {
   readonly time: string
   readonly keptMs: number
 }
-type Limits = { readonly now: Date /** Rows of each table. */; readonly limit: number }
+type Limits = {
+  readonly now: Date
+  /** Rows of each table. */
+  readonly limit: number
+  /** A table whose rows cannot be dropped does not stand in the way of others. */
+  readonly onFault?: (error: unknown, table: string) => void
+}
 
 /**
  * Drops at most `limit` rows of each table, the oldest first, each table in a transaction of its own.
  *
  * @returns how many were dropped.
  */
-export async function dropExpiredRows(database: Database, { now, limit }: Limits): Promise<number> {
-  let dropped = 0
-  for (const { table, key, time, keptMs } of expiring) {
+export async function dropExpiredRows(database: Database, { now, limit, onFault }: Limits): Promise<number> {
+  const drop = async ({ table, key, time, keptMs }: Expiring) => {
     const before = sql.timestamp(new Date(now.getTime() - keptMs))
     const [name, column, age] = [sql.identifier([...table]), sql.identifier([key]), sql.identifier([time])]
     const { rowCount } = await transact(database, (tx) =>
       tx.query(sql.unsafe`
         delete from ${name} where ${column} in (select ${column} from ${name} where ${age} < ${before} order by ${age} limit ${limit})`),
     )
-    dropped += rowCount
+    return rowCount
   }
-  return dropped
+  return eachByItself(expiring, drop, onFault && ((error, { table }) => onFault(error, table.join('.'))))
 }

@@ -10,13 +10,21 @@ export type LicenceLoopNeeds = {
   readonly log: Log
   readonly metrics: Pick<WorkerMetrics, 'registerSilence'>
   readonly licences: { readonly registers: Registers; readonly silentAtMostMs: number }
+  /** Of a grant that cannot be ended. */
+  readonly onFault: (error: unknown, grantId: string) => void
 }
 
 const organisationsPerRound = 20
 const grantsPerRound = 100
 
 /** Whether third parties are still authorised, and what follows when they are not (CERT-08). */
-export function licenceLoops({ database, log, metrics, licences: { registers, silentAtMostMs } }: LicenceLoopNeeds): readonly Loop[] {
+export function licenceLoops({
+  database,
+  log,
+  metrics,
+  licences: { registers, silentAtMostMs },
+  onFault,
+}: LicenceLoopNeeds): readonly Loop[] {
   return [
     {
       name: 'ask registers',
@@ -40,6 +48,6 @@ export function licenceLoops({ database, log, metrics, licences: { registers, si
         return asked
       },
     },
-    { name: 'end withdrawn access', idleMs: 5_000, work: (now) => endWithdrawnAccess(database, { now, limit: grantsPerRound }) },
+    { name: 'end withdrawn access', idleMs: 5_000, work: (now) => endWithdrawnAccess(database, { now, limit: grantsPerRound, onFault }) },
   ]
 }

@@ -40,12 +40,13 @@ export type LoopNeeds = {
 
 /** Everything the bank does without being asked. Each may run in many workers at once, and may die at any moment. */
 export function bankLoops({ database, log, metrics, notifications, licences, check, audit }: LoopNeeds): readonly Loop[] {
-  const fault = (loop: string, facts: object) => (error: unknown) => {
+  const tell = (loop: string, error: unknown, facts: object) => {
     metrics.faults.inc({ loop })
     log.error({ err: error, loop, ...facts }, 'one unit of work failed')
   }
+  const fault = (loop: string, name: string) => (error: unknown, what: unknown) => tell(loop, error, { [name]: what })
   return [
-    paymentLoop({ database, log, check }, (error, paymentIds) => fault('advance payments', { paymentIds })(error)),
+    paymentLoop({ database, log, check }, fault('advance payments', 'paymentIds')),
     {
       name: 'deliver events',
       idleMs: 500,
@@ -54,7 +55,7 @@ export function bankLoops({ database, log, metrics, notifications, licences, che
         deliverEvents(database, {
           now,
           limit: eventsPerRound,
-          onFault: (error, { id, type, attempts }, outcome) => fault('deliver events', { eventId: id, type, attempts, outcome })(error),
+          onFault: (error, { id, type, attempts }, outcome) => tell('deliver events', error, { eventId: id, type, attempts, outcome }),
         }),
     },
     {
@@ -69,22 +70,30 @@ export function bankLoops({ database, log, metrics, notifications, licences, che
           onFailure: (notification, outcome, why) => log.warn({ ...notification, outcome, why }, 'a client could not be called'),
         }),
     },
-    { name: 'expire holds', idleMs: 30_000, work: (now) => expireHolds(database, { now, limit: holdsPerRound }) },
+    {
+      name: 'expire holds',
+      idleMs: 30_000,
+      work: (now) => expireHolds(database, { now, limit: holdsPerRound, onFault: fault('expire holds', 'holdId') }),
+    },
     {
       name: 'expire consents',
       idleMs: 10_000,
-      work: (now) =>
-        expireConsents(database, {
-          now,
-          limit: consentsPerRound,
-          onFault: (error, consentId) => fault('expire consents', { consentId })(error),
-        }),
+      work: (now) => expireConsents(database, { now, limit: consentsPerRound, onFault: fault('expire consents', 'consentId') }),
     },
-    { name: 'end unclaimed consents', idleMs: 30_000, work: (now) => endUnclaimedConsents(database, { now, limit: consentsPerRound }) },
-    ...licenceLoops({ database, log, metrics, licences }),
+    {
+      name: 'end unclaimed consents',
+      idleMs: 30_000,
+      work: (now) =>
+        endUnclaimedConsents(database, { now, limit: consentsPerRound, onFault: fault('end unclaimed consents', 'consentId') }),
+    },
+    ...licenceLoops({ database, log, metrics, licences, onFault: fault('end withdrawn access', 'grantId') }),
     certificateLoop({ database, log, metrics }),
     { name: 'keep partitions', idleMs: 5 * 60_000, work: (now) => keepPartitions(database, { now, metrics }) },
-    { name: 'drop expired rows', idleMs: 5 * 60_000, work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound }) },
+    {
+      name: 'drop expired rows',
+      idleMs: 5 * 60_000,
+      work: (now) => dropExpiredRows(database, { now, limit: rowsPerRound, onFault: fault('drop expired rows', 'table') }),
+    },
     {
       name: 'measure backlog',
       idleMs: 10_000,

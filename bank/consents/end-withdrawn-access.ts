@@ -1,3 +1,4 @@
+import { eachByItself } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
@@ -13,26 +14,31 @@ export const withdrawnReason = { code: 'RR04', description: 'The third party is 
 /** A register that was mistaken, and says so by then, has cost nobody what its customers allowed it. */
 export const withdrawnForGoodAfterMs = 3_600_000
 
+export type WithdrawalOptions = {
+  readonly now: Date
+  /** At most so many grants. */
+  readonly limit: number
+  /** A grant that cannot be ended because of a fault of ours does not stand in the way of others. */
+  readonly onFault?: (error: unknown, grantId: string) => void
+}
+
 /**
  * What customers allowed to somebody whose licence was withdrawn ends: grants with their tokens, accesses, and payments that
  * were not made. It opens nothing from the moment of the withdrawal on; an hour later it does not come back with a licence (CERT-08).
  *
  * @returns how many grants ended.
  */
-export async function endWithdrawnAccess(
-  database: Database,
-  { now, limit }: { readonly now: Date /** At most so many grants. */; readonly limit: number },
-): Promise<number> {
+export async function endWithdrawnAccess(database: Database, { now, limit, onFault }: WithdrawalOptions): Promise<number> {
+  // In any order, so that faulty ones are not the first each time.
   const due = await reading(
     database.anyFirst(sql.type(grantRow)`
       select g.grant_id from clients.client c join oidc.grant g on g.client_id = c.client_id and g.revoked_at is null
-      where c.withdrawn_at <= ${sql.timestamp(new Date(now.getTime() - withdrawnForGoodAfterMs))} limit ${limit}`),
+      where c.withdrawn_at <= ${sql.timestamp(new Date(now.getTime() - withdrawnForGoodAfterMs))} order by random() limit ${limit}`),
   )
-  for (const grantId of due) await transact(database, (tx) => endOne(tx, grantId, now))
-  return due.length
+  return eachByItself(due, (grantId) => transact(database, (tx) => endOne(tx, grantId, now)), onFault)
 }
 
-async function endOne(tx: Transaction, grantId: string, now: Date): Promise<void> {
+async function endOne(tx: Transaction, grantId: string, now: Date): Promise<true> {
   const locked = await tx.maybeOne(sql.type(consentRow)`
     select consent_id from consents.consent where grant_id = ${grantId} and status = 'AUTH' and deleted_at is null for no key update`)
   const consent = locked === null ? undefined : await readConsent(tx, locked.consent_id)
@@ -41,4 +47,5 @@ async function endOne(tx: Transaction, grantId: string, now: Date): Promise<void
     await changeStatus(tx, consent, { to, reason: withdrawnReason, action: 'consent.licence_withdrawn', actor: 'worker', now })
   }
   await endGrant(tx, { grantId, now })
+  return true
 }

@@ -1,5 +1,5 @@
+import { eachByItself } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
-import { Unavailable } from '@bankside/service-kit/refusal'
 import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
 import type { Consent, ConsentStatus, StatusReason } from './consent.ts'
@@ -29,15 +29,7 @@ export async function expireConsents(database: Database, { now, limit, onFault }
   const due = await reading(
     database.anyFirst(sql.type(dueRow)`select c.consent_id from consents.consent c where ${isDue(now)} order by random() limit ${limit}`),
   )
-  let moved = 0
-  for (const consentId of due)
-    try {
-      if (await transact(database, (tx) => expireOne(tx, consentId, now))) moved++
-    } catch (error) {
-      if (error instanceof Unavailable || onFault === undefined) throw error
-      onFault(error, consentId)
-    }
-  return moved
+  return eachByItself(due, (consentId) => transact(database, (tx) => expireOne(tx, consentId, now)), onFault)
 }
 
 const dueRow = z.object({ consent_id: z.custom<ConsentId>(isConsentId) })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { openDatabase, sql } from '@bankside/service-kit/postgres'
+import { openDatabase, sql, transact } from '@bankside/service-kit/postgres'
 import { endUnclaimedConsents } from './end-unclaimed-consents.ts'
 import { authorisedWorldOf, dayMs, later, minuteMs, noon, openWorld, type World } from './testing/test-world.ts'
 
@@ -53,4 +53,19 @@ test('GM-06 several workers at once end it once', async () => {
     sql.unsafe`select count(*)::int from events.event where subject = ${consent.id} and type = 'consent.unclaimed'`,
   )
   assert.equal(events, 1)
+})
+
+test('GM-06 one that cannot be ended is told of, and does not stand in the way of others', async () => {
+  const [faulty, sound] = [await authorisedWorldOf(world), await authorisedWorldOf(world)]
+  for (const { grantId } of [faulty, sound]) await mustBeClaimed(grantId, noon)
+  await transact(world.owner, async (tx) => {
+    await tx.query(sql.unsafe`set local session_replication_role = replica`)
+    await tx.query(sql.unsafe`update consents.consent set permissions = '{NoSuchPermission}' where consent_id = ${faulty.consent.id}`)
+  })
+  const reported: string[] = []
+  const onFault = (_error: unknown, consentId: string) => void reported.push(consentId)
+  assert.equal(await endUnclaimedConsents(worker, { now: later(minuteMs), limit: 100, onFault }), 1)
+  assert.deepEqual(reported, [faulty.consent.id])
+  assert.equal(((await statusOf(sound.consent.id)) as { status: string }).status, 'EXPD')
+  await assert.rejects(run(later(minuteMs)), 'where nobody wants to be told')
 })

@@ -1,24 +1,32 @@
-import { type Database, sql, transact, z } from '@bankside/service-kit/postgres'
+import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { type Database, reading, sql, transact, z } from '@bankside/service-kit/postgres'
 import type { HoldId } from '../ids.ts'
 import { releaseHold } from './release-hold.ts'
 
-const Row = z.object({ hold_id: z.custom<HoldId>() })
+const dueRow = z.object({ hold_id: z.custom<HoldId>() })
+
+export type HoldExpiryOptions = {
+  readonly now: Date
+  /** At most so many. */
+  readonly limit: number
+  /** A hold that cannot be released because of a fault of ours does not stand in the way of others. */
+  readonly onFault?: (error: unknown, holdId: HoldId) => void
+}
 
 /**
  * Releases holds that have come to their end and that no payment waits on: a payment that ran out of time is rejected
  * together with its hold, by `advancePayments`.
  *
- * @returns how many were released; fewer than `limit` when none is left.
+ * @returns how many were released: none when none is left.
  */
-export async function expireHolds(database: Database, { now, limit }: { now: Date; limit: number }): Promise<number> {
-  return await transact(database, async (tx) => {
-    const due = await tx.any(sql.type(Row)`
+export async function expireHolds(database: Database, { now, limit, onFault }: HoldExpiryOptions): Promise<number> {
+  // In any order, so that faulty ones are not the first each time.
+  const due = await reading(
+    database.anyFirst(sql.type(dueRow)`
       select hold_id from ledger.hold
       where status = 'active' and expires_at <= ${sql.timestamp(now)}
         and not exists (select from payments.payment where payment.hold_id = hold.hold_id and payment.status = 'held')
-      order by account_id, hold_id limit ${limit}`)
-    let released = 0
-    for (const { hold_id } of due) if (await releaseHold(tx, { holdId: hold_id, as: 'expired', now })) released++
-    return released
-  })
+      order by random() limit ${limit}`),
+  )
+  return eachByItself(due, (holdId) => transact(database, (tx) => releaseHold(tx, { holdId, as: 'expired', now })), onFault)
 }

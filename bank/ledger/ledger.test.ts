@@ -93,6 +93,24 @@ test('a hold that has come to its end is not captured; it does not expire before
   assert.deepEqual(await balance(from), { posted_minor: 100n, held_minor: 0n })
 })
 
+test('a hold that cannot be released is told of, and does not stand in the way of others', async () => {
+  const [faulty, sound] = [await bank.newAccount({ funds: 100n }), await bank.newAccount({ funds: 100n })]
+  const holdId = heldBy(await hold(faulty, 60))
+  await hold(sound, 60)
+  const keep = (held: number) =>
+    transact(bank.owner, async (tx) => {
+      await tx.query(sql.unsafe`set local session_replication_role = replica`)
+      await tx.query(sql.unsafe`update ledger.account set held_minor = ${held} where account_id = ${faulty}`)
+    })
+  await keep(0)
+  const reported: HoldId[] = []
+  const expire = () => expireHolds(bank.worker, { now: later(hour), limit: 10, onFault: (_error, id) => reported.push(id) })
+  assert.deepEqual([await expire(), reported], [1, [holdId]])
+  assert.deepEqual(await balance(sound), { posted_minor: 100n, held_minor: 0n })
+  await keep(60)
+  assert.deepEqual([await expire(), await balance(faulty)], [1, { posted_minor: 100n, held_minor: 0n }])
+})
+
 test('a taken-over resource API puts funds out of reach for a week at most, whatever time it says it is', async () => {
   const account = await bank.newAccount({ funds: 100n })
   const week = 7 * 24 * hour
