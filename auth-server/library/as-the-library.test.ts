@@ -233,3 +233,35 @@ test('an answer is the one that Koa would give', async () => {
   const requests = paths.flatMap((path) => ['GET', 'HEAD', 'POST'].map((method) => ({ method, path: `/${path}`, headers: {} })))
   await assertSameAnswers([served(new Koa()), served(new PlainAnswers() as unknown as Koa)], requests)
 })
+
+test('a browser is led on to where Koa would lead it', async () => {
+  const addresses = [
+    ...['/interaction/uid', '', '?a=1', '/é?ü=%C3%BC', '/%zz%', '/a b{c}|^`d"<e>\\f', '//other.example/x'],
+    ...[
+      'https://app.example/cb?code=a-_.~&state=%7B%7D&iss=https%3A%2F%2Fop',
+      'HTTPS://App.Example',
+      'https://app.example/{a}?b=`c`|d^e f',
+    ],
+    ...[
+      'com.example.app:/cb?code=x',
+      'http://[::1]:3000/cb?x=[1]',
+      'https://a:b@app.example/#f{g}',
+      'https://bücher.example/%F0%9F%98%80?😀',
+    ],
+  ]
+  const led = (app: Koa, address: string, status: number | undefined) => {
+    const headers: Record<string, string> = {}
+    const res = { setHeader: (name: string, value: string) => Object.assign(headers, { [name]: value }), getHeaders: () => headers }
+    const ctx = app.createContext(
+      { headers: {}, url: '/' } as never,
+      Object.assign(res, { hasHeader: () => false, removeHeader: () => {}, getHeader: (name: string) => headers[name] }) as never,
+    )
+    if (status !== undefined) ctx.status = status
+    ctx.redirect(address)
+    return [ctx.status, headers['Location']]
+  }
+  const [ours, koa] = [new PlainAnswers() as unknown as Koa, new Koa()]
+  for (const address of addresses)
+    for (const status of [undefined, 200, 301, 303])
+      assert.deepEqual(led(ours, address, status), led(koa, address, status), `${status} ${address}`)
+})
