@@ -2742,6 +2742,124 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.write_payments(p_now timestamp with time zone, p_entry_id text[], p_payment_id text[], p_debtor_account_id text[], p_creditor_account_id text[], p_amount_minor numeric[], p_currency text[], p_description text[], p_reference text[], p_creditor_name text[], p_creditor_scheme_name text[], p_creditor_identification text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  today date := (p_now at time zone 'Europe/London')::date;
+  -- By place, as they stand when all that was accepted so far is done. room is what can still be spent: null where there is no end to it.
+  account_ids text[];
+  currencies text[];
+  statuses text[];
+  room numeric[];
+  posted numeric[];
+  counted bigint[];
+  booked timestamptz[];
+  told_names text[];
+  told_scheme_names text[];
+  told_identifications text[];
+  -- By payment: both accounts, and what their postings say. Those with no number are none.
+  debtors integer[] := '{}';
+  creditors integer[] := '{}';
+  debit_numbers bigint[] := array_fill(null::bigint, array[cardinality(p_entry_id)]);
+  debit_balances numeric[] := array_fill(null::numeric, array[cardinality(p_entry_id)]);
+  credit_numbers bigint[] := debit_numbers;
+  credit_balances numeric[] := debit_balances;
+  outcomes text[] := '{}';
+  debtor integer;
+  creditor integer;
+  amount numeric;
+  named_currency text;
+begin
+  select array_agg(a.account_id), array_agg(a.currency), array_agg(a.status),
+    array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end), array_agg(a.posted_minor),
+    array_agg(a.posting_count), array_agg(greatest(p_now, a.last_booked_at)), array_agg(a.holder_name),
+    array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end),
+    array_agg(coalesce(a.sort_code || a.account_number, a.iban))
+  into account_ids, currencies, statuses, room, posted, counted, booked, told_names, told_scheme_names, told_identifications
+  from (
+    select account_id, currency, status, kind, posted_minor, held_minor, overdraft_minor, posting_count, last_booked_at, holder_name, sort_code,
+      account_number, iban
+    from ledger.account where account_id = any (p_debtor_account_id || p_creditor_account_id) order by account_id for no key update) a;
+
+  for number in 1..cardinality(p_entry_id) loop
+    debtor := array_position(account_ids, p_debtor_account_id[number]);
+    creditor := array_position(account_ids, p_creditor_account_id[number]);
+    amount := p_amount_minor[number];
+    named_currency := p_currency[number];
+    if (amount >= 1 and amount < 1e37 and amount = trunc(amount) and p_debtor_account_id[number] <> p_creditor_account_id[number]
+      and starts_with(p_entry_id[number], 'ent_') and length(p_entry_id[number]) = 36 and p_payment_id[number] is not null) is not true then
+      perform ledger.raise_unsound(case
+          when (starts_with(p_entry_id[number], 'ent_') and length(p_entry_id[number]) = 36) is not true then 'entry_id_is_prefixed'
+          when p_payment_id[number] is null then 'entry_posts_a_payment_once'
+          when amount >= 1 and amount < 1e37 and amount = trunc(amount) then 'transfer_is_between_two_accounts'
+          else 'amount_is_a_positive_whole_number'
+        end, 'entry');
+    end if;
+    debtors[number] := debtor;
+    creditors[number] := creditor;
+    if statuses[debtor] = 'open' and currencies[debtor] = named_currency and statuses[creditor] <> 'closed' and currencies[creditor] = named_currency
+      and (room[debtor] < amount) is not true then
+      room[debtor] := room[debtor] - amount;
+      room[creditor] := room[creditor] + amount;
+      posted[debtor] := posted[debtor] - amount;
+      posted[creditor] := posted[creditor] + amount;
+      counted[debtor] := counted[debtor] + 1;
+      counted[creditor] := counted[creditor] + 1;
+      debit_numbers[number] := counted[debtor];
+      debit_balances[number] := posted[debtor];
+      credit_numbers[number] := counted[creditor];
+      credit_balances[number] := posted[creditor];
+      outcomes[number] := 'done';
+    else
+      outcomes[number] := case
+        when debtor is null then 'account_not_found'
+        when currencies[debtor] <> named_currency then 'currency_mismatch'
+        when statuses[debtor] <> 'open' then 'account_not_usable'
+        when creditor is null then 'account_not_found'
+        when currencies[creditor] <> named_currency then 'currency_mismatch'
+        when statuses[creditor] = 'closed' then 'account_not_usable'
+        else 'insufficient_funds'
+      end;
+    end if;
+  end loop;
+  if not 'done' = any (outcomes) then return outcomes; end if;
+
+  with made as (
+    select * from unnest(p_entry_id, p_payment_id, p_currency, p_description, p_reference, p_amount_minor, p_creditor_name, p_creditor_scheme_name,
+        p_creditor_identification, debtors, creditors, debit_numbers, debit_balances, credit_numbers, credit_balances)
+      p (entry_id, payment_id, currency, description, reference, amount_minor, name, scheme_name, identification, debtor, creditor, debit_number, debit_balance,
+        credit_number, credit_balance)
+    where p.debit_number is not null
+  ), entered as (
+    insert into ledger.entry (entry_id, kind, currency, description, reference, payment_id, booked_at, value_date)
+    select entry_id, 'transfer', currency, description, reference, payment_id, p_now, today from made
+  ), posted as (
+    insert into ledger.posting (
+      account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
+      counterparty_name, counterparty_scheme_name, counterparty_identification, booked_at)
+    select account_ids[l.account], l.number, l.entry_id, l.currency, l.amount_minor, l.balance_minor, coalesce(l.name, told_names[l.other], ''),
+      case when l.identification is null then told_scheme_names[l.other] else l.scheme_name end,
+      coalesce(l.identification, told_identifications[l.other]), booked[l.account]
+    from (
+      select entry_id, currency, debtor as account, creditor as other, debit_number as number, -amount_minor as amount_minor, debit_balance as balance_minor,
+        name, scheme_name, identification
+      from made
+      union all
+      select entry_id, currency, creditor, debtor, credit_number, amount_minor, credit_balance, null, null, null from made) l
+  )
+  update ledger.account a set posted_minor = n.posted_minor, posting_count = n.posting_count, last_booked_at = n.booked_at
+  from unnest(account_ids, posted, counted, booked) n (account_id, posted_minor, posting_count, booked_at)
+  where a.account_id = n.account_id and n.posting_count > a.posting_count;
+  return outcomes;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text)
  RETURNS text
  LANGUAGE plpgsql
@@ -3363,12 +3481,16 @@ CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id tex
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET join_collapse_limit TO '1'
 AS $function$
 #variable_conflict use_column
 declare
-  submissions payments.submission[];
-  due integer;
+  s payments.submission;
+  submissions payments.submission[] := '{}';
+  due integer := 0;
   claimed integer;
+  customer_ids text[] := '{}';
+  each_alone boolean := true;
   -- By position: null for what is held or posted, and where no limit is in the way.
   reasons text[] := '{}';
   limit_ids text[] := '{}';
@@ -3380,14 +3502,31 @@ declare
   -- By position, and what the ledger said.
   outcomes text[] := '{}';
   said text[];
-  positions integer[];
-  found record;
+  -- Of what may be paid.
+  positions integer[] := '{}';
+  consent_ids text[] := '{}';
+  channels text[] := '{}';
+  payer_ids text[] := '{}';
+  account_ids text[] := '{}';
+  candidates payments.assessable[] := '{}';
   parties payments.parties;
   assessed record;
   passed text[] := '{}';
+  -- Those that are posted one after another, or held, and what the ledger is told of each.
   of_run integer[];
-  first integer := 1;
-  last integer;
+  straight boolean;
+  ids text[];
+  payment_ids text[];
+  debtor_ids text[];
+  creditor_ids text[];
+  amounts numeric[];
+  currencies text[];
+  descriptions text[];
+  reference_texts text[];
+  names text[];
+  scheme_names text[];
+  identifications text[];
+  next integer := 1;
   all_done boolean := true;
 begin
   if p_now > clock_timestamp() + interval '7 days' then
@@ -3396,54 +3535,37 @@ begin
   end if;
   perform from consents.consent c where c.consent_id = any (p_consent_id) order by c.consent_id for no key update;
 
-  select array_agg(s order by (s).position) as submissions,
-    count(*) filter (where (s).word is null) as due,
-    array_agg((s).position order by (s).position) filter (where (s).word is null and (s).reason is null) as positions,
-    array_agg((s).consent_id order by (s).position) filter (where (s).word is null and (s).reason is null) as consent_ids,
-    array_agg((s).channel order by (s).position) filter (where (s).word is null and (s).reason is null) as channels,
-    array_agg(row((s).position, (s).customer_id, (s).debtor_account_id, (s).amount_minor, (s).minor_digits,
-      (s).creditor_scheme_name || ' ' || (s).creditor_identification, (s).device, p_now, false)::payments.assessable order by (s).position)
-      filter (where (s).word is null and (s).reason is null and (s).entry_id is not null) as candidates,
-    count((s).customer_id) = count(distinct (s).customer_id) as each_alone,
-    payments.lock_parties(
-      array_agg((s).customer_id) filter (where (s).word is null and (s).reason is null),
-      array_agg((s).debtor_account_id) filter (where (s).word is null and (s).reason is null)
-        || array_agg((s).creditor_account_id) filter (where (s).word is null and (s).reason is null)) as parties
-  into found
-  from (
-    select row(
-        asked.position, judged.word, used.resource_id,
-        case
-          when creditor.kind = 'settlement' and creditor.account_number is null and creditor.iban is null and exists (
-            select from ledger.account ours where ours.sort_code = case c.creditor_scheme_name
-              when 'UK.OBIE.SortCodeAccountNumber' then left(c.creditor_identification, 6)
-              when 'UK.OBIE.IBAN' then substring(upper(replace(c.creditor_identification, ' ', '')) from '^GB\d{2}[A-Z]{4}(\d{6})\d{8}$') end) then 'AC01'
-          when creditor.status = 'closed' then 'AC07'
-          when creditor.currency <> c.currency then 'AC11'
-        end,
-        asked.payment_id, asked.hold_id, asked.entry_id, asked.client_id, asked.consent_id, c.customer_id, c.authorised_device, asked.channel, c.debtor_account_id,
-        creditor.account_id, creditor.kind = 'customer' or creditor.account_number is not null, c.creditor_name, c.creditor_scheme_name, c.creditor_identification,
-        c.amount_minor, money.minor_digits, c.currency,
-        coalesce(c.request #>> '{Data,Initiation,InstructionIdentification}', asked.own_identification),
-        coalesce(c.request #>> '{Data,Initiation,EndToEndIdentification}', asked.own_identification),
-        coalesce(c.reference, case asked.channel when 'bank_api' then asked.initiation ->> 'reference' end, ''),
-        c.request #>> '{Data,ReadRefundAccount}' = 'Yes', asked.interaction_id, asked.method, asked.endpoint, asked.key, decode(asked.request_hash, 'hex'),
-        asked.consumed_event_id, asked.payment_event_id, asked.consumed_record_id, asked.payment_record_id
-      )::payments.submission as s
+  for s in
+    select asked.position, judged.word, used.resource_id,
+      case
+        when creditor.kind = 'settlement' and creditor.account_number is null and creditor.iban is null and exists (
+          select from ledger.account ours where ours.sort_code = case c.creditor_scheme_name
+            when 'UK.OBIE.SortCodeAccountNumber' then left(c.creditor_identification, 6)
+            when 'UK.OBIE.IBAN' then substring(upper(replace(c.creditor_identification, ' ', '')) from '^GB\d{2}[A-Z]{4}(\d{6})\d{8}$') end) then 'AC01'
+        when creditor.status = 'closed' then 'AC07'
+        when creditor.currency <> c.currency then 'AC11'
+      end,
+      asked.payment_id, asked.hold_id, asked.entry_id, asked.client_id, asked.consent_id, c.customer_id, c.authorised_device, asked.channel, c.debtor_account_id,
+      creditor.account_id, creditor.kind = 'customer' or creditor.account_number is not null, c.creditor_name, c.creditor_scheme_name, c.creditor_identification,
+      c.amount_minor, money.minor_digits, c.currency,
+      coalesce(c.request #>> '{Data,Initiation,InstructionIdentification}', asked.own_identification),
+      coalesce(c.request #>> '{Data,Initiation,EndToEndIdentification}', asked.own_identification),
+      coalesce(c.reference, case asked.channel when 'bank_api' then asked.initiation ->> 'reference' end, ''),
+      c.request #>> '{Data,ReadRefundAccount}' = 'Yes', asked.interaction_id, asked.method, asked.endpoint, asked.key, decode(asked.request_hash, 'hex'),
+      asked.consumed_event_id, asked.payment_event_id, asked.consumed_record_id, asked.payment_record_id
     from jsonb_to_recordset(p_submissions) asked (
         position integer, payment_id text, hold_id text, entry_id text, client_id text, consent_id text, token_hash text, channel text, initiation jsonb,
         own_identification text, interaction_id text, method text, endpoint text, key text, request_hash text,
         consumed_event_id text, payment_event_id text, consumed_record_id text, payment_record_id text)
-      left join lateral (select client.status from clients.client where client.client_id = asked.client_id offset 0) cl on true
-      left join lateral (select * from consents.consent given where given.consent_id = asked.consent_id offset 0) c on true
-      left join lateral (
-        select behind.client_id, behind.revoked_at, behind.expires_at from oidc.grant behind where behind.grant_id = c.grant_id offset 0) g on true
+      left join clients.client cl on cl.client_id = asked.client_id
+      left join consents.consent c on c.consent_id = asked.consent_id
+      left join oidc.grant g on g.grant_id = c.grant_id
       left join lateral (
         select claimed.created_at > p_forget_before as remembered, claimed.request_hash, claimed.resource_id from payments.idempotent_request claimed
         where (claimed.client_id, claimed.method, claimed.endpoint, claimed.key) = (asked.client_id, asked.method, asked.endpoint, asked.key)
         order by claimed.created_at desc limit 1) used on true
-      left join lateral (select known.minor_digits from ledger.currency known where known.currency = c.currency offset 0) money on true
-      left join lateral (select * from ledger.account payee where payee.account_id = coalesce(
+      left join ledger.currency money on money.currency = c.currency
+      left join ledger.account creditor on creditor.account_id = coalesce(
         c.creditor_account_id,
         case c.creditor_scheme_name
           when 'UK.OBIE.SortCodeAccountNumber' then (
@@ -3454,7 +3576,7 @@ begin
         end,
         (select settlement.account_id from ledger.account settlement
           where settlement.kind = 'settlement' and settlement.account_number is null and settlement.iban is null and settlement.currency = c.currency
-          order by settlement.account_id limit 1)) offset 0) creditor on true
+          order by settlement.account_id limit 1))
       cross join lateral (select case
         when cl.status is distinct from 'active' then 'client_blocked'
         when asked.token_hash is not null and exists (select from oidc.revoked_token r where r.token_hash = decode(asked.token_hash, 'hex')) then 'grant_revoked'
@@ -3479,23 +3601,39 @@ begin
           end is not true then 'consent_mismatch'
         when creditor.account_id = c.debtor_account_id then 'account_not_usable'
         end) judged (word)
-    offset 0) read;
-  submissions := found.submissions;
-  due := found.due;
-  positions := found.positions;
-  parties := found.parties;
+    order by asked.position
+  loop
+    submissions := submissions || s;
+    each_alone := each_alone and (s.customer_id = any (customer_ids)) is not true;
+    customer_ids := customer_ids || s.customer_id;
+    if s.word is null then
+      due := due + 1;
+      if s.reason is null then
+        positions := positions || s.position;
+        consent_ids := consent_ids || s.consent_id;
+        channels := channels || s.channel;
+        payer_ids := payer_ids || s.customer_id;
+        account_ids := account_ids || array[s.debtor_account_id, s.creditor_account_id];
+        if s.entry_id is not null then
+          candidates := candidates || row(s.position, s.customer_id, s.debtor_account_id, s.amount_minor, s.minor_digits,
+            s.creditor_scheme_name || ' ' || s.creditor_identification, s.device, p_now, false)::payments.assessable;
+        end if;
+      end if;
+    end if;
+  end loop;
 
-  if positions is not null then
+  if positions <> '{}' then
+    parties := payments.lock_parties(payer_ids, account_ids);
     if parties.limited then
-      said := payments.limits_in_the_way(p_now, found.consent_ids, found.channels);
+      said := payments.limits_in_the_way(p_now, consent_ids, channels);
     end if;
     if array_remove(said, null) <> '{}' then
       select array_agg(o.limit_id order by s.position) into limit_ids
       from unnest(submissions) s left join unnest(positions, said) o (position, limit_id) using (position);
       positions := array(select position from unnest(positions) position where limit_ids[position] is null order by position);
     end if;
-    if found.each_alone and parties.straight_through then
-      for assessed in select * from payments.assess(found.candidates) loop
+    if each_alone and parties.straight_through then
+      for assessed in select * from payments.assess(candidates) loop
         if assessed.verdict = 'pass' and (parties.frozen = '{}' or submissions[assessed.position].creditor_account_id <> all (parties.frozen)) then
           passed[assessed.position] := assessed.verdict;
           scores[assessed.position] := assessed.score;
@@ -3506,47 +3644,49 @@ begin
       end loop;
     end if;
     -- What is posted and what is held, each run of them in one call, in the order in which they came.
-    while first <= cardinality(positions) loop
-      last := first;
-      while last < cardinality(positions) and (passed[positions[last + 1]] is null) = (passed[positions[first]] is null) loop
-        last := last + 1;
+    while next <= cardinality(positions) loop
+      straight := passed[positions[next]] is not null;
+      of_run := '{}';
+      ids := '{}';
+      payment_ids := '{}';
+      debtor_ids := '{}';
+      creditor_ids := '{}';
+      amounts := '{}';
+      currencies := '{}';
+      descriptions := '{}';
+      reference_texts := '{}';
+      names := '{}';
+      scheme_names := '{}';
+      identifications := '{}';
+      while next <= cardinality(positions) and (passed[positions[next]] is not null) = straight loop
+        s := submissions[positions[next]];
+        of_run := of_run || s.position;
+        ids := ids || case when straight then s.entry_id else s.hold_id end;
+        debtor_ids := debtor_ids || s.debtor_account_id;
+        amounts := amounts || s.amount_minor;
+        currencies := currencies || s.currency;
+        if straight then
+          payment_ids := payment_ids || s.payment_id;
+          creditor_ids := creditor_ids || s.creditor_account_id;
+          descriptions := descriptions || case s.channel when 'bank_api' then 'Transfer' else 'Open banking payment' end;
+          reference_texts := reference_texts || coalesce(nullif(s.reference, ''), s.end_to_end_identification);
+          names := names || s.creditor_name;
+          -- Of an account here the ledger knows the number itself.
+          scheme_names := scheme_names || case when not s.creditor_is_ours then s.creditor_scheme_name end;
+          identifications := identifications || case when not s.creditor_is_ours then s.creditor_identification end;
+        end if;
+        next := next + 1;
       end loop;
-      of_run := positions[first:last];
-      if passed[positions[first]] is not null then
-        select (ledger.write(
-            p_now, '-infinity', null, null, null, null, parties.account_ids, o.movements, o.kinds, o.entry_ids, null, null, null, o.currencies, null, null, null,
-            o.descriptions, o.reference_texts, o.payment_ids, null, null, null, null,
-            o.legs_of, o.places, o.other_places, null, o.amounts, null, o.names, o.scheme_names, o.identifications)).outcome
-        into said
-        from (
-          select
-            array_agg(number order by number, leg) filter (where leg = 1) as movements,
-            array_agg('transfer'::text order by number, leg) filter (where leg = 1) as kinds,
-            array_agg(s.entry_id order by number, leg) filter (where leg = 1) as entry_ids,
-            array_agg(s.currency order by number, leg) filter (where leg = 1) as currencies,
-            array_agg(case s.channel when 'bank_api' then 'Transfer' else 'Open banking payment' end order by number, leg) filter (where leg = 1) as descriptions,
-            array_agg(coalesce(nullif(s.reference, ''), s.end_to_end_identification) order by number, leg) filter (where leg = 1) as reference_texts,
-            array_agg(s.payment_id order by number, leg) filter (where leg = 1) as payment_ids,
-            array_agg(number order by number, leg) as legs_of,
-            array_agg(array_position(parties.account_ids, case leg when 1 then s.debtor_account_id else s.creditor_account_id end) order by number, leg) as places,
-            array_agg(array_position(parties.account_ids, case leg when 1 then s.creditor_account_id else s.debtor_account_id end) order by number, leg) as other_places,
-            array_agg(case leg when 1 then -s.amount_minor else s.amount_minor end order by number, leg) as amounts,
-            array_agg(case leg when 1 then s.creditor_name end order by number, leg) as names,
-            -- Of an account here the ledger knows the number itself.
-            array_agg(case when leg = 1 and not s.creditor_is_ours then s.creditor_scheme_name end order by number, leg) as scheme_names,
-            array_agg(case when leg = 1 and not s.creditor_is_ours then s.creditor_identification end order by number, leg) as identifications
-          from unnest(submissions) s cross join (values (1), (2)) legs (leg) cross join lateral (select array_position(of_run, s.position) as number) numbered
-          where number is not null) o;
+      if straight then
+        said := ledger.write_payments(p_now, ids, payment_ids, debtor_ids, creditor_ids, amounts, currencies, descriptions, reference_texts, names, scheme_names,
+          identifications);
       else
-        select ledger.place_holds(array_agg(s.hold_id order by s.position), array_agg(s.debtor_account_id order by s.position),
-          array_agg(s.amount_minor order by s.position), array_agg(s.currency order by s.position), p_now, p_deadline_at)
-        into said from unnest(submissions) s where s.position = any (of_run);
+        said := ledger.place_holds(ids, debtor_ids, amounts, currencies, p_now, p_deadline_at);
       end if;
       for number in 1..cardinality(of_run) loop
         outcomes[of_run[number]] := said[number];
         all_done := all_done and said[number] in ('done', 'held');
       end loop;
-      first := last + 1;
     end loop;
   end if;
   -- What has no funds counts towards no limit, and was counted.
@@ -3554,7 +3694,7 @@ begin
     raise exception 'whether a limit is in the way is to be asked one by one'
       using errcode = '23514', constraint = 'limited_without_funds_alone', table = 'payment', schema = 'payments';
   end if;
-  if due > coalesce(cardinality(positions), 0) or not all_done then
+  if due > cardinality(positions) or not all_done then
     select array_agg(coalesce(s.reason,
         (select case l.period when 'payment' then 'AM02' else 'AM14' end from payments.spending_limit l where l.limit_id = limit_ids[s.position]),
         case outcomes[s.position]
@@ -3614,14 +3754,13 @@ begin
       on conflict on constraint spent_is_counted_by_hour do update
         set spent_minor = s.spent_minor + excluded.spent_minor, payment_count = s.payment_count + excluded.payment_count
     ), events as (
-      select event.*, client_id
-      from made cross join lateral (values
-        -- Of a consent that was used for a payment its customer is told by the payment.
-        (consumed_event_id, 'consent.consumed', consent_id, null, consumed),
-        (payment_event_id, 'payment.' || status, payment_id, customer_id, jsonb_strip_nulls(jsonb_build_object(
-          'paymentId', payment_id, 'consentId', consent_id, 'status', status, 'reason', why,
-          'amount', (amount_minor * ('1e-' || minor_digits)::numeric)::text, 'currency', currency, 'creditorName', creditor_name))))
-        event (event_id, type, subject, customer_id, payload)
+      select consumed_event_id as event_id, 'consent.consumed' as type, consent_id as subject, client_id, null as customer_id, consumed as payload from made
+      union all
+      -- Of a consent that was used for a payment its customer is told by the payment.
+      select payment_event_id, 'payment.' || status, payment_id, client_id, customer_id, jsonb_strip_nulls(jsonb_build_object(
+        'paymentId', payment_id, 'consentId', consent_id, 'status', status, 'reason', why,
+        'amount', (amount_minor * ('1e-' || minor_digits)::numeric)::text, 'currency', currency, 'creditorName', creditor_name))
+      from made
     ), told as (
       insert into events.event (event_id, type, subject, client_id, customer_id, payload, occurred_at, attempts, delivered_at)
       select event_id, type, subject, client_id, customer_id, payload, p_now, 0, p_now from events
@@ -3630,15 +3769,14 @@ begin
       select event_id, customer_id, p_now, type, payload from events where customer_id is not null
     ), recorded as (
       insert into audit.record (record_id, occurred_at, actor, action, subject, interaction_id, details)
-      select recorded.record_id, p_now, client_id, recorded.action, recorded.subject, interaction_id, recorded.details
-      from made cross join lateral (values
-        (consumed_record_id, 'consent.consumed', consent_id, consumed),
-        (payment_record_id, 'payment.submitted', payment_id, jsonb_build_object(
+      select consumed_record_id, p_now, client_id, 'consent.consumed', consent_id, interaction_id, consumed from made
+      union all
+      select payment_record_id, p_now, client_id, 'payment.submitted', payment_id, interaction_id, jsonb_build_object(
           'consentId', consent_id, 'customerId', customer_id, 'status', status, 'reason', why)
-          || case status when 'held' then jsonb_build_object('holdId', hold_id) else '{}' end
-          || case when limit_id is null then '{}' else jsonb_build_object('limit', limit_id) end
-          || case status when 'posted' then jsonb_build_object('entryId', entry_id, 'score', scores[position]) else '{}' end))
-        recorded (record_id, action, subject, details)
+        || case status when 'held' then jsonb_build_object('holdId', hold_id) else '{}' end
+        || case when limit_id is null then '{}' else jsonb_build_object('limit', limit_id) end
+        || case status when 'posted' then jsonb_build_object('entryId', entry_id, 'score', scores[position]) else '{}' end
+      from made
     ), claimed as (
       insert into payments.idempotent_request as r (client_id, method, endpoint, key, request_hash, resource_id, created_at)
       select client_id, method, endpoint, key, request_hash, payment_id, p_now from made order by client_id, method, endpoint, key
@@ -3675,13 +3813,13 @@ CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.
 
 CREATE TRIGGER tree_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.tree_node FOR EACH STATEMENT EXECUTE FUNCTION audit.tree_is_append_only();
 
-CREATE TRIGGER consent_moves_forward BEFORE UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_moves_forward();
+CREATE TRIGGER consent_moves_forward AFTER UPDATE ON consents.consent FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_payments'::text) EXECUTE FUNCTION consents.consent_moves_forward();
 
 CREATE TRIGGER consent_pays_whom_it_shows AFTER INSERT ON consents.consent FOR EACH ROW WHEN (new.creditor_account_id IS NOT NULL) EXECUTE FUNCTION consents.consent_pays_whom_it_shows();
 
-CREATE TRIGGER consent_terms_never_change BEFORE UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
+CREATE TRIGGER consent_terms_never_change AFTER UPDATE OF consent_id, client_id, kind, created_at, request, permissions, expires_at, transaction_from, transaction_to, amount_minor, currency, creditor_name, creditor_scheme_name, creditor_identification, creditor_account_id, reference, customer_id, debtor_account_id ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_terms_never_change();
 
-CREATE TRIGGER consent_well_formed BEFORE INSERT OR UPDATE ON consents.consent FOR EACH ROW EXECUTE FUNCTION consents.consent_is_well_formed();
+CREATE TRIGGER consent_well_formed AFTER INSERT OR UPDATE ON consents.consent FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_payments'::text) EXECUTE FUNCTION consents.consent_is_well_formed();
 
 CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer_id, kind, currency ON ledger.account FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.overdraft_minor IS DISTINCT FROM new.overdraft_minor OR old.customer_id IS DISTINCT FROM new.customer_id OR old.kind IS DISTINCT FROM new.kind OR old.currency IS DISTINCT FROM new.currency) EXECUTE FUNCTION audit.account_changed();
 
@@ -3845,6 +3983,7 @@ grant execute on function ledger.worth(amount_minor numeric, price_units numeric
 grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_ledger;
 grant execute on function ledger.write(p_now timestamp with time zone, p_forget_before timestamp with time zone, p_actor text, p_key uuid[], p_request_hash bytea[], p_made text[], p_account_id text[], p_operation_movement integer[], p_operation_kind text[], p_operation_id text[], p_operation_target text[], p_operation_account_id text[], p_operation_amount_minor numeric[], p_operation_currency text[], p_operation_name text[], p_operation_scheme_name text[], p_operation_identification text[], p_operation_description text[], p_operation_reference text[], p_operation_payment_id text[], p_operation_value_date date[], p_operation_expires_at timestamp with time zone[], p_operation_actor text[], p_operation_interaction_id text[], p_leg_operation integer[], p_leg_account integer[], p_leg_other integer[], p_leg_currency text[], p_leg_amount_minor numeric[], p_leg_held_minor numeric[], p_leg_name text[], p_leg_scheme_name text[], p_leg_identification text[], p_exchanges jsonb, p_record_movement integer[], p_record_id text[], p_record_actor text[], p_record_action text[], p_record_subject text[], p_record_interaction_id text[], p_record_details text[], OUT outcome text[], OUT replayed text[]) to bankside_payments;
 grant execute on function ledger.write_holds(p_now timestamp with time zone, p_accepted boolean[], p_movement integer[], p_kind text[], p_id text[], p_target text[], p_account_id text[], p_amount_minor numeric[], p_currency text[], p_expires_at timestamp with time zone[]) to bankside_books;
+grant execute on function ledger.write_payments(p_now timestamp with time zone, p_entry_id text[], p_payment_id text[], p_debtor_account_id text[], p_creditor_account_id text[], p_amount_minor numeric[], p_currency text[], p_description text[], p_reference text[], p_creditor_name text[], p_creditor_scheme_name text[], p_creditor_identification text[]) to bankside_payments;
 grant execute on function ledger.write_transfer(p_now timestamp with time zone, p_key uuid, p_request_hash bytea, p_entry_id text, p_kind text, p_from text, p_to text, p_amount_minor numeric, p_currency text, p_description text, p_reference text, p_value_date date, p_debtor_name text, p_debtor_scheme_name text, p_debtor_identification text, p_creditor_name text, p_creditor_scheme_name text, p_creditor_identification text, p_actor text, p_interaction_id text) to bankside_ledger;
 grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_payments;
 grant execute on function payments.assess(p_payments payments.assessable[]) to bankside_worker;

@@ -64,6 +64,7 @@ const everyone = [
   'insert into ledger.rate values ($$GBP$$, $$EUR$$, $$me$$, now(), 1, 0)',
   'insert into ledger.exchange select * from ledger.exchange',
   `select ledger.write(now(), now(), null::text, ${Array(30).fill('null').join(', ')})`,
+  `select ledger.write_payments(now(), ${Array(11).fill('null').join(', ')})`,
   `select ledger.write_holds(now(), null, null, null, null, null, null, null, null, null)`,
 ]
 const hold = `select ledger.place_hold('${newHoldId()}', 'a', 1, 'GBP', now(), now())`

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { type Database, sql, violatedConstraint } from '@bankside/service-kit/postgres'
-import { type AccountId, newEntryId, newHoldId } from '../ids.ts'
+import { type Database, sql, type Transaction, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
+import { type AccountId, newEntryId, newHoldId, newPaymentId } from '../ids.ts'
 import { later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 import { reconcile } from './reconcile.ts'
+import { randomFrom } from './testing/random.ts'
 
 // The functions that write the books have no triggers behind them (migrations/0105). Here they are called as no writer of ours would.
 
@@ -63,6 +64,26 @@ const writeTransfer = (database: Database, transfer: Transfer) => {
       null, null, null, null, null, null, 'me', null)`)
 }
 
+const answer = z.object({ outcome: z.array(z.string()) })
+type Paid = {
+  readonly id?: string
+  readonly payment?: string | null
+  readonly from?: string
+  readonly to?: string
+  readonly amount?: string
+}
+
+/** As `payments.submit` asks, of payees here and elsewhere. */
+const writePayments = (tx: Pick<Transaction, 'query'>, paid: readonly Paid[]) => {
+  const cells = (pick: (one: Paid, index: number) => string | null) => sql.array(paid.map(pick), 'text')
+  return tx.query(sql.type(answer)`
+    select ledger.write_payments(
+      ${now}, ${cells(({ id = newEntryId() }) => id)}, ${cells(({ payment = newPaymentId() }) => payment)}, ${cells(({ from = ann }) => from)},
+      ${cells(({ to = ben }) => to)}, ${cells(({ amount = '1' }) => amount)}::numeric[], ${cells(() => 'GBP')}, ${cells(() => 'd')}, ${cells(() => 'r')},
+      ${cells(() => 'Payee')}, ${cells((_, index) => elsewhere(index, 'UK.OBIE.IBAN'))}, ${cells((_, index) => elsewhere(index, 'GB00'))}) as outcome`)
+}
+const elsewhere = (index: number, text: string) => (index % 2 === 0 ? text : null)
+
 const refused: readonly (readonly [constraint: string, act: (database: Database) => Promise<unknown>])[] = [
   ['entry_balances', (database) => write(database, { legs: [five[0] as Leg, [1, 2, 4]] })],
   ['entry_has_two_postings', (database) => write(database, { legs: [] })],
@@ -108,6 +129,13 @@ const refused: readonly (readonly [constraint: string, act: (database: Database)
       await writeTransfer(database, { key })
     },
   ],
+  ['entry_id_is_prefixed', (database) => writePayments(database, [{}, { id: 'ent_1' }])],
+  ['entry_posts_a_payment_once', (database) => writePayments(database, [{ payment: null }])],
+  ['entry_posts_a_payment_once', (database) => writePayments(database, [{}])],
+  ['transfer_is_between_two_accounts', (database) => writePayments(database, [{ to: ann }])],
+  ['amount_is_a_positive_whole_number', (database) => writePayments(database, [{ amount: '0.5' }])],
+  ['amount_is_a_positive_whole_number', (database) => writePayments(database, [{}, { amount: '-1' }])],
+  ['amount_is_a_positive_whole_number', (database) => writePayments(database, [{ amount: 'NaN' }])],
 ]
 
 for (const [index, [constraint, act]] of refused.entries())
@@ -132,3 +160,75 @@ test('called as it should be, the same call is done, and the books agree', async
     [],
   )
 })
+
+test('payments are decided, booked and answered as movements are that say the same', async () => {
+  const random = randomFrom(20)
+  const rich = await bank.newAccount({ funds: 10n ** 30n })
+  const [frozen, closed] = [await bank.newAccount({ funds: 50n }), await bank.newAccount({})]
+  const euros = await bank.newAccount({ currency: 'EUR' })
+  await bank.owner.query(sql.unsafe`update ledger.account set status = 'frozen' where account_id = ${frozen}`)
+  await bank.owner.query(sql.unsafe`update ledger.account set status = 'closed' where account_id = ${closed}`)
+  const accounts = [ann, ben, ann, ben, rich, bank.own.settlement.GBP ?? '', frozen, closed, euros, 'acc_nobody']
+  const answers = new Set<string>()
+  for (let round = 0; round < 30; round++) {
+    const paid = Array.from({ length: 1 + random.below(8) }, () => {
+      const from = random.pick(accounts)
+      const to = random.pick(accounts.filter((account) => account !== from))
+      return { id: newEntryId(), payment: newPaymentId(), from, to, amount: String(random.amount(random.chance(0.8) ? 400n : 10n ** 31n)) }
+    })
+    const asMovements = await undone(async (tx) => (await writeAsMovements(tx, paid)).rows[0]?.outcome)
+    assert.deepEqual(await undone(async (tx) => (await writePayments(tx, paid)).rows[0]?.outcome), asMovements)
+    for (const answer of asMovements.answered) answers.add(answer)
+  }
+  assert.deepEqual([...answers].sort(), ['account_not_found', 'account_not_usable', 'currency_mismatch', 'done', 'insufficient_funds'])
+})
+
+/** As `writePayments` says it, in the words of `ledger.write`: two legs of each. */
+const writeAsMovements = (tx: Transaction, paid: readonly Paid[]) => {
+  const accounts = [...new Set(paid.flatMap(({ from = '', to = '' }) => [from, to]))].sort()
+  const each = (pick: (one: Paid, index: number) => string | null) => sql.array(paid.map(pick), 'text')
+  const legs = (debit: (one: Paid, index: number) => string | null, credit: (one: Paid, index: number) => string | null) =>
+    sql.array(
+      paid.flatMap((one, index) => [debit(one, index), credit(one, index)]),
+      'text',
+    )
+  const place = (account = '') => String(accounts.indexOf(account) + 1)
+  const number = (_: Paid, index: number) => String(index + 1)
+  const nothing = () => null
+  return tx.query(sql.type(answer)`
+    select (ledger.write(
+      ${now}, '-infinity', null, null, null, null, ${sql.array(accounts, 'text')}, ${each(number)}::integer[], ${each(() => 'transfer')},
+      ${each(({ id = '' }) => id)}, null, null, null, ${each(() => 'GBP')}, null, null, null, ${each(() => 'd')}, ${each(() => 'r')},
+      ${each(({ payment = null }) => payment)}, null, null, null, null, ${legs(number, number)}::integer[],
+      ${legs(
+        ({ from }) => place(from),
+        ({ to }) => place(to),
+      )}::integer[],
+      ${legs(
+        ({ to }) => place(to),
+        ({ from }) => place(from),
+      )}::integer[], null,
+      ${legs(
+        ({ amount }) => `-${amount}`,
+        ({ amount = '' }) => amount,
+      )}::numeric[], null, ${legs(() => 'Payee', nothing)},
+      ${legs((_, index) => elsewhere(index, 'UK.OBIE.IBAN'), nothing)}, ${legs((_, index) => elsewhere(index, 'GB00'), nothing)})).outcome`)
+}
+
+const anything = z.object({ row: z.unknown() })
+class Undone extends Error {}
+
+/** What is answered, and how the books stand then: taken back again. */
+async function undone(writes: (tx: Transaction) => Promise<unknown>) {
+  let found: { readonly answered: readonly string[]; readonly books: readonly unknown[] } | undefined
+  const work = transact(bank.owner, async (tx) => {
+    const answered = (await writes(tx)) as readonly string[]
+    const books = await tx.anyFirst(sql.type(anything)`
+      select to_jsonb(a) as row from ledger.account a union all select to_jsonb(e) - 'written_in' from ledger.entry e
+      union all select to_jsonb(p) from ledger.posting p order by 1`)
+    found = { answered, books }
+    throw new Undone()
+  })
+  await assert.rejects(work, Undone)
+  return found ?? assert.fail('nothing was found')
+}
