@@ -56,7 +56,10 @@ function refusalOf(ctx: Context, host: string): Refused | undefined {
 
 /** Whatever it says that it accepts, it reads JSON; and it keeps nothing (PAR-04, RFC 6749 section 5.1). */
 function prepareForProgram(ctx: Context): void {
-  ctx.req.headers.accept = asksForSignedIntrospection(ctx) ? signedIntrospection : 'application/json'
+  const [header, name] = asksForSignedIntrospection(ctx) ? [signedIntrospection, signedIntrospection] : ['application/json', 'json']
+  ctx.req.headers.accept = header
+  // What would come of reading that.
+  ctx.accepts = ((...types: string[]) => types.includes(name) && name) as typeof ctx.accepts
   if (ctx.method === 'POST') ctx.set('Cache-Control', 'no-cache, no-store')
 }
 

@@ -15,7 +15,9 @@ export function getClientAuthParams(ctx: libraryAuth.LibraryContext): ReadonlySe
 const [first, ...others] = library
 if (first?.name !== 'rejectClientAuthDupes') throw new Error('this version of oidc-provider authenticates clients in another way')
 
-const clientAuth: typeof library = [(ctx, next) => rejectDupes({ only: getClientAuthParams(ctx) }, ctx, next), ...others]
+const rejectClientAuthDupes: libraryAuth.Middleware = (ctx, next) => rejectDupes({ only: getClientAuthParams(ctx) }, ctx, next)
+
+const clientAuth: typeof library = [rejectClientAuthDupes, ...others]
 
 // What imports it is the library.
 export { clientAuth as default }

@@ -1,5 +1,6 @@
 import contexts from 'oidc-provider/lib/helpers/als.js'
 import LibraryRouter, { type LibraryContext, type Middleware } from 'oidc-provider/lib/helpers/router.js'
+import { oneAfterAnother } from './one-after-another.ts'
 
 /**
  * The library's router, but for two things that a request meets on every route.
@@ -8,7 +9,8 @@ import LibraryRouter, { type LibraryContext, type Middleware } from 'oidc-provid
  * with everything that they can reach: all that a request had made stayed until then, was copied twice on the way, and full collections
  * came ten times as often. Here it is what it would become as soon as anybody looks: a value.
  *
- * And it puts the middlewares of a route together anew for each request, bound one by one, up to fifty of them. Here that is done once.
+ * And it puts the middlewares of a route together anew for each request, bound one by one, up to fifty of them. Here that is done once
+ * (one-after-another.ts).
  */
 class ContextRouter extends LibraryRouter {
   override get(name: string, path: string, ...middleware: Middleware[]): this {
@@ -46,20 +48,6 @@ function putTogether([ensureContext, ...others]: Middleware[]): Middleware {
     ctx.oidc = new Context(ctx)
     return contexts.run(ctx, () => inContext(ctx, next))
   }
-}
-
-/** Whatever a middleware returns or throws is a promise to the one before it, as it is with the library. */
-function oneAfterAnother(middlewares: readonly Middleware[]): Middleware {
-  return middlewares.reduceRight<Middleware>(
-    (inner, middleware) => (ctx, next) => {
-      try {
-        return Promise.resolve(middleware(ctx, () => inner(ctx, next)))
-      } catch (error) {
-        return Promise.reject(error)
-      }
-    },
-    (_ctx, next) => next(),
-  )
 }
 
 /** Each provider has one of its own, which its own middleware knows. */

@@ -4,10 +4,10 @@ import library, { type CorsOptions, type Middleware } from 'oidc-provider/lib/sh
  * As the library's. Nearly everyone who calls is no page of a browser, so there is no `Origin`: then the answer says the same each
  * time, and it need not be found out from all headers that were set before, nor `Vary` be taken apart and put together twice.
  */
-function cors(options: CorsOptions): Middleware {
+function corsOf(options: CorsOptions): Middleware {
   const whole = library(options)
   const { exposeHeaders } = options
-  return async (ctx, next) => {
+  return async function cors(ctx, next) {
     const { req, res } = ctx
     const isPlain = ctx.method !== 'OPTIONS' && req.headers.origin === undefined && typeof exposeHeaders !== 'string'
     if (!isPlain || res.hasHeader('vary') || res.getHeaderNames().some((name) => name.startsWith('access-control-')))
@@ -21,4 +21,4 @@ function cors(options: CorsOptions): Middleware {
 }
 
 // What imports it is the library.
-export { cors as default }
+export { corsOf as default }

@@ -218,3 +218,27 @@ declare module 'oidc-provider/lib/helpers/validate_dpop.js' {
 
   export { validateDpop as default }
 }
+
+declare module 'oidc-provider/lib/actions/introspection.js' {
+  const stack: import('oidc-provider/lib/helpers/router.js').Middleware[]
+
+  export { stack as default }
+}
+
+declare module 'oidc-provider/lib/actions/revocation.js' {
+  const stack: import('oidc-provider/lib/helpers/router.js').Middleware[]
+
+  export { stack as default }
+}
+
+declare module 'oidc-provider/lib/actions/token.js' {
+  const stack: import('oidc-provider/lib/helpers/router.js').Middleware[]
+
+  export { stack as default }
+}
+
+declare module 'oidc-provider/lib/actions/authorization/index.js' {
+  function getAuthorization(endpoint: string): import('oidc-provider/lib/helpers/router.js').Middleware[]
+
+  export { getAuthorization as default }
+}

@@ -113,13 +113,26 @@ type Read = { header?: jose.JWTPayload; payload?: jose.JWTPayload }
 /** The library reads an assertion's claims three times and its header twice, and each reader gets a copy of its own. */
 const readLately = leastRecentlyUsed<string, Read>(64)
 
+/** A client writes the same one into each assertion. */
+const headersLately = leastRecentlyUsed<string, jose.JWTPayload>(256)
+
+function readHeader(segment: string | undefined): jose.JWTPayload | undefined {
+  if (segment === undefined) return undefined
+  const known = headersLately.get(segment)
+  if (known !== undefined) return known
+  const found = readSegment(segment)
+  if (found !== undefined && !hasNested(found)) headersLately.set(segment, found)
+  return found
+}
+
 /** Undefined for what jose should look at. */
 function read(jwt: string, part: 'header' | 'payload'): jose.JWTPayload | undefined {
   const known = readLately.get(jwt)
   const before = known?.[part]
   if (before !== undefined) return { ...before }
-  const segments = jwt.split('.')
-  const found = segments.length === 3 ? readSegment(segments[part === 'header' ? 0 : 1]) : undefined
+  const [header, payload, ...others] = jwt.split('.')
+  if (others.length !== 1) return undefined
+  const found = part === 'header' ? readHeader(header) : readSegment(payload)
   if (found === undefined || hasNested(found)) return found
   readLately.set(jwt, { ...known, [part]: found })
   return { ...found }

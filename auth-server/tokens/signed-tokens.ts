@@ -36,20 +36,21 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
   const keys = new Map(finding.config.SIGNING_KEYS.keys.map((key) => [key.kid, publicKeyOf(key)]))
   // A signature is verified once for a token. Another provider, with other keys, verifies it anew.
   const remembered = leastRecentlyUsed<string, JWTPayload>(rememberedTokens)
-  const claimsIn = async (value: unknown): Promise<JWTPayload | undefined> => {
+  const claimsIn = lastAsked(async (value: unknown): Promise<JWTPayload | undefined> => {
     const jwt = signedTokenOf(value)
     return jwt === undefined ? undefined : verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
-  }
+  })
   const { AccessToken, ClientCredentials } = provider as unknown as Models
   // The library asks both about every token. One without a grant is its client's own.
   AccessToken.find = async (value) => {
     const claims = await claimsIn(value)
     if (claims?.['grant_id'] === undefined) return undefined
-    if (isReferredTo(value)) askForGrant(finding.rows, String(claims['grant_id']), String(claims['client_id']))
+    const isReference = isReferredTo(value)
+    if (isReference) askForGrant(finding.rows, String(claims['grant_id']), String(claims['client_id']))
     const standing = await standingNow(claims, finding)
     const customerId = standing && withinLicence(claims, standing) && standing.grant?.customerId
     if (customerId === undefined) return undefined
-    const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(claims['grant_id']))
+    const granted = isReference ? undefined : await provider.Grant.find(String(claims['grant_id']))
     return new AccessToken({ ...instanceOf(claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
   }
   ClientCredentials.find = async (value) => {
@@ -58,6 +59,20 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
     const standing = await standingNow(claims, finding)
     const licensed = standing && withinLicence(claims, standing)
     return licensed && new ClientCredentials(instanceOf(licensed, value))
+  }
+}
+
+/** For who asks twice in a row, in one turn of the event loop: then nothing can have changed between. */
+function lastAsked<Answer>(ask: (value: unknown) => Promise<Answer>): (value: unknown) => Promise<Answer> {
+  let last: { readonly value: unknown; readonly answer: Promise<Answer> } | undefined
+  return (value) => {
+    if (last !== undefined && last.value === value) return last.answer
+    const asked = { value, answer: ask(value) }
+    last = asked
+    queueMicrotask(() => {
+      last = undefined
+    })
+    return asked.answer
   }
 }
 
