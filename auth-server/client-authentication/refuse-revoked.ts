@@ -1,4 +1,4 @@
-import { clientCertificate } from '@bankside/service-kit/client-certificate'
+import { type ClientCertificate, clientCertificate } from '@bankside/service-kit/client-certificate'
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Config } from '../config.ts'
 import type { Context, Next } from '../http/request-context.ts'
@@ -17,9 +17,11 @@ const answers = {
  */
 export function refuseRevoked({ config, published, clock }: RevocationTrust) {
   const { TRUSTED_PROXY_ADDRESSES: trustedProxyAddresses, CLIENT_CA: clientCa } = config
-  return async (ctx: Context, next: Next): Promise<void> => {
+  return (ctx: Context, next: Next): Promise<void> => {
     const found = clientCertificate(ctx.req, { trustedProxyAddresses, clientCa, clock })
-    if (found?.trusted !== true) return next()
+    return found?.trusted === true ? refuse(ctx, next, found) : next()
+  }
+  async function refuse(ctx: Context, next: Next, found: ClientCertificate): Promise<void> {
     const asked = published.revocations.status(found.certificate)
     const status = asked instanceof Promise ? await asked : asked
     if (status === 'good' || status === 'stale') return next()

@@ -23,7 +23,7 @@ const refusals = {
  */
 export function gate(listener: Listener, origin: string) {
   const { host } = new URL(origin)
-  return async (ctx: Context, next: Next): Promise<void> => {
+  return (ctx: Context, next: Next): Promise<void> | void => {
     const { endpoint } = ctx.state
     const refused = refusalOf(ctx, host)
     if (refused === undefined) {

@@ -45,8 +45,10 @@ function answer({ res, body }: Context): void {
     return
   }
   const text = JSON.stringify(body)
-  res.setHeader('Content-Length', Buffer.byteLength(text))
-  res.end(text)
+  const length = Buffer.byteLength(text)
+  res.setHeader('Content-Length', length)
+  // ASCII goes out with the head as it is; anything else is encoded first.
+  res.end(text, length === text.length ? 'latin1' : 'utf8')
 }
 
 const { redirect } = new Koa().response

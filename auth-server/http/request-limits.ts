@@ -48,7 +48,7 @@ type Limiting = { readonly limits: RequestLimits; readonly metrics: AuthServerMe
 
 /** PAR-05: before anything is read of a request but where it comes from. An address that nobody can tell is not limited. */
 export function limitAddresses({ limits, metrics, config }: Limiting) {
-  return async (ctx: Context, next: Next): Promise<void> => {
+  return (ctx: Context, next: Next): Promise<void> | void => {
     const { endpoint } = ctx.state
     const address = clientAddress(ctx.req, config.TRUSTED_PROXY_ADDRESSES)
     const waitSeconds = address === undefined ? 0 : limits.ofAddress(address, endpoint, ctx.method)

@@ -35,9 +35,9 @@ export function readOnce(provider: Provider): void {
     return interaction?.uid === id ? interaction : findInteraction.call(this, id, options)
   }
   const { find: findClient } = provider.Client
-  provider.Client.find = async (id) => {
+  provider.Client.find = (id) => {
     const client = read()?.client
-    return client?.clientId === id ? client : findClient.call(provider.Client, id)
+    return client?.clientId === id ? Promise.resolve(client) : findClient.call(provider.Client, id)
   }
   const sessions = provider.Session as unknown as FindsSession
   const { get } = sessions

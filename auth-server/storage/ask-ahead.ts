@@ -52,7 +52,7 @@ export function askForCode(provider: Provider, rows: KeyedRows): void {
     condition: 'code.expires_at > $1',
   })
   const { find: findClient } = provider.Client
-  provider.Client.find = async (id) => {
+  provider.Client.find = (id) => {
     const { ctx } = Provider
     const code = ctx?.oidc.route === 'token' ? ctx.oidc.params?.['code'] : undefined
     if (ctx !== undefined && typeof code === 'string')
