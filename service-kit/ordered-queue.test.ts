@@ -35,9 +35,12 @@ test('nothing passes what waits for something that both touch', () => {
   const second = takeAll(queue)
   assert.equal(names(second), 'd')
   queue.done(first)
-  assert.equal(names(takeAll(queue)), 'bc')
+  const third = takeAll(queue)
+  assert.equal(names(third), 'b', 'z is held by another call')
   queue.done(second)
   assert.equal(names(takeAll(queue)), '')
+  queue.done(third)
+  assert.equal(names(takeAll(queue)), 'ce')
 })
 
 test('what is held jointly is held by several calls at a time, and by none beside one that holds it otherwise', () => {
@@ -57,4 +60,17 @@ test('what is held jointly is held by several calls at a time, and by none besid
   assert.equal(names(takeAll(queue)), 'e')
   assert.equal(queue.waiting(), 0)
   assert.equal(queue.underWay(), 1)
+})
+
+test('what is held jointly elsewhere lets others go first, unless most that come hold it', () => {
+  const queue = queueOf({ a: 'x+' })
+  const first = takeAll(queue)
+  for (const [name, held] of Object.entries({ b: 'x+', c: 'y+', d: 'z', e: 'x+ w' })) queue.add(item(name, held))
+  const jointly = takeAll(queue)
+  assert.equal(names(jointly), 'bcde', 'two of four hold x')
+  for (const [name, held] of Object.entries({ f: 'x+ v', g: 'u', h: 'v', i: 't' })) queue.add(item(name, held))
+  const apart = takeAll(queue)
+  assert.equal(names(apart), 'gi', 'h spends what f does, and came after it')
+  for (const items of [first, jointly, apart]) queue.done(items)
+  assert.equal(names(takeAll(queue)), 'fh')
 })

@@ -38,7 +38,8 @@ export function openOrderedQueue<Item extends Queued>({ lookAheadFactor = Number
     underWay: () => underWay,
     add: (item) => void queue.push(item),
     take(atMost) {
-      const { taken, kept, seen } = select(queue, { atMost, within: atMost * lookAheadFactor }, held)
+      const apart = goApart(queue.slice(0, atMost), held)
+      const { taken, kept, seen } = select(queue, { atMost, within: atMost * lookAheadFactor, apart }, held)
       if (taken.length === 0) return taken
       queue = kept.concat(queue.slice(seen))
       underWay += taken.length
@@ -74,9 +75,18 @@ function count(counts: Map<string, number>, name: string, times: number): void {
 
 type Selection<Item> = { readonly taken: Item[]; readonly kept: Item[]; readonly seen: number }
 
-type Limits = { readonly atMost: number; readonly within: number }
+/**
+ * Calls that hold something jointly take turns at it in the end. Where that is so with few of the next, those go first with whom it is
+ * not; where it is with most, all wait for the same, and had better be ready for it.
+ */
+function goApart(next: readonly Queued[], { jointly }: Held): boolean {
+  return next.filter(({ joint }) => joint?.some((name) => jointly.has(name))).length * 2 < next.length
+}
 
-function select<Item extends Queued>(queue: readonly Item[], { atMost, within }: Limits, held: Held): Selection<Item> {
+/** `apart`: what is held jointly elsewhere waits, too. */
+type Limits = { readonly atMost: number; readonly within: number; readonly apart: boolean }
+
+function select<Item extends Queued>(queue: readonly Item[], { atMost, within, apart }: Limits, held: Held): Selection<Item> {
   const taken: Item[] = []
   const kept: Item[] = []
   /** Of those that stay behind: nothing passes them. */
@@ -84,12 +94,13 @@ function select<Item extends Queued>(queue: readonly Item[], { atMost, within }:
   const blockedJointly = new Set<string>()
   const once = new Set<string>()
   const freeJointly = (name: string) => !held.alone.has(name) && !blocked.has(name)
+  const joins = (name: string) => freeJointly(name) && !(apart && held.jointly.has(name))
   const free = (name: string) => freeJointly(name) && !held.jointly.has(name) && !blockedJointly.has(name)
   let seen = 0
   for (; seen < queue.length && taken.length < atMost && seen < within; seen++) {
     const item = queue[seen] as Item
     const { alone, shared, joint = [] } = item
-    if (shared.every(free) && joint.every(freeJointly) && alone.every((name) => free(name) && !once.has(name))) {
+    if (shared.every(free) && joint.every(joins) && alone.every((name) => free(name) && !once.has(name))) {
       taken.push(item)
       for (const name of alone) once.add(name)
     } else {
