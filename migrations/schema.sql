@@ -2382,12 +2382,14 @@ declare
   has_targets boolean := array_remove(p_operation_target, null) <> '{}';
   has_holds boolean := has_targets or 'hold' = any (p_operation_kind);
   leg_problem text[];
-  -- By place, as they stand when all that was accepted so far is done. room is what can still be spent: null where there is no
+  -- By place, as they stand when all that was accepted so far is done. least is what must be left: null where there is no
   -- end to it. told is how an account's holder is called at the other end.
   found_id text[];
+  found_at tid[];
   account_currency text[];
   account_status text[];
-  room numeric[];
+  open_currency text[];
+  least numeric[];
   posted numeric[];
   held numeric[];
   counted bigint[];
@@ -2408,6 +2410,7 @@ declare
   operation_leg integer;
   undo_to integer;
   place integer;
+  other integer;
   amount numeric;
   held_amount numeric := 0;
   named_currency text;
@@ -2465,28 +2468,29 @@ begin
     all_made := false;
   end if;
 
-  select array_agg(a.account_id), array_agg(a.currency), array_agg(a.status),
-    array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end), array_agg(a.posted_minor),
+  select array_agg(a.account_id), array_agg(a.at), array_agg(a.currency), array_agg(a.status), array_agg(case a.status when 'open' then a.currency end),
+    array_agg(case a.kind when 'customer' then a.held_minor - a.overdraft_minor end), array_agg(a.posted_minor),
     array_agg(a.posting_count), array_agg(greatest(p_now, a.last_booked_at)), array_agg(a.holder_name),
     array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end),
     array_agg(coalesce(a.sort_code || a.account_number, a.iban))
-  into found_id, account_currency, account_status, room, posted, counted, booked, told_name, told_scheme_name, told_identification
+  into found_id, found_at, account_currency, account_status, open_currency, least, posted, counted, booked, told_name, told_scheme_name, told_identification
   from (
-    select account_id, currency, status, kind, posted_minor, held_minor, overdraft_minor, posting_count, last_booked_at, holder_name, sort_code,
-      account_number, iban
+    select account_id, ctid as at, currency, status, kind, posted_minor, held_minor, overdraft_minor, posting_count, last_booked_at, holder_name,
+      sort_code, account_number, iban
     from ledger.account where account_id = any (p_account_id) order by account_id for no key update) a;
   if found_id is distinct from p_account_id then
     -- Some are not there, or they were named in another order.
     if (select count(*) <> count(distinct account_id) from unnest(p_account_id) account_id) then
       perform ledger.raise_unsound('account_is_named_once', 'account');
     end if;
-    select array_agg(a.currency order by n.place), array_agg(a.status order by n.place),
-      array_agg(case when a.kind = 'customer' then a.posted_minor - a.held_minor + a.overdraft_minor end order by n.place),
+    select array_agg(a.ctid order by n.place), array_agg(a.currency order by n.place), array_agg(a.status order by n.place),
+      array_agg(case a.status when 'open' then a.currency end order by n.place),
+      array_agg(case a.kind when 'customer' then a.held_minor - a.overdraft_minor end order by n.place),
       array_agg(a.posted_minor order by n.place), array_agg(a.posting_count order by n.place),
       array_agg(greatest(p_now, a.last_booked_at) order by n.place), array_agg(a.holder_name order by n.place),
       array_agg(case when a.sort_code is not null then 'UK.OBIE.SortCodeAccountNumber' when a.iban is not null then 'UK.OBIE.IBAN' end order by n.place),
       array_agg(coalesce(a.sort_code || a.account_number, a.iban) order by n.place)
-    into account_currency, account_status, room, posted, counted, booked, told_name, told_scheme_name, told_identification
+    into found_at, account_currency, account_status, open_currency, least, posted, counted, booked, told_name, told_scheme_name, told_identification
     from unnest(p_account_id) with ordinality n (account_id, place) left join ledger.account a on a.account_id = n.account_id;
   end if;
 
@@ -2529,10 +2533,35 @@ begin
   balances := array_fill(null::numeric, array[leg_count]);
   if has_holds then held := array_fill(0::numeric, array[cardinality(p_account_id)]); end if;
 
+  -- Nearly all that comes is a transfer by itself, between two open accounts of its currency, with the funds for it. From the first that is
+  -- not on, all are looked at as below.
+  if all_made and not has_holds and p_leg_currency is null and leg_count = 2 * movement_count
+    and p_operation_movement = array(select generate_series(1, movement_count))
+    and p_leg_operation = array(select (number + 1) / 2 from generate_series(1, leg_count) number) then
+    while movement < movement_count loop
+      place := p_leg_account[leg];
+      other := p_leg_account[leg + 1];
+      amount := p_leg_amount_minor[leg + 1];
+      named_currency := p_operation_currency[movement + 1];
+      exit when (open_currency[place] = named_currency and open_currency[other] = named_currency and place <> other
+        and amount > 0 and p_leg_amount_minor[leg] = -amount and (posted[place] - amount < least[place]) is not true) is not true;
+      movement := movement + 1;
+      posted[place] := posted[place] - amount;
+      counted[place] := counted[place] + 1;
+      numbered[leg] := counted[place];
+      balances[leg] := posted[place];
+      posted[other] := posted[other] + amount;
+      counted[other] := counted[other] + 1;
+      numbered[leg + 1] := counted[other];
+      balances[leg + 1] := posted[other];
+      leg := leg + 2;
+    end loop;
+  end if;
+
   -- Each movement is done in memory as it comes, and undone when it turns out that it cannot be. What stands against an operation
   -- as a whole goes before what stands against one of its legs; whatever it does to an account is done before it is asked
   -- whether that was too much.
-  for operation in 1..cardinality(p_operation_movement) loop
+  for operation in movement + 1..cardinality(p_operation_movement) loop
     if p_operation_movement[operation] <> movement then
       if p_operation_movement[operation] <> movement + 1 then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
       movement := p_operation_movement[operation];
@@ -2561,10 +2590,9 @@ begin
         end if;
       end if;
       if not declined then
-        room[place] := room[place] + amount - held_amount;
-        if room[place] < 0 and amount < held_amount then short := true; end if;
         posted[place] := posted[place] + amount;
         if has_holds then held[place] := held[place] + held_amount; end if;
+        if amount < held_amount and posted[place] - coalesce(held[place], 0) < least[place] then short := true; end if;
         if amount <> 0 then
           total := total + amount;
           counted[place] := counted[place] + 1;
@@ -2576,7 +2604,10 @@ begin
     end loop;
     if short and not declined then
       for at in operation_leg..leg - 1 loop
-        if room[p_leg_account[at]] < 0 and p_leg_amount_minor[at] < coalesce(p_leg_held_minor[at], 0) then declined := true; end if;
+        place := p_leg_account[at];
+        if posted[place] - coalesce(held[place], 0) < least[place] and p_leg_amount_minor[at] < coalesce(p_leg_held_minor[at], 0) then
+          declined := true;
+        end if;
       end loop;
       if declined then
         words[movement] := 'insufficient_funds';
@@ -2587,7 +2618,6 @@ begin
       all_made := false;
       for at in first_leg..coalesce(undo_to, 0) loop
         place := p_leg_account[at];
-        room[place] := room[place] - p_leg_amount_minor[at] + coalesce(p_leg_held_minor[at], 0);
         posted[place] := posted[place] - p_leg_amount_minor[at];
         if has_holds then held[place] := held[place] - coalesce(p_leg_held_minor[at], 0); end if;
         if numbered[at] is not null then
@@ -2658,8 +2688,9 @@ begin
   update ledger.account a
   set posted_minor = n.posted_minor, held_minor = a.held_minor + coalesce(n.held_minor, 0), posting_count = n.posting_count,
     last_booked_at = case when n.posting_count > a.posting_count then n.booked_at else a.last_booked_at end
-  from unnest(p_account_id, posted, held, counted, booked) n (account_id, posted_minor, held_minor, posting_count, booked_at)
-  where a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0);
+  from unnest(p_account_id, found_at, posted, held, counted, booked) n (account_id, at, posted_minor, held_minor, posting_count, booked_at)
+  -- A row that is locked stays where it is.
+  where a.ctid = n.at and a.account_id = n.account_id and (n.posting_count > a.posting_count or n.held_minor <> 0);
   -- Keys that were forgotten are used anew, now that it is known for what.
   if not keys_are_new then
     with made as (
