@@ -26,6 +26,7 @@ import { rememberManagement } from './grants/grant-memory.ts'
 import { createAssertGrantAction } from './grants/requested-action.ts'
 import { createRevocationPolicy } from './grants/revocation.ts'
 import { cookieNames } from './http/cookie-names.ts'
+import { rememberAddresses } from './http/endpoint-addresses.ts'
 import { keyedSignatures } from './http/keyed-signatures.ts'
 import { limitClient, type RequestLimits } from './http/request-limits.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
@@ -85,6 +86,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   keepClients(provider, rows)
   if (dependencies.redis === undefined) askForCode(provider, rows)
   allowLocalRedirects(provider)
+  rememberAddresses(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
   findSignedTokens(provider, dependencies)
   onParameters(provider, [assertShallowJwts, referToSignedToken])

@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 
 /** What Koa and the library ask of whatever signs their cookies (the interface of `keygrip`); tokens in forms are signed the same way. */
 export type KeyedSignatures = {
@@ -10,7 +11,8 @@ export type KeyedSignatures = {
 
 /**
  * HMAC-SHA-256 with keys that are imported once. The library would import a key for each signature and compare two by
- * signing both again with a random one: together four HMACs, and eight imports, where one and none are enough.
+ * signing both again with a random one: together four HMACs, and eight imports, where one and none are enough. A cookie that is read is
+ * usually given again with the answer, so what was signed lately is remembered; it is compared as what was just made.
  *
  * @param secrets The one that signs first.
  */
@@ -24,13 +26,28 @@ export function keyedSignatures(secrets: readonly string[]): KeyedSignatures {
 
 const known = new WeakMap<readonly string[], KeyedSignatures>()
 
+const rememberedAtMost = 512
+/** Several times as long as a cookie of ours. */
+const rememberedAtMostLength = 512
+
 function signaturesWith(secrets: readonly string[]): KeyedSignatures {
-  const keys = secrets.map((secret) => createSecretKey(secret, 'utf8'))
-  const [first] = keys
-  if (first === undefined) throw new Error('signatures need a key')
-  const signatureOf = (key: typeof first, data: string) => createHmac('sha256', key).update(data).digest('base64url')
-  const index = (data: string, signature: string) => keys.findIndex((key) => isSame(signatureOf(key, data), signature))
-  return { sign: (data) => signatureOf(first, data), verify: (data, signature) => index(data, signature) >= 0, index }
+  const signers = secrets.map(signerWith)
+  const [sign] = signers
+  if (sign === undefined) throw new Error('signatures need a key')
+  const index = (data: string, signature: string) => signers.findIndex((signatureOf) => isSame(signatureOf(data), signature))
+  return { sign, verify: (data, signature) => index(data, signature) >= 0, index }
+}
+
+function signerWith(secret: string): (data: string) => string {
+  const key = createSecretKey(secret, 'utf8')
+  const signedLately = leastRecentlyUsed<string, string>(rememberedAtMost)
+  return (data) => {
+    const known = signedLately.get(data)
+    if (known !== undefined) return known
+    const signature = createHmac('sha256', key).update(data).digest('base64url')
+    if (data.length <= rememberedAtMostLength) signedLately.set(data, signature)
+    return signature
+  }
 }
 
 function isSame(expected: string, given: string): boolean {

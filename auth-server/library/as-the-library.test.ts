@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net'
 import querystring from 'node:querystring'
 import { test } from 'node:test'
 import Koa from 'koa'
+import librarySnakeCase from 'oidc-provider/lib/helpers/_/snake_case.js'
 import LibraryParams from 'oidc-provider/lib/helpers/params.js'
+import libraryRedirectUri from 'oidc-provider/lib/helpers/redirect_uri.js'
 import libraryPayload from 'oidc-provider/lib/models/payload.js'
 import libraryCors from 'oidc-provider/lib/shared/cors.js'
 import libraryRejectDupes from 'oidc-provider/lib/shared/reject_dupes.js'
@@ -17,8 +19,10 @@ import { outcome } from '../testing/outcome.ts'
 import cors from './cors.ts'
 import payloadOf from './model-payload.ts'
 import Params, { neverChanges } from './params.ts'
+import redirectUri from './redirect-uri.ts'
 import rejectDupes from './reject-dupes.ts'
 import * as body from './selective-body.ts'
+import snakeCase from './snake-case.ts'
 
 type Sent = { readonly method: string; readonly headers: Record<string, string | number>; readonly body?: string; readonly path?: string }
 
@@ -264,4 +268,43 @@ test('a browser is led on to where Koa would lead it', async () => {
   for (const address of addresses)
     for (const status of [undefined, 200, 301, 303])
       assert.deepEqual(led(ours, address, status), led(koa, address, status), `${status} ${address}`)
+})
+
+test('where a client is answered is the address that the library writes', async () => {
+  const plain = [
+    'https://app.example/cb',
+    'https://APP.example:443',
+    'http://127.0.0.1:3000/a b/é',
+    'com.example.app:/cb',
+    'https://bücher.example/{a}',
+  ]
+  const others = ['https://app.example/cb?a=1&code=old', 'https://app.example/cb?', 'https://app.example/cb#part', 'no address', '']
+  const payloads = [
+    {},
+    { code: 'a-_.~', state: 'é &=+%/?#{}|^`"<>\\', iss: 'https://op.example' },
+    { error: '😀', number: 1 as never, none: null as never },
+  ]
+  for (const uri of [...plain, ...plain, ...others])
+    for (const payload of payloads)
+      for (const mode of ['query', 'fragment', undefined])
+        assert.deepEqual(
+          await outcome(() => redirectUri(uri, payload, mode)),
+          await outcome(() => libraryRedirectUri(uri, payload, mode)),
+          `${uri} ${mode}`,
+        )
+})
+
+test('names are written as the library writes them', () => {
+  for (const name of [
+    'AccessToken',
+    'PushedAuthorizationRequest',
+    'clientId',
+    'x5t#S256',
+    'userinfoSignedResponseAlg',
+    '',
+    'ABC',
+    'AccessToken',
+  ])
+    assert.equal(snakeCase(name), librarySnakeCase(name))
+  assert.equal(snakeCase(), librarySnakeCase())
 })

@@ -69,11 +69,27 @@ declare module 'oidc-provider/lib/helpers/jwt.js' {
 
   export type Decoded = { readonly header: Readonly<Record<string, unknown>>; readonly payload: JWTPayload }
   export function decode(jwt: string): Decoded
+  export function assertPayload(
+    payload: JWTPayload,
+    options: { readonly issuer: string; readonly audience: string; readonly clockTolerance: number; readonly ignoreAzp: boolean },
+  ): void
   export function verify(
     jwt: string,
     keys: object,
     options: { readonly clockTolerance: number; readonly ignoreAzp: boolean },
   ): Promise<unknown>
+}
+
+declare module 'oidc-provider/lib/helpers/_/snake_case.js' {
+  function snakeCase(name?: string): string
+
+  export { snakeCase as default }
+}
+
+declare module 'oidc-provider/lib/helpers/redirect_uri.js' {
+  function redirectUri(uri: string, payload: Record<string, string>, mode?: string): string
+
+  export { redirectUri as default }
 }
 
 declare module 'oidc-provider/lib/helpers/weak_cache.js' {
@@ -83,7 +99,13 @@ declare module 'oidc-provider/lib/helpers/weak_cache.js' {
     extraTokenClaims(ctx: object | undefined, token: object): Promise<unknown> | unknown
     readonly assertJwtClientAuthClaimsAndHeader: (ctx: object, claims: object, header: object, client: object) => Promise<void> | void
   }
-  function instance(provider: object): { readonly configuration: Configuration }
+  type Features = {
+    readonly encryption: { readonly enabled: boolean }
+    readonly requestObjects: {
+      readonly assertJwtClaimsAndHeader: (ctx: object, claims: object, header: object, client: object) => Promise<void> | void
+    }
+  }
+  function instance(provider: object): { readonly configuration: Configuration; readonly features: Features }
 
   export { instance as default }
 }
@@ -177,7 +199,15 @@ declare module 'oidc-provider/lib/shared/client_auth.js' {
 declare module 'oidc-provider/lib/actions/authorization/request_parameters.js' {
   export type LibraryContext = {
     readonly method: string
-    readonly oidc: { readonly provider: object; readonly route: string; params: Record<string, unknown> }
+    readonly oidc: {
+      readonly provider: object
+      readonly issuer: string
+      readonly route: string
+      readonly client: { readonly clientId: string }
+      readonly entities: { readonly PushedAuthorizationRequest?: { readonly trusted?: boolean; readonly dpopJkt?: string } }
+      params: Record<string, unknown>
+      trusted?: string[]
+    }
   }
   export type Middleware = (ctx: LibraryContext, next: () => unknown) => unknown
   export function getAuthorizationParams(ctx: LibraryContext): ReadonlySet<string>

@@ -10,6 +10,7 @@ import { oneAfterAnother, passable } from './one-after-another.ts'
 /** Those that are modules of ours. */
 const ofOurs: ReadonlySet<string> = new Set([
   ...['cors', 'urlencoded', 'rejectClientAuthDupes', 'assembleAuthorizationParams', 'stripOutsideJarParams', 'bound rejectDupes'],
+  'processRequestObject',
 ])
 /** As the library writes it that something goes on and does no more. */
 const last = /(?:return|await) (?:[\w.]+\([^;]*\bnext\)|next\(\));\s*\}/g

@@ -12,6 +12,7 @@ export const passable: ReadonlySet<string> = new Set([
   ...['checkMaxAge', 'checkIdTokenHint', 'checkDpopJkt', 'checkExtraParams', 'validateTokenPresence', 'rejectStructuredTokens'],
   ...['bound rejectDupes', 'stripGrantIrrelevantParams', 'supportedGrantTypeCheck', 'allowedGrantTypeCheck', 'rejectDupesOptionalExcept'],
   ...['validateScope', 'ensureRarResource'],
+  ...['checkClient', 'loadPushedAuthorizationRequest', 'assignDefaults', 'interactionEmit', 'assignClaims', 'loadAccount', 'loadGrant'],
 ])
 
 type Step = { readonly run: Middleware; readonly isPassed: boolean }

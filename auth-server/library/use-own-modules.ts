@@ -20,8 +20,10 @@ const ofTheLibrary: Readonly<Record<string, readonly string[]>> = {
   './opaque-format.ts': ['./formats/opaque.js', './opaque.js'],
   './params.ts': ['../helpers/params.js', '../../helpers/params.js'],
   './process-request-object.ts': ['./process_request_object.js'],
+  './redirect-uri.ts': ['../helpers/redirect_uri.js'],
   './reject-dupes.ts': ['./reject_dupes.js', '../shared/reject_dupes.js', '../../shared/reject_dupes.js'],
   './request-parameters.ts': ['./request_parameters.js'],
+  './snake-case.ts': ['../helpers/_/snake_case.js'],
   './selective-body.ts': ['../shared/selective_body.js', '../../shared/selective_body.js'],
 }
 

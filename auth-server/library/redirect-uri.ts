@@ -1,0 +1,23 @@
+import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import library from 'oidc-provider/lib/helpers/redirect_uri.js'
+
+/** Redirect URIs as a browser writes them: of those that have no query yet. */
+const written = leastRecentlyUsed<string, string>(1_000)
+
+function writtenOf(uri: string): string {
+  const known = written.get(uri)
+  if (known !== undefined) return known
+  const { href } = new URL(uri)
+  written.set(uri, href)
+  return href
+}
+
+/** As the library's, which takes the address apart and writes it anew for each parameter: where there is no query, one is put behind it. */
+function redirectUri(uri: string, payload: Record<string, string>, mode?: string): string {
+  const isPlain = mode === 'query' && typeof uri === 'string' && !/[?#]/.test(uri)
+  const query = isPlain ? new URLSearchParams(payload).toString() : ''
+  return query === '' ? library(uri, payload, mode) : `${writtenOf(uri)}?${query}`
+}
+
+// What imports it is the library.
+export { redirectUri as default }
