@@ -50,7 +50,10 @@ function isAmbiguous({ httpVersion, headers, headersDistinct }: IncomingMessage)
   return httpVersion !== '1.1' || hosts !== 1 || (encoding !== undefined && encoding.toLowerCase() !== 'chunked')
 }
 
-const pathOf = (target: string): string | undefined => /^(?:https?:\/\/[^/?#]+)?(\/[^#]*)$|^(\*)$/i.exec(target)?.slice(1).find(Boolean)
+function pathOf(target: string): string | undefined {
+  if (target.startsWith('/')) return target.includes('#') ? undefined : target
+  return /^https?:\/\/[^/?#]+(\/[^#]*)$|^(\*)$/i.exec(target)?.slice(1).find(Boolean)
+}
 
 const headers = () => ({ 'x-fapi-interaction-id': randomUUID(), ...hardening })
 

@@ -1,9 +1,8 @@
 import { gather } from './gather.ts'
 import { standsAlone, type Transaction } from './postgres.ts'
 
-const questionsPerStatement = 100
 /** As many as connections carry such statements: what comes while they are out goes with the next. */
-const statementsAtOnce = 2
+const gathering = { atMost: 100, callsAtOnce: 2, enough: 8 }
 
 /** A row with the place of its question among those that were asked together, from 1: what `with ordinality` counts. */
 type Placed = { readonly place: number }
@@ -31,8 +30,7 @@ export function gatheredRows<Question, Row extends Placed>(
     const known = together.get(tx)
     if (known !== undefined) return known(question)
     if (!standsAlone(tx)) return askAll(tx, [question]).then(([row]) => row)
-    const options = { atMost: questionsPerStatement, callsAtOnce: statementsAtOnce }
-    const first = gather((questions: readonly Question[]) => askAll(tx, questions), options)
+    const first = gather((questions: readonly Question[]) => askAll(tx, questions), gathering)
     together.set(tx, first)
     return first(question)
   }

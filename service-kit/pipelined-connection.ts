@@ -17,13 +17,21 @@ export type PipelinedConnection = {
 export type ConnectionOptions = {
   /** Where nothing is decided. Anywhere else a replica, which lags, is as good as no database: PostgreSQL says what it is. */
   readonly mayBeReplica?: boolean
+  /**
+   * What is asked while nothing is under way goes out before whoever asked goes on, not when he has done all that he does now: for
+   * single statements, of which the next is not asked in the same breath.
+   */
+  readonly sendsAtOnce?: boolean
 }
 
 /**
  * One connection, on which statements are sent without waiting for the answers to earlier ones. PostgreSQL answers them in
  * order: where many requests share it, nothing that may wait for a lock for long belongs there.
  */
-export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplica = false }: ConnectionOptions = {}): PipelinedConnection {
+export function openPipelinedConnection(
+  settings: pg.ClientConfig,
+  { mayBeReplica = false, sendsAtOnce = false }: ConnectionOptions = {},
+): PipelinedConnection {
   const socket = new Socket()
   const client = new pg.Client({ ...settings, pipeline: true, stream: () => socket })
   keepRowsWhole(client)
@@ -48,7 +56,7 @@ export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplic
       return notNow(error)
     },
   )
-  const gather = gatherWrites(socket)
+  const writes = gatherWrites(socket)
 
   return {
     unanswered: () => unanswered,
@@ -58,9 +66,11 @@ export function openPipelinedConnection(settings: pg.ClientConfig, { mayBeReplic
       try {
         const refused = await connected
         if (refused !== undefined) throw refused
-        gather(unanswered === 1)
+        const first = unanswered === 1
+        writes.gather(first)
         const described = new DescribedQuery<Row>(query, shapes, settings.types ?? pg.types)
         client.query(described)
+        if (first && sendsAtOnce) writes.send()
         return await described.answered.catch((error: unknown) => {
           // A fatal error is the last that the connection says; that it closed is heard later.
           if (error instanceof pg.DatabaseError && error.severity !== 'ERROR') lose()
@@ -97,7 +107,7 @@ function notNow(error: unknown): unknown {
  * is under way, PostgreSQL begins at once with what one callback asked: otherwise it would wait for us, and we for it, in turns. Corked,
  * the stream would do as much for each of the four messages of a statement as it does for one write.
  */
-function gatherWrites(socket: Socket): (nothingUnderWay: boolean) => void {
+function gatherWrites(socket: Socket): { readonly gather: (nothingUnderWay: boolean) => void; readonly send: () => void } {
   const write = socket.write.bind(socket) as (...given: unknown[]) => boolean
   let gathered: Uint8Array[] | undefined
   const send = () => {
@@ -113,10 +123,11 @@ function gatherWrites(socket: Socket): (nothingUnderWay: boolean) => void {
     send()
     return write(message, ...others)
   }
-  return (nothingUnderWay) => {
+  const gather = (nothingUnderWay: boolean) => {
     if (gathered !== undefined) return
     gathered = []
     if (nothingUnderWay) process.nextTick(send)
     else setImmediate(send)
   }
+  return { gather, send }
 }

@@ -62,8 +62,9 @@ export function openPrepared(connectionString: string, options: PreparedOptions 
   const { maxConnections = 10, plansByValues = false } = options
   const planned = plansByValues ? planning : plannedOnce
   const settings = { ...connectionSettings(connectionString, options), options: planned }
-  const lane = (laneSettings: pg.ClientConfig, atMost: number) => openLane(() => openPipelinedConnection(laneSettings, options), atMost)
-  const readers = lane(settings, Math.min(readingConnections, maxConnections))
+  const lane = (laneSettings: pg.ClientConfig, atMost: number, sendsAtOnce = false) =>
+    openLane(() => openPipelinedConnection(laneSettings, { ...options, sendsAtOnce }), atMost)
+  const readers = lane(settings, Math.min(readingConnections, maxConnections), true)
   const careless = lane({ ...settings, options: `${planned} -c synchronous_commit=off` }, carelessConnections)
   const writers = maxConnections > readingConnections ? lane(settings, maxConnections - readingConnections) : readers
   const texts = new Map<string, string>()

@@ -181,7 +181,8 @@ function decisionOf(
   const permissions = thirdParty
     ? impliedBy(within(consent.permissions, token.narrowedTo?.permissions))
     : [...token.scopes].flatMap((scope) => permissionsOfScope[scope] ?? [])
-  const reached = new Set(customer ? within([...accounts], token.narrowedTo?.accounts) : [])
+  const narrowed = token.narrowedTo?.accounts
+  const reached = customer && narrowed === undefined ? accounts : new Set(customer ? within([...accounts], narrowed) : [])
   const reach: Reach = {
     clientId: token.clientId,
     tokenHash: token.tokenHash,
