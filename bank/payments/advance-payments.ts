@@ -5,6 +5,7 @@ import { builtInCheck } from '../risk/built-in-check.ts'
 import type { Assessment, PaymentCheck } from '../risk/payment-check.ts'
 import { type Payment, paymentColumns, paymentRow, toPayment } from './payment.ts'
 import { type Settling, settlePayments } from './settle-payments.ts'
+import { assertBuiltInCheck, CheckedElsewhere } from './who-checks.ts'
 
 export type AdvanceOptions = {
   readonly now: Date
@@ -90,25 +91,37 @@ function inTime<Answer>(ask: (signal: AbortSignal) => Promise<Answer>): Promise<
   return Promise.race([ask(signal), late])
 }
 
+function settle(database: Database, settling: readonly Settling[], { now, check }: AdvanceOptions): Promise<number> {
+  return transact(database, async (tx) => {
+    const settled = await settlePayments(tx, settling, now)
+    if (check === undefined) await assertBuiltInCheck(tx)
+    return settled
+  })
+}
+
+/** Not a fault of one of them. */
+const isOfAll = (error: unknown): boolean => error instanceof Unavailable || error instanceof CheckedElsewhere
+
 /** All or none: one that fails takes the others back with it, and the answer is undefined. */
-async function settleTogether(database: Database, settling: readonly Settling[], { now }: AdvanceOptions): Promise<number | undefined> {
+async function settleTogether(database: Database, settling: readonly Settling[], options: AdvanceOptions): Promise<number | undefined> {
   if (settling.length === 0) return 0
   try {
-    return await transact(database, (tx) => settlePayments(tx, settling, now))
+    return await settle(database, settling, options)
   } catch (error) {
-    if (error instanceof Unavailable) throw error
+    if (isOfAll(error)) throw error
     return undefined
   }
 }
 
 /** Each in a transaction of its own, so that one that fails is known. */
-async function settleOneByOne(database: Database, settling: readonly Settling[], { now, onFault }: AdvanceOptions): Promise<number> {
+async function settleOneByOne(database: Database, settling: readonly Settling[], options: AdvanceOptions): Promise<number> {
+  const { onFault } = options
   let finished = 0
   for (const one of settling)
     try {
-      finished += await transact(database, (tx) => settlePayments(tx, [one], now))
+      finished += await settle(database, [one], options)
     } catch (error) {
-      if (error instanceof Unavailable || onFault === undefined) throw error
+      if (isOfAll(error) || onFault === undefined) throw error
       onFault(error, [one.paymentId])
     }
   return finished

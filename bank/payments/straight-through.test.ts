@@ -187,6 +187,27 @@ test('a check that is elsewhere is not passed by: from the first worker that has
   ])
 })
 
+test('a worker whose round began before there was a check elsewhere posts nothing that only the built-in check passed', async () => {
+  await bank.straightThrough(false)
+  const from = await bank.newAccount({ funds })
+  const payment = await pay(from, undefined, 1)
+  const round = () => advancePayments(bank.worker, { now: noon, limit: 100, onFault: () => assert.fail('it is no fault of a payment') })
+  const [ending, noting] = await transact(bank.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from ledger.account where account_id = ${from} for no key update`)
+    const ending = assert.rejects(round(), /payments are checked elsewhere/)
+    await untilWaitingForLocks(bank.owner, 1)
+    const noting = assertWhoChecks(bank.worker, { elsewhere: true, now: noon })
+    while (!(await bank.owner.exists(sql.unsafe`select from payments.straight_through where check_elsewhere`))) await sleep(5)
+    return [ending, noting] as const
+  })
+  await ending
+  assert.equal(await noting, true)
+  assert.equal((await life(payment.id)).payment.status, 'held')
+  await transact(bank.owner, (tx) => returnToBuiltInCheck(tx, { actor: 'operator maud', why: 'it was only a test', now: noon }))
+  assert.equal(await advancePayments(bank.worker, { now: new Date(noon.getTime() + 60_000), limit: 100 }), 1)
+  await bank.straightThrough(true)
+})
+
 test('whoever turns it off knows when nothing is posted any more: a payment that waited for its account meanwhile is waited for', async () => {
   const from = await bank.newAccount({ funds })
   const set = (on: boolean) =>

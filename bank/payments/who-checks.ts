@@ -1,5 +1,6 @@
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { appendAudit } from '../audit/append-audit.ts'
+import { straightThroughIsKnown } from './straight-through.ts'
 
 export type WhoChecks = {
   /** Whether this worker was started with a check elsewhere; otherwise it asks the built-in one. */
@@ -10,26 +11,46 @@ export type WhoChecks = {
 const checkElsewhere = sql.type(z.object({ check_elsewhere: z.boolean() }))`select check_elsewhere from payments.straight_through`
 const newsRow = z.object({ actions: z.array(z.string()) })
 
+/** The bank has a check elsewhere, and this worker does not know it. */
+export class CheckedElsewhere extends Error {
+  override name = 'CheckedElsewhere'
+
+  constructor() {
+    super(
+      'payments are checked elsewhere, and this worker has no RISK_CHECK_URL: give it one, or say that the built-in check is asked again: npm run payments -- check built-in --why "…"',
+    )
+  }
+}
+
 /**
  * Sees to it, before a worker leads payments on, that none is posted without the check that the bank has. That there is one elsewhere is noted by
- * the first worker that was started with it: from then on nothing is posted when it comes, and no worker may ask the built-in check instead.
+ * the first worker that was started with it: then nothing is posted when it comes, and no worker may ask the built-in check instead. What is under
+ * way in that moment is waited for.
  *
  * @returns whether that was noted now.
- * @throws {Error} where the bank has a check elsewhere, and this worker does not know it.
+ * @throws {CheckedElsewhere}
  */
 export async function assertWhoChecks(database: Database, { elsewhere, now }: WhoChecks): Promise<boolean> {
   const noted = (await reading(database.one(checkElsewhere))).check_elsewhere
   if (noted === elsewhere) return false
-  if (noted)
-    throw new Error(
-      'payments are checked elsewhere, and this worker has no RISK_CHECK_URL: give it one, or say that the built-in check is asked again: npm run payments -- check built-in --why "…"',
-    )
-  return transact(database, async (tx) => {
+  if (noted) throw new CheckedElsewhere()
+  const isNews = await transact(database, async (tx) => {
     const { actions } = await tx.one(sql.type(newsRow)`select payments.leave_to_check_elsewhere() as actions`)
     const details = { why: 'a worker was started with RISK_CHECK_URL' }
     for (const action of actions) await appendAudit(tx, { actor: 'worker', action, subject: 'payments', details, now })
     return actions.length > 0
   })
+  if (isNews) await straightThroughIsKnown(database)
+  return isNews
+}
+
+/**
+ * For whoever has written what the built-in check said, before that is committed.
+ *
+ * @throws {CheckedElsewhere} also when that was noted since the check was asked.
+ */
+export async function assertBuiltInCheck(tx: Transaction): Promise<void> {
+  if ((await tx.one(checkElsewhere)).check_elsewhere) throw new CheckedElsewhere()
 }
 
 export type BuiltInCheck = { readonly actor: string; readonly why: string; readonly now: Date }
