@@ -1,3 +1,4 @@
+import { cancelled, sqlState } from './postgres-errors.ts'
 import { Unavailable } from './refusal.ts'
 
 /**
@@ -5,7 +6,7 @@ import { Unavailable } from './refusal.ts'
  * others. Where nobody wants to be told, the first fault ends it.
  *
  * @returns how much was done, as `work` says.
- * @throws {Unavailable} for the others may be tried later, too.
+ * @throws {Unavailable} for the others may be tried later, too; but not where one took longer than a statement may.
  */
 export async function eachByItself<Item>(
   items: readonly Item[],
@@ -17,7 +18,8 @@ export async function eachByItself<Item>(
     try {
       done += Number(await work(item))
     } catch (error) {
-      if (error instanceof Unavailable || onFault === undefined) throw error
+      const isOfAll = error instanceof Unavailable && sqlState(error) !== cancelled
+      if (isOfAll || onFault === undefined) throw error
       onFault(error, item)
     }
   return done

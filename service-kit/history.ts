@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QuerySqlToken } from 'slonik'
 import { Counter, Gauge, type Registry } from './metrics.ts'
-import { sqlState, type Transaction } from './postgres.ts'
+import type { Transaction } from './postgres.ts'
+import { cancelled, sqlState } from './postgres-errors.ts'
 import { openPrepared, type Prepared } from './prepared.ts'
 import { queryMethods } from './query-methods.ts'
 import { Unavailable } from './refusal.ts'
@@ -40,8 +41,6 @@ const settings = { maxConnections: connections, connectTimeoutMs: 2_000, stateme
 /** A replica that answers has said by then that the statement took too long. */
 const silentAtMostMs = 6_000
 const defaultLagAtMostMs = 10_000
-/** PostgreSQL: the statement took too long. What a replica cannot do in time is not tried on the database itself. */
-const cancelled = '57014'
 
 /**
  * Reads from the replica as long as it answers and keeps up, and otherwise from the database itself, which then carries both.
@@ -74,6 +73,7 @@ export function openHistory({ databaseUrl, readUrl, lagAtMostMs = defaultLagAtMo
       reads.inc({ from: 'replica' })
       return rows as never
     } catch (error) {
+      // What a replica cannot do in time is not tried on the database itself.
       if (sqlState(error) === cancelled) throw error
       if (error instanceof Unavailable) following.failed()
       return fromDatabase(query)

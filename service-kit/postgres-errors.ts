@@ -8,6 +8,9 @@ export const retryableStates = new Set(['40001', '40P01'])
 /** A lock was not to be had in the time that there is for it. */
 export const lockNotAvailable = '55P03'
 
+/** A statement took longer than one may, or somebody cancelled it. */
+export const cancelled = '57014'
+
 /** Classes and codes of PostgreSQL (appendix A) that say "not now": connections, resources, operator, read-only. */
 export function unavailable(error: unknown): Unavailable | undefined {
   if (error instanceof Unavailable) return error
