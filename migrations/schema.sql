@@ -2229,10 +2229,11 @@ begin
     select sum(p.amount_minor) as total, min(case
         when a.account_id is null then '1posting_currency_matches_account'
         when p.amount_minor = 0 then '1posting_amount_is_not_zero'
-        when p.posting_number > a.posting_count or p.posting_number = a.posting_count and p.balance_minor <> a.posted_minor
+        when p.posting_number not between 1 and a.posting_count or p.posting_number = a.posting_count and p.balance_minor <> a.posted_minor
           or exists (
             select from ledger.posting other
-            where other.account_id = p.account_id and other.posting_number = p.posting_number and other.entry_id <> p.entry_id) then '4posting_agrees_with_its_account'
+            where other.account_id = p.account_id and other.posting_number = p.posting_number
+              and (other.entry_id, other.booked_at) <> (p.entry_id, p.booked_at)) then '4posting_agrees_with_its_account'
       end) as problem
     from ledger.posting p left join ledger.account a on a.account_id = p.account_id and a.currency = p.currency
     where p.entry_id = new.entry_id group by p.currency) judged;

@@ -110,6 +110,7 @@ const violations: readonly (readonly [constraint: string, act: (tx: Transaction)
       await entry(tx, {}, [ann, 2, 5], [ben, 2, -5])
     },
   ],
+  ['posting_agrees_with_its_account', (tx) => entry(tx, {}, [ann, 0, 5], [ben, 0, -5])],
   ['entry_has_two_postings', (tx) => entry(tx, {})],
   ['entry_kind_is_known', (tx) => entry(tx, { kind: 'gift' })],
   ['entry_reversal_names_what_it_reverses', (tx) => entry(tx, { kind: 'reversal' })],
