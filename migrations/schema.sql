@@ -1047,10 +1047,16 @@ CREATE OR REPLACE FUNCTION audit.partitions_to_archive()
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select p.partition_name, case p.from_time when '-infinity' then '' else housekeeping.bound(t.id_prefix, p.from_time) end,
-    housekeeping.bound(t.id_prefix, p.before_time), p.before_time + t.archived_after
+  select p.partition_name, bounds.first_key, bounds.before_key, p.before_time + t.archived_after
   from housekeeping.partition p join housekeeping.partitioned_table t using (schema_name, table_name)
-  where (t.schema_name, t.table_name) = ('audit', 'record') and t.archived_after is not null order by p.before_time
+    cross join lateral (select
+      case p.from_time when '-infinity' then '' else housekeeping.bound(t.id_prefix, p.from_time) end as first_key,
+      housekeeping.bound(t.id_prefix, p.before_time) as before_key) bounds
+  where (t.schema_name, t.table_name) = ('audit', 'record') and t.archived_after is not null
+    and not exists (
+      select from audit.record r
+      where r.written_in < 0 and r.record_id collate "C" >= bounds.first_key and r.record_id collate "C" < bounds.before_key)
+  order by p.before_time
 $function$
 ;
 

@@ -7,6 +7,7 @@ import { firstMovement, followMovements } from '../ledger/follow-movements.ts'
 import type { Payment } from '../payments/payment.ts'
 import { noon } from '../payments/testing/test-bank.ts'
 import { appendAudit } from './append-audit.ts'
+import { archivableRecords } from './archive-records.ts'
 import { beginLog, CannotBegin, type LogOrder } from './begin-log.ts'
 import { checkProof } from './check-proof.ts'
 import { type Checkpoint, signCheckpoint } from './checkpoint.ts'
@@ -124,6 +125,12 @@ test('who died before the beginning was signed begins again and finds it begun; 
   assert.deepEqual([checkpoint.log, checkpoint.origin], [2, 'audit.test/bank/log-2'])
   const { findings, beginnings, unsealed } = await bank.verify(undefined, [kept, lost])
   assert.deepEqual([findings, beginnings.length, unsealed], [[], 1, 0])
+})
+
+test('what says how a log began stays in the database: without it no payment could be proven', async () => {
+  assert.deepEqual(await transact(bank.worker, archivableRecords), [])
+  const inFirst = sql.unsafe`select from audit.record_first where written_in < 0`
+  assert.ok(await bank.owner.exists(inFirst), 'it is in the only partition that could be archived')
 })
 
 test('no number of a transaction comes twice, and whoever follows the ledger is told of all that comes', async () => {
