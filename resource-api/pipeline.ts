@@ -62,9 +62,10 @@ export function serve(api: Api, services: Services): Serve {
       const presented = verifyAccessToken({ request, path, query, certificate, now })
       const holding = presented instanceof Promise ? await presented : presented
       const named = { certificate: certificate?.transport, parameters, now }
-      // A read is decided upon while its proof is used up, but that is not heard before the proof is.
-      const deciding = 'used' in holding && isRead(route) ? decide(single, route, { ...named, token: holding }) : undefined
-      deciding?.catch(() => {})
+      const reading = route.method === 'POST' ? readJson(request, api.pathStyle) : undefined
+      // A read or a payment is decided upon while its proof is used up, but neither that nor its body is heard before the proof is.
+      const deciding = 'used' in holding ? decideAhead(single, route, { ...named, token: holding }, reading) : undefined
+      for (const ahead of [reading, deciding]) ahead?.catch(() => {})
       const token = 'used' in holding ? await holding.used : holding
       seen.clientId = token.claims.clientId
       limits.checkHolder(api, route, token.claims)
@@ -72,14 +73,14 @@ export function serve(api: Api, services: Services): Serve {
         ...named,
         token,
         query,
-        body: route.method === 'POST' ? await readJson(request, api.pathStyle) : undefined,
+        body: await reading,
         baseUrl,
         selfUrl: `${trust.origin}${request.url?.replace(notOfUrls, encodeURIComponent)}`,
         interactionId: seen.interactionId,
         history: services.history,
       }
       const reply = !isPlain(route)
-        ? await answerOnce({ api, route, request: asked, idempotencyKey, services })
+        ? await answerOnce({ api, route, request: asked, idempotencyKey, services, deciding })
         : await (isRead(route) ? handle(single, route, asked, deciding) : transact(database, (tx) => handle(tx, route, asked)))
       send(exchange.response, seen.interactionId, reply)
     } catch (error) {
@@ -125,10 +126,11 @@ type Work = {
   readonly request: Request
   readonly idempotencyKey: string
   readonly services: Services
+  readonly deciding: Promise<Call['access']> | undefined
 }
 
 /** What a client may repeat under one key. */
-async function answerOnce({ api, route, request, idempotencyKey, services: { database, payments } }: Work): Promise<Reply> {
+async function answerOnce({ api, route, request, idempotencyKey, services: { database, payments }, deciding }: Work): Promise<Reply> {
   const keyedBy = (access: Call['access'] | undefined): Keyed => {
     const holder = access === undefined ? '' : ` of ${access.customerId}`
     const { clientId } = request.token.claims
@@ -138,7 +140,7 @@ async function answerOnce({ api, route, request, idempotencyKey, services: { dat
   try {
     if (!isPaying(route)) return await transact(database, (tx) => createOnce(tx, route, request, { keyedBy, ofCustomer }))
     const tx = statementsOf(database)
-    const access = await decide(tx, route, request)
+    const access = await (deciding ?? decide(tx, route, request))
     return await pay({ ...request, tx, access }, { route, keyed: keyedBy(ofCustomer ? access : undefined), payments })
   } catch (error) {
     if (refusalOf(error)?.code === 'idempotency_key_reused') await auditReusedKey(database, route, request)
@@ -192,6 +194,17 @@ async function pay(call: Call, { route, keyed, payments }: Paying): Promise<Repl
 type Deciding = Pick<Request, 'certificate' | 'parameters' | 'now'> & {
   readonly token: Pick<VerifiedToken, 'claims'>
   readonly body?: unknown
+}
+
+/** Undefined where the decision belongs into the transaction of what it allows. A payment is asked about again under the lock of its consent. */
+function decideAhead(
+  tx: Transaction,
+  route: Route,
+  deciding: Deciding,
+  reading: Promise<unknown> | undefined,
+): Promise<Call['access']> | undefined {
+  if (isRead(route)) return decide(tx, route, deciding)
+  return isPaying(route) ? reading?.then((body) => decide(tx, route, { ...deciding, body })) : undefined
 }
 
 async function decide(tx: Transaction, route: Route, { token, certificate, parameters, body, now }: Deciding): Promise<Call['access']> {

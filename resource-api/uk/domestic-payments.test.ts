@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { endLimit, setLimit } from '@bankside/bank/limits/set-limit'
 import { sql, transact, z } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { assertAllOfficial, definitionsMissing } from '../testing/official-definitions.ts'
 import { changed, paymentConsentBody } from '../testing/payment-bodies.ts'
 import type { Answer, TestClient } from '../testing/test-client.ts'
@@ -63,6 +64,24 @@ test("D5 PIS-01 the client's own token pays nothing: 401 without a body", async 
 test('PIS-14 a token of one consent does not pay another: 403', async () => {
   const [one, other] = [await authorised(), await authorised()]
   assert.deepEqual(errors(await one.submit(other.payment)), [403, 'U011 ConsentId'])
+})
+
+test('DPOP-03 nothing is paid before the proof is used up, and nothing with one that was', async () => {
+  const { client, token, payment, consentId } = await authorised()
+  const proof = await client.prove('POST', path, token)
+  const submit = () => client.send('POST', path, { token, proof, body: payment, headers: key() })
+  const paid = () => world.owner.exists(sql.unsafe`select from payments.payment where consent_id = ${consentId}`)
+  const answers = await transact(world.owner, async (tx) => {
+    await tx.query(sql.unsafe`lock table oidc.used_proof in exclusive mode`)
+    const both = [submit(), submit()]
+    await untilWaitingForLocks(world.owner, 1)
+    assert.equal(await paid(), false)
+    return { both }
+  })
+  const statuses = (await Promise.all(answers.both)).map(({ status }) => status).sort()
+  assert.deepEqual(statuses, [201, 401])
+  assert.equal(await paid(), true)
+  assert.equal((await submit()).status, 401)
 })
 
 test('CON-03 D4 another client neither pays nor reads', async () => {
