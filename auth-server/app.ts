@@ -37,6 +37,7 @@ import type { Published } from './published/open-published.ts'
 import { registration } from './registration/registration.ts'
 import { askForAuthorization } from './storage/ask-ahead.ts'
 import { keyedRows } from './storage/keyed-rows.ts'
+import { pushedWrites } from './storage/pushed-writes.ts'
 import { tokenWrites } from './storage/token-writes.ts'
 
 export type AuthServerDependencies = {
@@ -66,7 +67,8 @@ export function createAuthServer(dependencies: AuthServerDependencies): Handlers
   const { config, metrics, prepared, clock } = dependencies
   const rows = keyedRows(prepared, clock)
   const tokens = tokenWrites(prepared)
-  const provider = createProvider({ ...dependencies, rows, tokens, renderError: renderProtocolError })
+  const pushed = pushedWrites(prepared)
+  const provider = createProvider({ ...dependencies, rows, tokens, pushed, renderError: renderProtocolError })
   refineAnswers(provider, metrics)
   countSignOns(provider, metrics)
   const register = registration(provider, dependencies)

@@ -49,6 +49,7 @@ import { askForCode } from './storage/ask-ahead.ts'
 import type { KeyedRows } from './storage/keyed-rows.ts'
 import { keepClients } from './storage/known-clients.ts'
 import { writeSessionsSeldom } from './storage/lasting-sessions.ts'
+import type { PushedWrites } from './storage/pushed-writes.ts'
 import { storedSeals } from './storage/stored-seals.ts'
 import type { TokenWrites } from './storage/token-writes.ts'
 import { identifierUseOf } from './storage/use-identifier.ts'
@@ -66,6 +67,7 @@ export type ProviderDependencies = {
   readonly prepared: Prepared
   readonly rows: KeyedRows
   readonly tokens: TokenWrites
+  readonly pushed: PushedWrites
   readonly redis?: RedisStore | undefined
   readonly clock: Clock
   readonly log: Log
@@ -80,11 +82,13 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, prepared, rows, clock, log, published } = dependencies
   const provider = new Provider(config.ISSUER, configuration(dependencies))
   // The library looks first and writes after: two that race would both find nothing.
-  const useIdentifier = identifierUseOf(prepared, dependencies.tokens.joins)
+  const { pushed, tokens, redis } = dependencies
+  // Where requests are kept elsewhere, an assertion cannot be used up together with one.
+  const useIdentifier = identifierUseOf(prepared, (used) => (redis === undefined && pushed.joins(used)) || tokens.joins(used))
   provider.ReplayDetection.unique = (issuer: string, identifier: string, expiresAt: number) =>
     protocolErrors(useIdentifier(issuer, identifier, expiresAt))
   keepClients(provider, rows)
-  if (dependencies.redis === undefined) askForCode(provider, rows)
+  if (redis === undefined) askForCode(provider, rows)
   allowLocalRedirects(provider)
   rememberAddresses(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])

@@ -212,3 +212,26 @@ test('FAPI2-NET-10 the authorization endpoint allows no other origin', async () 
       [],
     )
 })
+
+test('FAPI2-CR-01 PAR-02 an assertion pushes one request, and is used up by one that is refused', async () => {
+  const claims = intentClaim(await lodgeAccounts(server, 'acorn'))
+  const pushWith = async (client_assertion: string, params: Record<string, string | undefined> = {}) => {
+    const { status, json } = await acorn.push({ claims, client_assertion, ...params })
+    return `${status} ${json['error'] ?? ''}`
+  }
+  const wrong = { redirect_uri: 'https://evil.example/callback' }
+  const [good, refused, raced] = await Promise.all([acorn.assertion(), acorn.assertion(), acorn.assertion()])
+  assert.equal(await pushWith(good), '201 ')
+  assert.equal(await pushWith(good), '401 invalid_client')
+  assert.equal(await pushWith(good, wrong), '401 invalid_client')
+  assert.equal(await pushWith(refused, wrong), '400 invalid_request')
+  assert.equal(await pushWith(refused), '401 invalid_client')
+  const token = { grant_type: 'client_credentials', scope: 'accounts' }
+  assert.equal((await acorn.token({ ...token, client_assertion: good })).status, 401)
+
+  // Some of these are in one statement, with others beside them that are good.
+  const others = await Promise.all([1, 2, 3, 4].map(() => acorn.assertion()))
+  const answers = await Promise.all([...Array(8).fill(raced), ...others].map((assertion) => pushWith(assertion)))
+  assert.deepEqual(answers.slice(8), Array(4).fill('201 '))
+  assert.deepEqual(answers.slice(0, 8).sort(), ['201 ', ...Array(7).fill('401 invalid_client')])
+})

@@ -1,4 +1,5 @@
 import library, * as libraryAuth from 'oidc-provider/lib/shared/client_auth.js'
+import { actBeforeRefusal } from './before-refusal.ts'
 import { neverChanges } from './params.ts'
 import rejectDupes from './reject-dupes.ts'
 
@@ -17,7 +18,7 @@ if (first?.name !== 'rejectClientAuthDupes') throw new Error('this version of oi
 
 const rejectClientAuthDupes: libraryAuth.Middleware = (ctx, next) => rejectDupes({ only: getClientAuthParams(ctx) }, ctx, next)
 
-const clientAuth: typeof library = [rejectClientAuthDupes, ...others]
+const clientAuth: typeof library = [rejectClientAuthDupes, ...others, actBeforeRefusal]
 
 // What imports it is the library.
 export { clientAuth as default }

@@ -9,6 +9,7 @@ import { clientStorage } from './client-storage.ts'
 import { grantStorage } from './grant-storage.ts'
 import { type KeyedRows, keyedRows } from './keyed-rows.ts'
 import { postgresArtifacts } from './postgres-artifacts.ts'
+import { type PushedWrites, pushedWrites } from './pushed-writes.ts'
 import { redisArtifacts } from './redis-artifacts.ts'
 import { sealedPayloads } from './sealed-payloads.ts'
 import type { StoredSeals } from './stored-seals.ts'
@@ -90,6 +91,7 @@ export type AdapterDependencies = {
   /** Where others look for rows in the same turn. */
   readonly rows?: KeyedRows
   readonly tokens?: TokenWrites
+  readonly pushed?: PushedWrites
 }
 
 /** What oidc-provider keeps, in PostgreSQL, and what is short-lived in Redis where there is one. Handles are stored as SHA-256 and cut out of the payload, which is sealed for its row. */
@@ -97,7 +99,8 @@ export function createAdapter({ prepared, own = {}, ...dependencies }: AdapterDe
   const answering = { ...prepared, query: <Found extends object>(...query: Query) => protocolErrors(prepared.query<Found>(...query)) }
   const rows = dependencies.rows ?? keyedRows(prepared, dependencies.clock)
   const tokens = dependencies.tokens ?? tokenWrites(prepared)
-  const storing = { ...dependencies, rows, tokens, answers: answerWrites(answering, dependencies.clock), prepared: answering }
+  const pushed = dependencies.pushed ?? pushedWrites(prepared)
+  const storing = { ...dependencies, rows, tokens, pushed, answers: answerWrites(answering, dependencies.clock), prepared: answering }
   return (model) => ({ ...nothingStored(model), ...(own[model] ?? storageOf(model, storing)) })
 }
 
@@ -106,13 +109,14 @@ export type OwnStorage = Readonly<Record<string, Partial<Adapter>>>
 
 type Query = Parameters<Prepared['query']>
 
-type Storing = Omit<AdapterDependencies, 'own' | 'rows' | 'tokens'> & {
+type Storing = Omit<AdapterDependencies, 'own' | 'rows' | 'tokens' | 'pushed'> & {
   readonly rows: KeyedRows
   readonly answers: AnswerWrites
   readonly tokens: TokenWrites
+  readonly pushed: PushedWrites
 }
 
-function storageOf(model: string, { prepared, rows, answers, tokens, redis, clock, log, seals }: Storing): Partial<Adapter> {
+function storageOf(model: string, { prepared, rows, answers, tokens, pushed, redis, clock, log, seals }: Storing): Partial<Adapter> {
   if (model === 'Client') return clientStorage(prepared, log)
   const grants = grantStorage({ prepared, rows, answers, clock }, sealedPayloads('Grant', seals, log))
   if (model === 'Grant') return grants
@@ -120,7 +124,7 @@ function storageOf(model: string, { prepared, rows, answers, tokens, redis, cloc
   if (artifact === undefined) return {}
   const payloads = sealedPayloads(model, seals, log, artifact.strip)
   return redis === undefined || !artifact.shortLived
-    ? postgresArtifacts({ prepared, rows, answers, tokens, clock }, payloads, artifact)
+    ? postgresArtifacts({ prepared, rows, answers, tokens, pushed, clock }, payloads, artifact)
     : redisArtifacts(redis, clock, payloads, artifact, grants.destroy)
 }
 

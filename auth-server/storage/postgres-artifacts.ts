@@ -8,6 +8,7 @@ import { handleHash } from './handle-hash.ts'
 import { insertText, type Target } from './insert-text.ts'
 import type { KeyedRows } from './keyed-rows.ts'
 import { wasThere } from './lasting-sessions.ts'
+import type { PushedWrites } from './pushed-writes.ts'
 import type { SealedPayloads } from './sealed-payloads.ts'
 import type { TokenWrites } from './token-writes.ts'
 
@@ -28,7 +29,7 @@ type Row = { readonly id_hash: Buffer; readonly payload: string }
  * statement that succeeds once, however many ask at the same time.
  */
 export function postgresArtifacts(
-  { prepared, rows, answers, tokens, clock }: Storing,
+  { prepared, rows, answers, tokens, pushed, clock }: Storing,
   payloads: SealedPayloads,
   artifact: Artifact,
 ): Partial<Adapter> {
@@ -54,6 +55,7 @@ export function postgresArtifacts(
       const hash = handleHash(id)
       const extras = extra.map((column) => payload[columns[column] ?? column] ?? null)
       const values = [hash, payloads.seal(hash, payload), expiry(clock, expiresIn, keptSeconds), ...extras]
+      if (withAnswer === 'begins' && (await pushed.write(values))) return
       if (withAnswer === 'joins' && answers.joins({ ...target, values })) return
       if (withAnswer === 'completes' && (await answers.write({ ...target, values }))) return
       if (withAnswer === 'completes_tokens' && (await tokens.write({ ...target, values }))) return
@@ -99,6 +101,7 @@ type Storing = {
   readonly rows: KeyedRows
   readonly answers: AnswerWrites
   readonly tokens: TokenWrites
+  readonly pushed: PushedWrites
   readonly clock: Clock
 }
 
