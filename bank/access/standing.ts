@@ -15,7 +15,7 @@ export type Standing = {
   readonly tokenRevoked?: boolean
   readonly grant: { readonly customerId: CustomerId; readonly revokedAt: Date | undefined; readonly expiresAt: Date } | undefined
   readonly consent: ConsentStanding | undefined
-  /** Of the customer, not closed, and chosen for the consent if there is one. */
+  /** Of the customer, not closed, and chosen for the consent if there is one. Where the request names an account, no other is looked for. */
   readonly accounts: ReadonlySet<AccountId>
   /** Of the account that the request names, if it is the customer's: nearly every such request wants it next. */
   readonly named?: AccountFunds | undefined
@@ -122,15 +122,22 @@ const standingQuery = sql.type(standingRow)`
     from unnest(${asked}, (select ${null}::text[])) with ordinality as asked (token_hash, grant_id, consent_id, client_id, account_id, place)
     cross join lateral (
       select ${columns},
-        array(
-          select a.account_id from ledger.account a
-          where a.customer_id = g.customer_id and a.status <> 'closed'
-            and case co.kind
-              when 'account_access' then exists (
-                select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
-              when 'domestic_payment' then a.account_id = co.debtor_account_id
-              else true end
-          order by a.account_id) as accounts,
+        case
+          when asked.account_id is null then array(
+            select a.account_id from ledger.account a
+            where a.customer_id = g.customer_id and a.status <> 'closed'
+              and case co.kind
+                when 'account_access' then exists (
+                  select from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = a.account_id)
+                when 'domestic_payment' then a.account_id = co.debtor_account_id
+                else true end
+            order by a.account_id)
+          when named.status <> 'closed' and case co.kind
+            when 'account_access' then (
+              select true from consents.consent_account ca where ca.consent_id = co.consent_id and ca.account_id = named.account_id)
+            when 'domestic_payment' then named.account_id = co.debtor_account_id
+            else true end then array[named.account_id]
+          else '{}' end as accounts,
         named.account_id as named_id, named.currency as named_currency, named.posted_minor as named_posted_minor,
         named.held_minor as named_held_minor, named.overdraft_minor as named_overdraft_minor
       ${sources}

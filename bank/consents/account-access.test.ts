@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { sql, z } from '@bankside/service-kit/postgres'
+import type { TokenClaims } from '../access/decide-access.ts'
+import { readStanding } from '../access/standing.ts'
 import { deleteConsent } from './delete-consent.ts'
 import { expireConsents } from './expire-consents.ts'
 import { findIntent } from './find-intent.ts'
@@ -9,7 +11,18 @@ import { getCustomerConsent, listCustomerConsents } from './list-customer-consen
 import { listEligibleAccounts } from './list-eligible-accounts.ts'
 import { rejectConsent } from './reject-consent.ts'
 import { revokeConsent } from './revoke-consent.ts'
-import { authorisedWorldOf, dayMs, later, minuteMs, noon, openWorld, otherParty, thirdParty, type World } from './testing/test-world.ts'
+import {
+  authorisedWorldOf,
+  bareToken,
+  dayMs,
+  later,
+  minuteMs,
+  noon,
+  openWorld,
+  otherParty,
+  thirdParty,
+  type World,
+} from './testing/test-world.ts'
 
 let world: World
 before(async () => {
@@ -393,4 +406,32 @@ test('CON-05 RW-TOK-03 the worker ends what ran out, and nothing else', async ()
       code: 'consent_not_authorised',
     },
   )
+})
+
+test('AIS-07 D4 an account that is named is reached exactly when it is among those that are reached without a name', async () => {
+  const { customer, customerId, accountIds, grantId, token } = await authorisedWorldOf(world, 2)
+  const [chosen, closed] = accountIds
+  const unchosen = await world.newAccount({ customerId, funds: 100_000n })
+  await world.owner.query(sql.unsafe`update ledger.account set status = 'closed' where account_id = ${closed ?? null}`)
+  const payment = await world.lodgePayment()
+  const grantOfPayment = await world.grant(customerId)
+  const challengeId = await world.answered(customer, payment)
+  await world.authorise(payment, { customerId, accountIds: [unchosen], grantId: grantOfPayment, challengeId })
+  const another = await authorisedWorldOf(world, 1)
+
+  const reached = async (claims: Partial<TokenClaims>, accountId?: string) => [
+    ...(await world.asResourceApi((tx) => readStanding(tx, { ...bareToken, ...claims }, accountId))).accounts,
+  ]
+  const all = [...accountIds, unchosen, ...another.accountIds, `acc_${'0'.repeat(32)}`]
+  const tokens: [claims: Partial<TokenClaims>, expected: readonly unknown[]][] = [
+    [token, [chosen]],
+    [{ grantId: grantOfPayment, consentId: payment.id }, [unchosen]],
+    [{ grantId }, [chosen, unchosen]],
+    [{}, []],
+    [{ ...token, clientId: otherParty }, []],
+  ]
+  for (const [claims, expected] of tokens) {
+    assert.deepEqual(await reached(claims), expected.toSorted())
+    for (const accountId of all) assert.deepEqual(await reached(claims, accountId), expected.includes(accountId) ? [accountId] : [])
+  }
 })
