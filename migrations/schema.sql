@@ -3520,6 +3520,8 @@ CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id tex
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET join_collapse_limit TO '1'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare

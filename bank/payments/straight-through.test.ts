@@ -9,6 +9,7 @@ import { advancePayments } from './advance-payments.ts'
 import { readPaymentLife } from './payment-life.ts'
 import { openPaymentSubmitter } from './payment-submitter.ts'
 import { setStraightThrough, straightThroughIsKnown } from './straight-through.ts'
+import { submissionValues, toSubmission } from './submission-call.ts'
 import { gbp, noon, openTestBank, type TestBank } from './testing/test-bank.ts'
 import { assertWhoChecks, returnToBuiltInCheck } from './who-checks.ts'
 
@@ -249,6 +250,22 @@ test('a resource API that was taken over books nothing in a time to come', async
   )
   await assert.rejects(bank.submit(consent, { now: future }), (error) => violatedConstraint(error) === 'payment_is_not_of_a_time_to_come')
   assert.deepEqual(await balance(to), [0n, 0n])
+})
+
+test('a payment is decided by the keys of what it touches, however few there are', async () => {
+  const [from, to] = [await bank.newAccount({ funds }), await bank.newAccount()]
+  const consent = await agreed(from, to, 1)
+  const order = { ...consent, channel: 'uk_v4', interactionId: 'i', key: bank.keyOf(consent, 'young') } as const
+  const values = sql.join(submissionValues([toSubmission(order, consent.consentId)], noon), sql.fragment`, `)
+  const read = await transact(bank.owner, async (tx) => {
+    await tx.query(sql.unsafe`select from payments.submit(${values})`)
+    return tx.any(sql.unsafe`
+      select relname, idx_tup_fetch from pg_stat_xact_user_tables where relname in ('consent', 'grant') order by relname`)
+  })
+  assert.deepEqual(read, [
+    { relname: 'consent', idx_tup_fetch: 3n },
+    { relname: 'grant', idx_tup_fetch: 1n },
+  ])
 })
 
 test('at the end of all this the books agree', async () => {
