@@ -67,8 +67,9 @@ const certificates = [
   { key: config.TLS_EC_KEY, cert: config.TLS_EC_CERT },
   { key: config.TLS_RSA_KEY, cert: config.TLS_RSA_CERT },
 ]
-const issuer = createTlsServer({ certificates, requestClientCertificate: false }, handlers.issuer)
-const mtls = createTlsServer({ certificates, clientCa: config.CLIENT_CA, requestClientCertificate: true }, handlers.mtls)
+const listener = { certificates, bodilessRequestsAreEnded: true }
+const issuer = createTlsServer({ ...listener, requestClientCertificate: false }, handlers.issuer)
+const mtls = createTlsServer({ ...listener, clientCa: config.CLIENT_CA, requestClientCertificate: true }, handlers.mtls)
 const address = config.LISTEN_ADDRESS
 const operations = await startOperations({
   port: config.OPERATIONS_PORT,

@@ -17,6 +17,9 @@ async function* oneChunk(request: IncomingMessage): AsyncGenerator<Buffer> {
 }
 
 export function wholeOf(request: IncomingMessage): Promise<Buffer> {
+  // Then it has ended, and no event says so.
+  if (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined)
+    return Promise.resolve(Buffer.alloc(0))
   const chunks: Buffer[] = []
   let length = 0
   return new Promise<Buffer>((resolve, reject) => {

@@ -76,11 +76,11 @@ export async function startTestServer({
     issueServerCertificate(authority, { keyKind: 'rsa', now }),
   ])
   const handlers: { issuer?: Handler; mtls?: Handler; deliverLogouts?: () => Promise<number> } = {}
-  const certificates = [ec, rsa]
-  const issuerServer = createTlsServer({ certificates, requestClientCertificate: false }, (request, response) =>
+  const listener = { certificates: [ec, rsa], bodilessRequestsAreEnded: true }
+  const issuerServer = createTlsServer({ ...listener, requestClientCertificate: false }, (request, response) =>
     handlers.issuer?.(request, response),
   )
-  const mtlsServer = createTlsServer({ certificates, clientCa: authority.cert, requestClientCertificate: true }, (request, response) =>
+  const mtlsServer = createTlsServer({ ...listener, clientCa: authority.cert, requestClientCertificate: true }, (request, response) =>
     handlers.mtls?.(request, response),
   )
   const [issuerPort, mtlsPort] = await Promise.all(
