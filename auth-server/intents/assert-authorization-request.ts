@@ -1,5 +1,5 @@
 import { type ConsentKind, scopeOfKind } from '@bankside/bank/consents/consent'
-import { findIntent } from '@bankside/bank/consents/find-intent'
+import { findIntentKind } from '@bankside/bank/consents/find-intent'
 import type { Clock } from '@bankside/service-kit/clock'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
@@ -30,11 +30,11 @@ export function createAssertAuthorizationRequest(database: Database, clock: Cloc
     if (intent.type !== 'openbanking_consent') return assertScopeFits(kindOfDetail[intent.type], ctx.oidc.requestParamScopes)
     const { consentId } = intent
     const now = clock.now()
-    const consent = await protocolErrors(
-      outsideTransaction(database, (tx) => findIntent(tx, { consentId, clientId: client.clientId, now })),
+    const kind = await protocolErrors(
+      outsideTransaction(database, (tx) => findIntentKind(tx, { consentId, clientId: client.clientId, now })),
     )
-    if (consent === undefined) throw new errors.InvalidRequest('the consent is unknown, not yours, or no longer open')
-    assertScopeFits(consent.kind, ctx.oidc.requestParamScopes)
+    if (kind === undefined) throw new errors.InvalidRequest('the consent is unknown, not yours, or no longer open')
+    assertScopeFits(kind, ctx.oidc.requestParamScopes)
   }
 }
 

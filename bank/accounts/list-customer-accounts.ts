@@ -1,4 +1,5 @@
-import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, withValues } from '@bankside/service-kit/postgres'
+import { isText, isWhole, oneOf, orNull, rowShape } from '@bankside/service-kit/row-shape'
 import { type AccountId, type CustomerId, isAccountId } from '../ids.ts'
 import { type Currency, isCurrency, type Money } from '../money.ts'
 import type { AccountTypeCode } from './account.ts'
@@ -17,16 +18,16 @@ export type AccountToShow = {
   readonly available: Money
 }
 
-const accountToShowRow = z.object({
-  account_id: z.custom<AccountId>(isAccountId),
-  nickname: z.string(),
-  holder_name: z.string(),
-  type_code: z.enum(['CACC', 'SVGS', 'OTHR']),
-  currency: z.custom<Currency>(isCurrency),
-  sort_code: z.string().nullable(),
-  last_four: z.string().nullable(),
-  status: z.enum(['open', 'frozen', 'closed']),
-  available_minor: z.bigint(),
+const accountToShowRow = rowShape({
+  account_id: isAccountId,
+  nickname: isText,
+  holder_name: isText,
+  type_code: oneOf(['CACC', 'SVGS', 'OTHR']),
+  currency: isCurrency,
+  sort_code: orNull(isText),
+  last_four: orNull(isText),
+  status: oneOf(['open', 'frozen', 'closed']),
+  available_minor: isWhole,
 })
 
 const query = sql.type(accountToShowRow)`

@@ -1,45 +1,48 @@
-import { sql, z } from '@bankside/service-kit/postgres'
-import { type AccountId, type ConsentId, isAccountId, isConsentId, isManagedGrantId, type ManagedGrantId } from '../ids.ts'
-import { type Currency, isCurrency } from '../money.ts'
+import { sql } from '@bankside/service-kit/postgres'
+import { isInstant, isText, isWhole, listOf, oneOf, orNull, type RowIn, rowShape } from '@bankside/service-kit/row-shape'
+import { type CustomerId, isAccountId, isConsentId, isManagedGrantId } from '../ids.ts'
+import { isCurrency } from '../money.ts'
 import type { Consent } from './consent.ts'
-import { isPermission, type Permission } from './permission.ts'
+import { isPermission } from './permission.ts'
 
-const accountId = z.custom<AccountId>(isAccountId)
+const isCustomer = (text: unknown): text is CustomerId => typeof text === 'string' && text.startsWith('cus_')
+const isAnything = (_value: unknown): _value is unknown => true
 
-export const consentRow = z.object({
-  consent_id: z.custom<ConsentId>(isConsentId),
-  client_id: z.string(),
-  kind: z.enum(['account_access', 'domestic_payment', 'transfer']),
-  status: z.enum(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD']),
-  status_updated_at: z.date(),
-  status_reason_code: z.string().nullable(),
-  status_reason_description: z.string().nullable(),
-  created_at: z.date(),
-  authorise_before: z.date(),
-  request: z.unknown(),
-  permissions: z.array(z.custom<Permission>(isPermission)),
-  expires_at: z.date().nullable(),
-  transaction_from: z.date().nullable(),
-  transaction_to: z.date().nullable(),
-  amount_minor: z.bigint().nullable(),
-  currency: z.custom<Currency>(isCurrency).nullable(),
-  creditor_name: z.string().nullable(),
-  creditor_scheme_name: z.string().nullable(),
-  creditor_identification: z.string().nullable(),
-  creditor_account_id: accountId.nullable(),
-  debtor_account_id: accountId.nullable(),
-  debtor_scheme_name: z.string().nullable(),
-  debtor_identification: z.string().nullable(),
-  reference: z.string().nullable(),
-  customer_id: z.templateLiteral(['cus_', z.string()]).nullable(),
-  authorised_at: z.date().nullable(),
-  grant_id: z.string().nullable(),
-  managed_since: z.date().nullable(),
-  managed_grant_id: z.custom<ManagedGrantId>(isManagedGrantId).nullable(),
-  deleted_at: z.date().nullable(),
-  account_ids: z.array(accountId),
-})
-export type ConsentRow = z.infer<typeof consentRow>
+export const consentFields = {
+  consent_id: isConsentId,
+  client_id: isText,
+  kind: oneOf(['account_access', 'domestic_payment', 'transfer']),
+  status: oneOf(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD']),
+  status_updated_at: isInstant,
+  status_reason_code: orNull(isText),
+  status_reason_description: orNull(isText),
+  created_at: isInstant,
+  authorise_before: isInstant,
+  request: isAnything,
+  permissions: listOf(isPermission),
+  expires_at: orNull(isInstant),
+  transaction_from: orNull(isInstant),
+  transaction_to: orNull(isInstant),
+  amount_minor: orNull(isWhole),
+  currency: orNull(isCurrency),
+  creditor_name: orNull(isText),
+  creditor_scheme_name: orNull(isText),
+  creditor_identification: orNull(isText),
+  creditor_account_id: orNull(isAccountId),
+  debtor_account_id: orNull(isAccountId),
+  debtor_scheme_name: orNull(isText),
+  debtor_identification: orNull(isText),
+  reference: orNull(isText),
+  customer_id: orNull(isCustomer),
+  authorised_at: orNull(isInstant),
+  grant_id: orNull(isText),
+  managed_since: orNull(isInstant),
+  managed_grant_id: orNull(isManagedGrantId),
+  deleted_at: orNull(isInstant),
+  account_ids: listOf(isAccountId),
+}
+export const consentRow = rowShape(consentFields)
+export type ConsentRow = RowIn<typeof consentRow>
 
 /** For a query over `consents.consent` as `c`. */
 export const consentColumns = sql.fragment`

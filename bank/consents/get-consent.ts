@@ -1,8 +1,9 @@
 import { gatheredRows } from '@bankside/service-kit/gathered-rows'
-import { sql, type Transaction, withValues, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction, withValues } from '@bankside/service-kit/postgres'
+import { isNumber, rowShape } from '@bankside/service-kit/row-shape'
 import { refuse } from '../refusal.ts'
 import type { Consent, PaymentConsent } from './consent.ts'
-import { consentColumns, consentRow, toConsent } from './consent-row.ts'
+import { consentColumns, consentFields, consentRow, toConsent } from './consent-row.ts'
 
 /**
  * A consent for the client that lodged it, and for nobody else (CON-03).
@@ -26,12 +27,14 @@ export async function readConsent(tx: Transaction, consentId: string): Promise<C
   return row && toConsent(row)
 }
 
+const placedRow = rowShape({ ...consentFields, place: isNumber })
+
 /** Most are asked for alone: that costs PostgreSQL half as much as one of several. */
-const queryForOne = sql.type(consentRow.extend({ place: z.number() }))`
+const queryForOne = sql.type(placedRow)`
   select 1 as place, ${consentColumns} from consents.consent c where c.consent_id = ${null}`
 
 /** Put like this, it is planned once, and goes through the key however small the table is. */
-const query = sql.type(consentRow.extend({ place: z.number() }))`
+const query = sql.type(placedRow)`
   select asked.place::int as place, consent.*
   from unnest((select ${null}::text[])) with ordinality as asked (consent_id, place)
   cross join lateral (select ${consentColumns} from consents.consent c where c.consent_id = asked.consent_id offset 0) as consent`

@@ -1,9 +1,10 @@
-import { sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { sql, type Transaction } from '@bankside/service-kit/postgres'
+import { isText, oneOf, type RowIn, rowShape } from '@bankside/service-kit/row-shape'
 import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { CustomerId } from '../ids.ts'
 import { refuse } from '../refusal.ts'
 import type { Consent } from './consent.ts'
-import { consentColumns, consentRow, toConsent } from './consent-row.ts'
+import { consentColumns, consentFields, toConsent } from './consent-row.ts'
 
 /** A consent as its customer sees it on the dashboard. */
 export type CustomerConsent = {
@@ -38,14 +39,14 @@ export async function getCustomerConsent(
   return toCustomerConsent(row, now)
 }
 
-const customerConsentRow = consentRow.extend({ client_name: z.string(), client_status: z.enum(clientStatuses) })
+const customerConsentRow = rowShape({ ...consentFields, client_name: isText, client_status: oneOf(clientStatuses) })
 
 const customerConsents = (customerId: CustomerId) => sql.fragment`
   select ${consentColumns}, cl.name as client_name, cl.status as client_status
   from consents.consent c join clients.client cl on cl.client_id = c.client_id
   where c.customer_id = ${customerId} and c.authorised_at is not null and c.kind <> 'transfer'`
 
-function toCustomerConsent(row: z.infer<typeof customerConsentRow>, now: Date): CustomerConsent {
+function toCustomerConsent(row: RowIn<typeof customerConsentRow>, now: Date): CustomerConsent {
   const consent = toConsent(row)
   const expired = consent.kind === 'account_access' && consent.expiresAt !== undefined && consent.expiresAt <= now
   const gone = row.client_status === 'deleted' || row.client_status === 'withdrawn'
