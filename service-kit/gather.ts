@@ -50,6 +50,7 @@ export function gather<Question, Answer>(
     running--
     // What waited for this call goes before anybody hears of it.
     if (enough !== undefined && !planned) endTurn()
+    plan()
   }
   const call = () => {
     const asked = waiting.splice(0, atMost)
@@ -62,12 +63,10 @@ export function gather<Question, Answer>(
         done()
         if (answers.length === asked.length) for (const [index, { resolve }] of asked.entries()) resolve(answers[index] as Answer)
         else fail(new Error(`${answers.length} answers to ${asked.length} questions`))
-        plan()
       },
       (error: unknown) => {
         done()
         fail(error)
-        plan()
       },
     )
     plan()
