@@ -43,10 +43,13 @@ type Waiting = Queued & {
   readonly reject: (error: unknown) => void
 }
 
-const expiryEveryMs = 500
+const lookEveryMs = 100
 const longCallMs = 50
-/** A call costs PostgreSQL about as much as so many payments in it: fewer are better put into the next one. */
-const worthACall = 10
+/**
+ * A call costs PostgreSQL as much as five payments in it, and beside another one it often waits for the accounts of that: fewer are better put
+ * into the next.
+ */
+const worthASecondCall = 32
 
 /**
  * Gathers the payments of a process into few calls, each done as if one after another in the order in which they came: those that name
@@ -63,7 +66,7 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
 
   /** Beside a call under way, another is worth while when enough wait, or it takes long: it may wait for a lock. */
   const isDue = () =>
-    queue.waiting() > 0 && (queue.underWay() === 0 || queue.waiting() >= worthACall || performance.now() - calledAtMs > longCallMs)
+    queue.waiting() > 0 && (queue.underWay() === 0 || queue.waiting() >= worthASecondCall || performance.now() - calledAtMs > longCallMs)
   const schedule = () => {
     if (scheduled || !isDue()) return
     scheduled = true
@@ -86,7 +89,7 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
   const expiry = setInterval(() => {
     for (const { reject } of queue.expired(performance.now() - waitAtMostMs)) reject(new Unavailable('too many payments wait'))
     schedule()
-  }, expiryEveryMs)
+  }, lookEveryMs)
   expiry.unref()
 
   return {
