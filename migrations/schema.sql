@@ -400,11 +400,10 @@ create table ledger.account (
   constraint account_currency_fkey FOREIGN KEY (currency) REFERENCES ledger.currency(currency),
   constraint account_currency_is_fixed UNIQUE (account_id, currency),
   constraint account_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers.customer(customer_id),
-  constraint account_held_is_not_negative CHECK ((held_minor >= (0)::numeric)),
   constraint account_iban_is_unique UNIQUE (iban),
   constraint account_number_is_unique UNIQUE (sort_code, account_number),
   constraint account_pkey PRIMARY KEY (account_id),
-  constraint account_within_overdraft CHECK (((kind <> 'customer'::text) OR (((posted_minor - held_minor) + overdraft_minor) >= (0)::numeric)))
+  constraint account_within_overdraft CHECK (((kind <> 'customer'::text) OR (((posted_minor - held_minor) + overdraft_minor) >= '0'::numeric)))
 ) with (fillfactor=60);
 
 create table ledger.currency (
@@ -1734,6 +1733,17 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION ledger.account_held_is_not_negative()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'less than nothing is held on account %', new.account_id
+    using errcode = '23514', constraint = 'account_held_is_not_negative', schema = 'ledger', table = 'account';
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION ledger.account_is_well_formed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2904,18 +2914,16 @@ CREATE OR REPLACE FUNCTION ledger.write_transfer(p_now timestamp with time zone,
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
 AS $function$
-declare
-  today date := (p_now at time zone 'Europe/London')::date;
-  posted integer;
 begin
   if (p_amount_minor >= 1 and p_amount_minor < 1e37 and p_amount_minor = trunc(p_amount_minor) and p_from <> p_to
-    and starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36 and p_kind in ('opening', 'transfer') and coalesce(p_value_date <= today, true))
-    is not true then
+    and p_entry_id like 'ent\_________________________________' and p_kind in ('opening', 'transfer')
+    and (p_value_date is null or p_value_date <= (p_now at time zone 'Europe/London')::date)) is not true then
     perform ledger.raise_unsound(case
         when (starts_with(p_entry_id, 'ent_') and length(p_entry_id) = 36) is not true then 'entry_id_is_prefixed'
         when (p_kind in ('opening', 'transfer')) is not true then 'entry_kind_is_known'
-        when p_value_date > today then 'entry_value_date_is_not_after_booking'
+        when p_value_date > (p_now at time zone 'Europe/London')::date then 'entry_value_date_is_not_after_booking'
         when p_from = p_to then 'transfer_is_between_two_accounts'
         else 'amount_is_a_positive_whole_number'
       end, 'entry');
@@ -2939,7 +2947,7 @@ begin
       coalesce(sort_code || account_number, iban) as identification
   ), entered as (
     insert into ledger.entry (entry_id, kind, currency, description, reference, booked_at, value_date, actor, interaction_id)
-    values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, coalesce(p_value_date, today), p_actor, p_interaction_id)
+    values (p_entry_id, p_kind, p_currency, p_description, p_reference, p_now, coalesce(p_value_date, (p_now at time zone 'Europe/London')::date), p_actor, p_interaction_id)
   )
   insert into ledger.posting (
     account_id, posting_number, entry_id, currency, amount_minor, balance_minor,
@@ -2950,8 +2958,7 @@ begin
       when own.is_creditor then p_debtor_scheme_name else p_creditor_scheme_name end,
     coalesce(case when own.is_creditor then p_debtor_identification else p_creditor_identification end, other.identification), own.last_booked_at
   from moved own join moved other on own.is_creditor <> other.is_creditor;
-  get diagnostics posted = row_count;
-  if posted <> 2 then
+  if not found then
     raise exception 'the transfer cannot be made, or was made before under this key'
       using errcode = '23514', constraint = 'transfer_can_be_made', schema = 'ledger', table = 'movement';
   end if;
@@ -3862,6 +3869,8 @@ CREATE TRIGGER consent_terms_never_change AFTER UPDATE OF consent_id, client_id,
 CREATE TRIGGER consent_well_formed AFTER INSERT OR UPDATE ON consents.consent FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_payments'::text) EXECUTE FUNCTION consents.consent_is_well_formed();
 
 CREATE TRIGGER account_changed AFTER UPDATE OF status, overdraft_minor, customer_id, kind, currency ON ledger.account FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.overdraft_minor IS DISTINCT FROM new.overdraft_minor OR old.customer_id IS DISTINCT FROM new.customer_id OR old.kind IS DISTINCT FROM new.kind OR old.currency IS DISTINCT FROM new.currency) EXECUTE FUNCTION audit.account_changed();
+
+CREATE TRIGGER account_held_is_not_negative AFTER INSERT OR UPDATE OF held_minor ON ledger.account FOR EACH ROW WHEN (new.held_minor < '0'::numeric) EXECUTE FUNCTION ledger.account_held_is_not_negative();
 
 CREATE TRIGGER account_is_well_formed AFTER INSERT OR UPDATE OF account_id, kind, status, customer_id, type_code, sort_code, account_number, overdraft_minor ON ledger.account FOR EACH ROW EXECUTE FUNCTION ledger.account_is_well_formed();
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { type Database, sql, type Transaction, transact, violatedConstraint, z } from '@bankside/service-kit/postgres'
+import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { type AccountId, newEntryId, newHoldId, newPaymentId } from '../ids.ts'
 import { later, noon, openTestBank, type TestBank } from '../payments/testing/test-bank.ts'
 import { reconcile } from './reconcile.ts'
@@ -51,16 +52,25 @@ const write = (database: Database, call: Call) => {
 type Transfer = {
   readonly id?: string
   readonly kind?: string
+  readonly from?: string
   readonly to?: string
   readonly amount?: string
   readonly valueDate?: string
   readonly key?: string
 }
-const writeTransfer = (database: Database, transfer: Transfer) => {
-  const { id = newEntryId(), kind = 'transfer', to = ben, amount = '1', valueDate = '2026-03-02', key = randomUUID() } = transfer
+const writeTransfer = (database: Database | Transaction, transfer: Transfer) => {
+  const {
+    id = newEntryId(),
+    kind = 'transfer',
+    from = ann,
+    to = ben,
+    amount = '1',
+    valueDate = '2026-03-02',
+    key = randomUUID(),
+  } = transfer
   return database.query(sql.unsafe`
     select ledger.write_transfer(
-      ${now}, ${key}, '', ${id}, ${kind}, ${ann}, ${to}, ${amount}::numeric, 'GBP', 'd', 'r', ${valueDate}::date,
+      ${now}, ${key}, '', ${id}, ${kind}, ${from}, ${to}, ${amount}::numeric, 'GBP', 'd', 'r', ${valueDate}::date,
       null, null, null, null, null, null, 'me', null)`)
 }
 
@@ -145,6 +155,27 @@ for (const [index, [constraint, act]] of refused.entries())
       return true
     })
   })
+
+test('a transfer by itself locks its accounts in the order of their ids, in whichever they lie', async () => {
+  const [from, to] = [`acc_${'0'.repeat(32)}`, `acc_${'f'.repeat(32)}`]
+  await bank.owner.query(sql.unsafe`
+    select ledger.open_account(id, null, 'internal', 'GBP', 'n', 'h', 'OTHR', null, null, null, 0, ${now})
+    from unnest(array[${to}, ${from}] || array(select 'acc_' || md5(n::text) from generate_series(1, 200) n)) id`)
+  // Of a table whose rows are counted and few, a plan for these two takes them as they lie.
+  await bank.owner.query(sql.unsafe`analyze ledger.account`)
+  let writing: Promise<void> | undefined
+  await transact(bank.owner, async (holder) => {
+    await holder.query(sql.unsafe`select from ledger.account where account_id = ${from} for update`)
+    writing = transact(bank.owner, async (tx) => {
+      await tx.query(sql.unsafe`set local plan_cache_mode = force_custom_plan`)
+      await writeTransfer(tx, { from, to })
+    })
+    await untilWaitingForLocks(bank.owner, 1)
+    const free = sql.unsafe`select account_id from ledger.account where account_id = ${to} for update skip locked`
+    assert.deepEqual(await holder.anyFirst(free), [to])
+  })
+  await writing
+})
 
 test('called as it should be, the same call is done, and the books agree', async () => {
   await write(bank.owner, {})
