@@ -267,6 +267,12 @@ declare module 'oidc-provider/lib/actions/token.js' {
   export { stack as default }
 }
 
+declare module 'oidc-provider/lib/actions/userinfo.js' {
+  const stack: import('oidc-provider/lib/helpers/router.js').Middleware[]
+
+  export { stack as default }
+}
+
 declare module 'oidc-provider/lib/actions/authorization/index.js' {
   function getAuthorization(endpoint: string): import('oidc-provider/lib/helpers/router.js').Middleware[]
 
