@@ -2396,7 +2396,7 @@ declare
   movement_count integer := coalesce(p_operation_movement[cardinality(p_operation_movement)], 0);
   leg_count integer := coalesce(cardinality(p_leg_account), 0);
   today date := (p_now at time zone 'Europe/London')::date;
-  has_targets boolean := array_remove(p_operation_target, null) <> '{}';
+  has_targets boolean := coalesce(array_remove(p_operation_target, null) <> '{}', false);
   has_holds boolean := has_targets or 'hold' = any (p_operation_kind);
   leg_problem text[];
   -- By place, as they stand when all that was accepted so far is done. least is what must be left: null where there is no
