@@ -2653,6 +2653,13 @@ begin
     end if;
   end loop;
   if leg <= leg_count then perform ledger.raise_unsound('call_is_in_order', 'movement'); end if;
+  if (released is not null or array_position(p_operation_kind, null) is not null
+      or cardinality(p_operation_kind) is distinct from cardinality(p_operation_movement))
+    and exists (
+      select from unnest(p_leg_operation, numbered) l (operation, number)
+      where l.number is not null and (p_operation_kind[l.operation] in ('release', 'expire')) is not false) then
+    perform ledger.raise_unsound('posting_belongs_to_an_entry', 'posting');
+  end if;
   outcome := case when all_made then array_fill('done'::text, array[movement_count])
     else array(select coalesce(word, 'done') from unnest(words) with ordinality w (word, position) order by position) end;
   if keys_are_new and p_key is not null and not all_made then

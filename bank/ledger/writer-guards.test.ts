@@ -23,7 +23,7 @@ type Leg = readonly [operation: number, place: 1 | 2, amount: number, held?: num
 type Call = {
   readonly accounts?: readonly string[]
   readonly movement?: number
-  readonly kind?: string
+  readonly kind?: string | null
   readonly id?: string
   readonly hold?: number
   readonly valueDate?: string
@@ -101,6 +101,10 @@ const refused: readonly (readonly [constraint: string, act: (database: Database)
   ['entry_id_is_prefixed', (database) => write(database, { id: 'ent_1' })],
   ['entry_kind_is_known', (database) => write(database, { kind: 'gift' })],
   ['entry_value_date_is_not_after_booking', (database) => write(database, { valueDate: '2026-03-03' })],
+  // What gives funds back is of no entry, and what is of no kind.
+  ['posting_belongs_to_an_entry', (database) => write(database, { kind: 'release' })],
+  ['posting_belongs_to_an_entry', (database) => write(database, { kind: 'expire' })],
+  ['posting_belongs_to_an_entry', (database) => write(database, { kind: null })],
   [
     'amount_is_a_positive_whole_number',
     (database) =>
