@@ -84,6 +84,7 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
     payments('approve', one.id),
     payments('refuse', one.id, '--why', ' '),
     payments('straight-through', 'on'),
+    payments('straight-through', '--why', 'a reason'),
     payments('straight-through', 'maybe', '--why', 'a reason'),
     payments('check', 'built-in'),
     payments('check', 'elsewhere', '--why', 'a reason'),
@@ -103,8 +104,11 @@ test('npm run payments shows what waits for a person and why, and takes a decisi
 
 test('npm run payments lets nothing be posted at once while a worker has a check elsewhere, and says what to do', async () => {
   const payments = (...args: string[]) => paymentsCommand(bank.owner, [...args, '--why', 'a test'])
+  const state = () => paymentsCommand(bank.owner, ['straight-through'])
   assert.match(await payments('straight-through', 'on'), /^What nothing waits for is posted/)
+  assert.equal(await state(), 'What nothing waits for is posted when it comes; the built-in check is asked.')
   await bank.worker.query(sql.unsafe`select payments.leave_to_check_elsewhere()`)
+  assert.equal(await state(), 'Every payment waits for the worker, and for a check elsewhere, which a worker with RISK_CHECK_URL asks.')
   await assert.rejects(
     payments('straight-through', 'on'),
     /^Complaint: Payments are checked elsewhere.*\n.*npm run payments -- check built-in/,
@@ -112,6 +116,7 @@ test('npm run payments lets nothing be posted at once while a worker has a check
   assert.match(await payments('check', 'built-in'), /^The worker asks the built-in check/)
   assert.match(await payments('straight-through', 'on'), /^What nothing waits for is posted/)
   assert.match(await payments('straight-through', 'off'), /^Every payment waits for the worker/)
+  assert.equal(await state(), 'Every payment waits for the worker, and for the built-in check.')
 })
 
 test('npm run accounts opens and closes accounts, and says why not', async () => {

@@ -8,6 +8,14 @@ export type WhoChecks = {
   readonly now: Date
 }
 
+const whoChecksRow = z.object({ elsewhere: z.boolean(), straightThrough: z.boolean() })
+
+/** Who is asked about a payment, and whether what nothing waits for is posted when it comes: never both elsewhere and at once. */
+export const readWhoChecks = (database: Database): Promise<z.infer<typeof whoChecksRow>> =>
+  reading(
+    database.one(sql.type(whoChecksRow)`select check_elsewhere as elsewhere, is_on as "straightThrough" from payments.straight_through`),
+  )
+
 const checkElsewhere = sql.type(z.object({ check_elsewhere: z.boolean() }))`select check_elsewhere from payments.straight_through`
 const newsRow = z.object({ actions: z.array(z.string()) })
 

@@ -3,7 +3,7 @@ import type { Payment } from '@bankside/bank/payments/payment'
 import { type PaymentLife, readPaymentLife } from '@bankside/bank/payments/payment-life'
 import { approvePayment, listPaymentsInReview, refusePayment } from '@bankside/bank/payments/review-payment'
 import { setStraightThrough, straightThroughIsKnown } from '@bankside/bank/payments/straight-through'
-import { returnToBuiltInCheck } from '@bankside/bank/payments/who-checks'
+import { readWhoChecks, returnToBuiltInCheck } from '@bankside/bank/payments/who-checks'
 import type { Reason } from '@bankside/bank/risk/payment-check'
 import { systemClock } from '@bankside/service-kit/clock'
 import { type Database, transact, violatedConstraint } from '@bankside/service-kit/postgres'
@@ -14,6 +14,7 @@ const usage = `npm run payments -- review                            those that 
 npm run payments -- show PAYMENT_ID                   one, with all that was done to it and told of it
 npm run payments -- approve PAYMENT_ID --why "…"      it goes on
 npm run payments -- refuse PAYMENT_ID --why "…"       it is rejected, and its funds are free again
+npm run payments -- straight-through                  whether payments wait for the worker, and who checks them
 npm run payments -- straight-through on --why "…"     what nothing waits for is posted when it comes; off: every payment waits for the
                                                       worker, and for the check that it was started with
 npm run payments -- check built-in --why "…"          when no worker has RISK_CHECK_URL any more: the built-in check is asked again`
@@ -31,6 +32,7 @@ export const paymentsCommand: Command = async (database, args) => {
       case 'refuse':
         return await decide(database, command, subject, values['why'] ?? '')
       case 'straight-through':
+        if (subject === '' && values['why'] === undefined) return await whoChecks(database)
         return await turnStraightThrough(database, subject, values['why'] ?? '')
       case 'check':
         return await askBuiltInCheck(database, subject, values['why'] ?? '')
@@ -57,6 +59,15 @@ async function decide(database: Database, decision: 'approve' | 'refuse', paymen
   return decision === 'approve' ? `${paymentId} goes on.` : `${paymentId} is rejected, and its funds are free again.`
 }
 
+const atOnce = 'What nothing waits for is posted when it comes'
+
+async function whoChecks(database: Database): Promise<string> {
+  const { elsewhere, straightThrough } = await readWhoChecks(database)
+  if (straightThrough) return `${atOnce}; the built-in check is asked.`
+  const check = elsewhere ? 'a check elsewhere, which a worker with RISK_CHECK_URL asks' : 'the built-in check'
+  return `Every payment waits for the worker, and for ${check}.`
+}
+
 async function turnStraightThrough(database: Database, word: string, why: string): Promise<string> {
   if ((word !== 'on' && word !== 'off') || !isWhy(why)) throw new Complaint(usage)
   const on = word === 'on'
@@ -65,7 +76,7 @@ async function turnStraightThrough(database: Database, word: string, why: string
       throw violatedConstraint(error) === 'straight_through_passes_no_check' ? new Complaint(checkedElsewhere) : error
     },
   )
-  if (on) return 'What nothing waits for is posted when it comes.'
+  if (on) return `${atOnce}.`
   const known = await straightThroughIsKnown(database)
   return `Every payment waits for the worker${known ? '' : ', but for some that are under way and may still be posted at once'}.`
 }
