@@ -70,7 +70,9 @@ test('CX-18 of eight submissions of one page at once exactly one is answered', a
   const filled = fill(form, { action: 'confirm', account: ada.accounts[0] ?? '' })
   const answers = await race(() => customer.browser.post(form.action, filled))
   assert.equal(won(answers, 303), 1)
-  assert.equal(won(answers, 409) + won(answers, 400), racers - 1)
+  // An old page, or, to whom comes when it is over, how it ended.
+  const isTold = ({ status, text }: Answer) => [400, 409].includes(status) || (status === 200 && text.includes('You have already agreed'))
+  assert.equal(answers.filter(isTold).length, racers - 1)
 })
 
 test('CX-PIS-04 one code answers one challenge, however many pages ask at once', async () => {
