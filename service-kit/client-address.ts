@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv6, type Socket } from 'node:net'
+import { onceForEach } from './remembered.ts'
 
 const hopsAtMost = 20
 
@@ -22,17 +23,12 @@ export function clientAddress(request: IncomingMessage, trustedProxyAddresses: r
 export const peerAddress = ({ socket }: IncomingMessage): string => peerOf(socket).address
 
 type Peer = { readonly address: string; readonly network: string | undefined }
-const peers = new WeakMap<Socket, Peer>()
 
 /** The same for as long as a connection lasts. */
-function peerOf(socket: Socket): Peer {
-  const known = peers.get(socket)
-  if (known !== undefined) return known
-  const address = withoutMapping(socket.remoteAddress ?? '')
-  const peer = { address, network: address === '' ? undefined : networkOf(address) }
-  peers.set(socket, peer)
-  return peer
-}
+const peerOf = onceForEach(({ remoteAddress = '' }: Socket): Peer => {
+  const address = withoutMapping(remoteAddress)
+  return { address, network: address === '' ? undefined : networkOf(address) }
+})
 
 const withoutMapping = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '')
 

@@ -5,6 +5,7 @@ import { X509Certificate as DecodedCertificate, X509Crl } from '@peculiar/x509'
 import { issuerAmong } from './certificate-issuer.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
+import { onceForEach } from './remembered.ts'
 
 /**
  * - `good`: a list of its issuer that is in force does not name it.
@@ -112,15 +113,7 @@ function statusIn({ serials, nextUpdate }: List, certificate: X509Certificate, n
   return overdueMs <= 0 ? 'good' : overdueMs <= staleAtMostMs ? 'stale' : 'unknown'
 }
 
-const serialsOf = new WeakMap<X509Certificate, bigint>()
-
-function serialOf(certificate: X509Certificate): bigint {
-  const known = serialsOf.get(certificate)
-  if (known !== undefined) return known
-  const serial = BigInt(`0x${certificate.serialNumber}`)
-  serialsOf.set(certificate, serial)
-  return serial
-}
+const serialOf = onceForEach(({ serialNumber }: X509Certificate): bigint => BigInt(`0x${serialNumber}`))
 
 async function parseList(der: Uint8Array, authorities: readonly X509Certificate[]): Promise<List> {
   const crl = new X509Crl(Uint8Array.from(der))

@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
-import { leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
+import { onceForEach, remembered } from '@bankside/service-kit/remembered'
 
 /** What Koa and the library ask of whatever signs their cookies (the interface of `keygrip`); tokens in forms are signed the same way. */
 export type KeyedSignatures = {
@@ -16,19 +16,10 @@ export type KeyedSignatures = {
  *
  * @param secrets The one that signs first.
  */
-export function keyedSignatures(secrets: readonly string[]): KeyedSignatures {
-  const found = known.get(secrets)
-  if (found !== undefined) return found
-  const made = signaturesWith(secrets)
-  known.set(secrets, made)
-  return made
-}
+export const keyedSignatures = onceForEach(signaturesWith)
 
-const known = new WeakMap<readonly string[], KeyedSignatures>()
-
-const rememberedAtMost = 512
 /** Several times as long as a cookie of ours. */
-const rememberedAtMostLength = 512
+const remembering = { atMost: 512, lengthAtMost: 512 }
 
 function signaturesWith(secrets: readonly string[]): KeyedSignatures {
   const signers = secrets.map(signerWith)
@@ -40,14 +31,7 @@ function signaturesWith(secrets: readonly string[]): KeyedSignatures {
 
 function signerWith(secret: string): (data: string) => string {
   const key = createSecretKey(secret, 'utf8')
-  const signedLately = leastRecentlyUsed<string, string>(rememberedAtMost)
-  return (data) => {
-    const known = signedLately.get(data)
-    if (known !== undefined) return known
-    const signature = createHmac('sha256', key).update(data).digest('base64url')
-    if (data.length <= rememberedAtMostLength) signedLately.set(data, signature)
-    return signature
-  }
+  return remembered((data) => createHmac('sha256', key).update(data).digest('base64url'), remembering)
 }
 
 function isSame(expected: string, given: string): boolean {

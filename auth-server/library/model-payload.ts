@@ -1,17 +1,10 @@
+import { onceForEach } from '@bankside/service-kit/remembered'
 import library from 'oidc-provider/lib/models/payload.js'
 
 type Model = { readonly IN_PAYLOAD: readonly string[] }
 
-const members = new WeakMap<Model, ReadonlySet<string>>()
-
 /** What may be in the payload of a model. */
-export function membersOf(model: Model): ReadonlySet<string> {
-  const known = members.get(model)
-  if (known !== undefined) return known
-  const found = new Set(model.IN_PAYLOAD)
-  members.set(model, found)
-  return found
-}
+export const membersOf = onceForEach(({ IN_PAYLOAD }: Model): ReadonlySet<string> => new Set(IN_PAYLOAD))
 
 /** As the library's, which defines each member as a property: to assign is the same for every name but one, and quicker. */
 function payloadOf(model: Model, input: unknown): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { onceForEach } from '@bankside/service-kit/remembered'
 
 /** Where something is stored: the model, and the key of its row. */
 export type Place = readonly [model: string, key: string]
@@ -29,15 +30,9 @@ type SealKey = { readonly id: string; readonly key: KeyObject }
  *
  * @param secrets The one that seals first; what another one sealed still opens.
  */
-export function storedSeals(secrets: readonly Buffer[]): StoredSeals {
-  const found = known.get(secrets)
-  if (found !== undefined) return found
-  const made = sealsWith(secrets.map((secret) => ({ id: idOf(secret), key: createSecretKey(secret) })))
-  known.set(secrets, made)
-  return made
-}
-
-const known = new WeakMap<readonly Buffer[], StoredSeals>()
+export const storedSeals = onceForEach(
+  (secrets: readonly Buffer[]): StoredSeals => sealsWith(secrets.map((secret) => ({ id: idOf(secret), key: createSecretKey(secret) }))),
+)
 
 function sealsWith(keys: readonly SealKey[]): StoredSeals {
   const [first] = keys

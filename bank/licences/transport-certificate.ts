@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { type CertificateDetails, detailsOf } from '@bankside/service-kit/certificate-details'
+import { onceForEach } from '@bankside/service-kit/remembered'
 import { type OrganisationIdentifier, parseOrganisationIdentifier } from './organisation-identifier.ts'
 import { type Licence, type QualifiedStatements, readQualifiedStatements } from './read-licence.ts'
 
@@ -23,15 +24,9 @@ export type TransportCertificate = {
 const qualifiedStatements = '1.3.6.1.5.5.7.1.3'
 
 /** With the certificate as a connection has it, which it has for its life: a hash of it for each request would cost more than all the rest. */
-const read = new WeakMap<X509Certificate, TransportCertificate>()
-
-export function readTransportCertificate(certificate: X509Certificate): TransportCertificate {
-  const known = read.get(certificate)
-  if (known !== undefined) return known
-  const decoded = decode(certificate, detailsOf(certificate))
-  read.set(certificate, decoded)
-  return decoded
-}
+export const readTransportCertificate = onceForEach(
+  (certificate: X509Certificate): TransportCertificate => decode(certificate, detailsOf(certificate)),
+)
 
 function decode(certificate: X509Certificate, details: CertificateDetails): TransportCertificate {
   const named = details.subject.organisationIdentifier
