@@ -10,13 +10,11 @@ export type WhoChecks = {
 
 const whoChecksRow = z.object({ elsewhere: z.boolean(), straightThrough: z.boolean() })
 
-/** Who is asked about a payment, and whether what nothing waits for is posted when it comes: never both elsewhere and at once. */
-export const readWhoChecks = (database: Database): Promise<z.infer<typeof whoChecksRow>> =>
-  reading(
-    database.one(sql.type(whoChecksRow)`select check_elsewhere as elsewhere, is_on as "straightThrough" from payments.straight_through`),
-  )
+const whoChecks = sql.type(whoChecksRow)`select check_elsewhere as elsewhere, is_on as "straightThrough" from payments.straight_through`
 
-const checkElsewhere = sql.type(z.object({ check_elsewhere: z.boolean() }))`select check_elsewhere from payments.straight_through`
+/** Who is asked about a payment, and whether what nothing waits for is posted when it comes: never both elsewhere and at once. */
+export const readWhoChecks = (database: Database): Promise<z.infer<typeof whoChecksRow>> => reading(database.one(whoChecks))
+
 const newsRow = z.object({ actions: z.array(z.string()) })
 
 /** The bank has a check elsewhere, and this worker does not know it. */
@@ -39,9 +37,9 @@ export class CheckedElsewhere extends Error {
  * @throws {CheckedElsewhere}
  */
 export async function assertWhoChecks(database: Database, { elsewhere, now }: WhoChecks): Promise<boolean> {
-  const noted = (await reading(database.one(checkElsewhere))).check_elsewhere
-  if (noted === elsewhere) return false
-  if (noted) throw new CheckedElsewhere()
+  const noted = await readWhoChecks(database)
+  if (noted.elsewhere === elsewhere) return false
+  if (noted.elsewhere) throw new CheckedElsewhere()
   const isNews = await transact(database, async (tx) => {
     const { actions } = await tx.one(sql.type(newsRow)`select payments.leave_to_check_elsewhere() as actions`)
     const details = { why: 'a worker was started with RISK_CHECK_URL' }
@@ -58,7 +56,7 @@ export async function assertWhoChecks(database: Database, { elsewhere, now }: Wh
  * @throws {CheckedElsewhere} also when that was noted since the check was asked.
  */
 export async function assertBuiltInCheck(tx: Transaction): Promise<void> {
-  if ((await tx.one(checkElsewhere)).check_elsewhere) throw new CheckedElsewhere()
+  if ((await tx.one(whoChecks)).elsewhere) throw new CheckedElsewhere()
 }
 
 export type BuiltInCheck = { readonly actor: string; readonly why: string; readonly now: Date }
