@@ -1,5 +1,5 @@
 import { infoLines, type Log } from '@bankside/service-kit/log'
-import { Counter, Histogram, observerOf, type Registry } from '@bankside/service-kit/metrics'
+import { Counter, Histogram, type Registry } from '@bankside/service-kit/metrics'
 import type { Route } from './api.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -14,7 +14,7 @@ export type Seen = {
   end(exchange: Exchange): void
 }
 
-type Kind = { readonly observe: (seconds: number) => void; readonly fields: string }
+type Kind = { readonly duration: { readonly observe: (seconds: number) => void }; readonly fields: string }
 export type Observer = { readonly begin: (api: string, interactionId: string) => Seen }
 
 /**
@@ -52,7 +52,7 @@ export function createObserver(log: Log, registry: Registry): Observer {
     // The methods of unknown paths are whatever the caller writes: they do not become labels.
     const labels = { api, method: route?.method ?? 'other', route: route?.path ?? 'none', status: String(status) }
     const fields = `,${JSON.stringify({ ...labels, operation: route?.door.operation }).slice(1, -1)}`
-    return { observe: observerOf(durations, labels), fields }
+    return { duration: durations.labels(labels), fields }
   }
   const line = infoLines(log, 'request')
   return {
@@ -73,8 +73,8 @@ export function createObserver(log: Log, registry: Registry): Observer {
         end({ request, response }) {
           const { route, clientId } = this
           const durationMs = performance.now() - startedAt
-          const { observe, fields } = kindOf(api, route, response.statusCode)
-          observe(durationMs / 1_000)
+          const { duration, fields } = kindOf(api, route, response.statusCode)
+          duration.observe(durationMs / 1_000)
           const client = clientId === undefined ? '' : `,"clientId":${JSON.stringify(clientId)}`
           const refused = codes.length === 0 ? '' : `,"refusals":${JSON.stringify(codes)}`
           const customerPresent = request.headers['x-fapi-customer-ip-address'] !== undefined
