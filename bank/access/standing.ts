@@ -4,7 +4,7 @@ import { isInstant, isNumber, isText, isTruth, isWhole, listOf, oneOf, orNull, t
 import { type ClientStatus, clientStatuses } from '../clients/client.ts'
 import type { ConsentKind, ConsentStatus } from '../consents/consent.ts'
 import { isPermission, type Permission } from '../consents/permission.ts'
-import { type AccountId, type ConsentId, type CustomerId, isAccountId, isConsentId } from '../ids.ts'
+import { type AccountId, type ConsentId, type CustomerId, isAccountId, isConsentId, isCustomerId } from '../ids.ts'
 import { type Currency, isCurrency } from '../money.ts'
 import type { TokenClaims } from './decide-access.ts'
 
@@ -52,7 +52,6 @@ export type ConsentStanding = {
   readonly deletedAt: Date | undefined
 }
 
-const isCustomer = (text: unknown): text is CustomerId => typeof text === 'string' && text.startsWith('cus_')
 const tokenStandingFields = {
   place: isNumber,
   client_status: oneOf(clientStatuses),
@@ -60,14 +59,14 @@ const tokenStandingFields = {
   organisation: orNull(isText),
   licensed_roles: orNull(listOf(isText)),
   token_revoked: isTruth,
-  grant_customer_id: orNull(isCustomer),
+  grant_customer_id: orNull(isCustomerId),
   grant_revoked_at: orNull(isInstant),
   grant_expires_at: orNull(isInstant),
   consent_id: orNull(isConsentId),
   consent_client_id: orNull(isText),
   kind: orNull(oneOf(['account_access', 'domestic_payment', 'transfer'])),
   status: orNull(oneOf(['AWAU', 'AUTH', 'RJCT', 'COND', 'CANC', 'EXPD'])),
-  consent_customer_id: orNull(isCustomer),
+  consent_customer_id: orNull(isCustomerId),
   consent_grant_id: orNull(isText),
   permissions: orNull(listOf(isPermission)),
   expires_at: orNull(isInstant),

@@ -1,11 +1,10 @@
 import { sql } from '@bankside/service-kit/postgres'
 import { isInstant, isText, isWhole, listOf, oneOf, orNull, type RowIn, rowShape } from '@bankside/service-kit/row-shape'
-import { type CustomerId, isAccountId, isConsentId, isManagedGrantId } from '../ids.ts'
+import { isAccountId, isConsentId, isCustomerId, isManagedGrantId } from '../ids.ts'
 import { isCurrency } from '../money.ts'
 import type { Consent } from './consent.ts'
 import { isPermission } from './permission.ts'
 
-const isCustomer = (text: unknown): text is CustomerId => typeof text === 'string' && text.startsWith('cus_')
 const isAnything = (_value: unknown): _value is unknown => true
 
 export const consentFields = {
@@ -33,7 +32,7 @@ export const consentFields = {
   debtor_scheme_name: orNull(isText),
   debtor_identification: orNull(isText),
   reference: orNull(isText),
-  customer_id: orNull(isCustomer),
+  customer_id: orNull(isCustomerId),
   authorised_at: orNull(isInstant),
   grant_id: orNull(isText),
   managed_since: orNull(isInstant),
