@@ -15,11 +15,11 @@ export const stripOutsideJarParams: typeof libraryObject.stripOutsideJarParams =
  */
 const processRequestObject: Middleware = async (ctx, next) => {
   const read = pushedRequestIn(ctx)
-  const { client, params, entities, provider } = ctx.oidc
-  if (read === undefined || entities.PushedAuthorizationRequest === undefined) return library(ctx, next)
-  const { request, payload, header } = read
+  if (read === undefined) return library(ctx, next)
+  const { client, params, provider } = ctx.oidc
+  const { request, payload, header, pushed } = read
   await instanceOf(provider).features.requestObjects.assertJwtClaimsAndHeader(ctx, payload, header, client)
-  const { trusted, dpopJkt } = entities.PushedAuthorizationRequest
+  const { trusted, dpopJkt } = pushed
   if (trusted) ctx.oidc.trusted = Object.keys(request)
   for (const name of Object.keys(params)) params[name] = request[name] || undefined
   if (dpopJkt) {
@@ -35,18 +35,20 @@ export { processRequestObject as default }
 const beside: ReadonlySet<string> = new Set(['client_id', 'request', 'request_uri'])
 
 type Decoded = ReturnType<typeof jwt.decode>
-type Read = Decoded & { readonly request: Record<string, string> }
+type Pushed = NonNullable<LibraryContext['oidc']['entities']['PushedAuthorizationRequest']>
+type Read = Decoded & { readonly request: Record<string, string>; readonly pushed: Pushed }
 
 /** What is in it, if there is nothing about it that the library would refuse, or read in another way. */
 function pushedRequestIn(ctx: LibraryContext): Read | undefined {
-  const { entities, route, params, provider, client, issuer } = ctx.oidc
+  const { route, params, provider, client, issuer } = ctx.oidc
+  const { PushedAuthorizationRequest: pushed } = ctx.oidc.entities
   const { configuration, features } = instanceOf(provider)
-  if (entities.PushedAuthorizationRequest === undefined || route !== 'authorization' || features.encryption.enabled) return undefined
+  if (pushed === undefined || route !== 'authorization' || features.encryption.enabled) return undefined
   if (params['client_id'] !== client.clientId || Object.keys(params).some((name) => params[name] !== undefined && !beside.has(name)))
     return undefined
   const decoded = decodedFor(params['request'], { issuer: client.clientId, audience: issuer, clockTolerance: configuration.clockTolerance })
   const request = decoded && parametersIn(decoded.payload, getAuthorizationParams(ctx))
-  return request?.['client_id'] === client.clientId && decoded !== undefined ? { ...decoded, request } : undefined
+  return request?.['client_id'] === client.clientId && decoded !== undefined ? { ...decoded, request, pushed } : undefined
 }
 
 function parametersIn(payload: Decoded['payload'], names: ReadonlySet<string>): Record<string, string> | undefined {
