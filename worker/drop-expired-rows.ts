@@ -1,4 +1,4 @@
-import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { eachByItself, type RoundOptions } from '@bankside/service-kit/each-by-itself'
 import { type Database, sql, transact } from '@bankside/service-kit/postgres'
 
 const hourMs = 60 * 60 * 1000
@@ -40,20 +40,13 @@ type Expiring = {
   readonly time: string
   readonly keptMs: number
 }
-type Limits = {
-  readonly now: Date
-  /** Rows of each table. */
-  readonly limit: number
-  /** A table whose rows cannot be dropped does not stand in the way of others. */
-  readonly onFault?: (error: unknown, table: string) => void
-}
 
 /**
  * Drops at most `limit` rows of each table, the oldest first, each table in a transaction of its own.
  *
  * @returns how many were dropped.
  */
-export async function dropExpiredRows(database: Database, { now, limit, onFault }: Limits): Promise<number> {
+export async function dropExpiredRows(database: Database, { now, limit, onFault }: RoundOptions<string>): Promise<number> {
   const drop = async ({ table, key, time, keptMs }: Expiring) => {
     const before = sql.timestamp(new Date(now.getTime() - keptMs))
     const [name, column, age] = [sql.identifier([...table]), sql.identifier([key]), sql.identifier([time])]

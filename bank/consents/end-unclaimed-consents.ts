@@ -1,9 +1,8 @@
-import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { eachByItself, type RoundOptions } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
 import { endGrant } from './end-grant.ts'
-import type { ExpiryOptions } from './expire-consents.ts'
 import { readConsent } from './get-consent.ts'
 
 const dueRow = z.object({ consent_id: z.custom<ConsentId>(isConsentId) })
@@ -14,7 +13,7 @@ const dueRow = z.object({ consent_id: z.custom<ConsentId>(isConsentId) })
  *
  * @returns how many ended.
  */
-export async function endUnclaimedConsents(database: Database, { now, limit, onFault }: ExpiryOptions): Promise<number> {
+export async function endUnclaimedConsents(database: Database, { now, limit, onFault }: RoundOptions<ConsentId>): Promise<number> {
   // In any order, so that faulty ones are not the first each time.
   const due = await reading(
     database.anyFirst(sql.type(dueRow)`select c.consent_id from ${unclaimed(now)} order by random() limit ${limit}`),

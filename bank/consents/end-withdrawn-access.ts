@@ -1,4 +1,4 @@
-import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { eachByItself, type RoundOptions } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
@@ -14,21 +14,13 @@ export const withdrawnReason = { code: 'RR04', description: 'The third party is 
 /** A register that was mistaken, and says so by then, has cost nobody what its customers allowed it. */
 export const withdrawnForGoodAfterMs = 3_600_000
 
-export type WithdrawalOptions = {
-  readonly now: Date
-  /** At most so many grants. */
-  readonly limit: number
-  /** A grant that cannot be ended because of a fault of ours does not stand in the way of others. */
-  readonly onFault?: (error: unknown, grantId: string) => void
-}
-
 /**
  * What customers allowed to somebody whose licence was withdrawn ends: grants with their tokens, accesses, and payments that
  * were not made. It opens nothing from the moment of the withdrawal on; an hour later it does not come back with a licence (CERT-08).
  *
  * @returns how many grants ended.
  */
-export async function endWithdrawnAccess(database: Database, { now, limit, onFault }: WithdrawalOptions): Promise<number> {
+export async function endWithdrawnAccess(database: Database, { now, limit, onFault }: RoundOptions<string>): Promise<number> {
   // In any order, so that faulty ones are not the first each time.
   const due = await reading(
     database.anyFirst(sql.type(grantRow)`

@@ -1,4 +1,4 @@
-import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { eachByItself, type RoundOptions } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { type ConsentId, isConsentId } from '../ids.ts'
 import { changeStatus } from './change-status.ts'
@@ -9,14 +9,6 @@ import { readConsent } from './get-consent.ts'
 /** An authorised payment that nobody submits within this time is off: its token has long been dead. */
 export const unusedPaymentPeriodMs = 24 * 60 * 60 * 1000
 
-export type ExpiryOptions = {
-  readonly now: Date
-  /** At most so many consents. */
-  readonly limit: number
-  /** A consent that cannot be moved because of a fault of ours stays as it is, and does not stand in the way of others. */
-  readonly onFault?: (error: unknown, consentId: ConsentId) => void
-}
-
 /**
  * Moves consents whose time is over: not decided on in time (CON-05), past their expiry, or authorised for a payment that
  * never came. Each in a transaction of its own; several processes may do this at once. Expiry of a token alone never gets
@@ -24,7 +16,7 @@ export type ExpiryOptions = {
  *
  * @returns how many were moved: none when nothing is left to move.
  */
-export async function expireConsents(database: Database, { now, limit, onFault }: ExpiryOptions): Promise<number> {
+export async function expireConsents(database: Database, { now, limit, onFault }: RoundOptions<ConsentId>): Promise<number> {
   // In any order, so that faulty ones are not the first each time.
   const due = await reading(
     database.anyFirst(sql.type(dueRow)`select c.consent_id from consents.consent c where ${isDue(now)} order by random() limit ${limit}`),

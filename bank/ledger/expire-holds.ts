@@ -1,17 +1,9 @@
-import { eachByItself } from '@bankside/service-kit/each-by-itself'
+import { eachByItself, type RoundOptions } from '@bankside/service-kit/each-by-itself'
 import { type Database, reading, sql, transact, z } from '@bankside/service-kit/postgres'
 import type { HoldId } from '../ids.ts'
 import { releaseHold } from './release-hold.ts'
 
 const dueRow = z.object({ hold_id: z.custom<HoldId>() })
-
-export type HoldExpiryOptions = {
-  readonly now: Date
-  /** At most so many. */
-  readonly limit: number
-  /** A hold that cannot be released because of a fault of ours does not stand in the way of others. */
-  readonly onFault?: (error: unknown, holdId: HoldId) => void
-}
 
 /**
  * Releases holds that have come to their end and that no payment waits on: a payment that ran out of time is rejected
@@ -19,7 +11,7 @@ export type HoldExpiryOptions = {
  *
  * @returns how many were released: none when none is left.
  */
-export async function expireHolds(database: Database, { now, limit, onFault }: HoldExpiryOptions): Promise<number> {
+export async function expireHolds(database: Database, { now, limit, onFault }: RoundOptions<HoldId>): Promise<number> {
   // In any order, so that faulty ones are not the first each time.
   const due = await reading(
     database.anyFirst(sql.type(dueRow)`
