@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
-import { transfer } from '../load/transfer.ts'
+import type { Path } from '../load/path.ts'
+import { transfer, transferWithCertificate } from '../load/transfer.ts'
 import { type PreparedRound, performRound } from '../measure/round.ts'
 import type { Target } from '../targets/target.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
@@ -36,6 +37,7 @@ export type LedgerStage = {
 const clients = 32
 /** As on the other paths of the bench. */
 const fewConnections = 16
+const manyConnections = 64
 const gathered = { inFlight: 256, lanes: 4, movementsPerCall: 300 } as const
 /** By then most pages of a large table were written since the checkpoint, and are not written to the log whole any more. */
 const warmSeconds = 20
@@ -95,8 +97,10 @@ export function ledgerRows(stage: LedgerStage): readonly LedgerRow[] {
         ]),
     few(1),
     few(4),
-    { ...throughHttp(stage, clients), ...againstOneCommit, wanted: 0.5 },
-    { ...throughHttp(stage, fewConnections), ...againstOneCommit },
+    { ...throughHttp(stage, transfer, clients), ...againstOneCommit, wanted: 0.5 },
+    { ...throughHttp(stage, transferWithCertificate, clients), ...againstOneCommit, wanted: 0.5 },
+    { ...throughHttp(stage, transfer, fewConnections), ...againstOneCommit },
+    { ...throughHttp(stage, transferWithCertificate, manyConnections), ...againstOneCommit },
     {
       name: `balance, ${read.entries.toLocaleString('en-GB')} entries`,
       ...againstSelect,
@@ -132,19 +136,20 @@ const warmUpOperations = 2_000
 /** As many as it did the last time in so many seconds. */
 function throughHttp(
   { admin, target, seconds }: LedgerStage,
+  path: Path,
   connections: number,
 ): Pick<LedgerRow, 'name'> & Required<Pick<LedgerRow, 'prepares' | 'measured'>> {
   let operations = warmUpOperations
   let next: PreparedRound | undefined
   return {
-    name: `transfer through the HTTP API, ${connections} connections`,
+    name: `${path.name} through the HTTP API, ${connections} connections`,
     prepares: async () => {
       operations = Math.max(connections, Math.ceil(operations))
-      next = { operations, connections, prepared: await transfer.prepare(target, operations) }
+      next = { operations, connections, prepared: await path.prepare(target, operations) }
     },
     measured: async () => {
       if (next === undefined) throw new Error('nothing is prepared')
-      const round = await performRound(admin, target, transfer, next)
+      const round = await performRound(admin, target, path, next)
       operations = round.perSecond * seconds
       const cpuUs = round.mainUs === undefined || round.poolUs === undefined ? undefined : (round.mainUs + round.poolUs) * round.operations
       return { perSecond: round.perSecond, operations: round.operations, p50Ms: round.p50Ms, p99Ms: round.p99Ms, cpuUs }
