@@ -1,11 +1,12 @@
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 type AssertRequestObject = (ctx: KoaContextWithOIDC, claims: Claims, header: Claims, client: Client) => void
 
 const longestIdentifier = 256
 
-const kept = new WeakMap<KoaContextWithOIDC, Claims>()
+const kept = keptWithRequest<Claims>('request object')
 
 /** What the signed request of this call says, beside the parameters that the library takes from it. */
 export const requestObjectOf = (ctx: KoaContextWithOIDC): Claims | undefined => kept.get(ctx)

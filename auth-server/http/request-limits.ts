@@ -4,6 +4,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { AuthServerMetrics } from '../metrics.ts'
 import type { Endpoint } from './endpoints.ts'
+import { keptWithRequest } from './kept-with-request.ts'
 import { answerProblem, problems } from './problem-answer.ts'
 import { maxBodyBytes } from './read-whole-body.ts'
 import type { Context, Next } from './request-context.ts'
@@ -79,7 +80,7 @@ class TooManyRequests extends errors.CustomOIDCProviderError {
   }
 }
 
-const counted = new WeakSet<object>()
+const counted = keptWithRequest<true>('counted')
 
 /**
  * For where the library has just found that a client is who it says. Counted there and not before: otherwise anyone could use
@@ -90,8 +91,8 @@ const counted = new WeakSet<object>()
 export function limitClient({ limits, metrics }: Omit<Limiting, 'config'>) {
   return (ctx: KoaContextWithOIDC): void => {
     const { client } = ctx.oidc
-    if (client === undefined || counted.has(ctx)) return
-    counted.add(ctx)
+    if (client === undefined || counted.get(ctx)) return
+    counted.set(ctx, true)
     const waitSeconds = limits.ofClient(client.clientId)
     if (waitSeconds === 0) return
     metrics.rateLimited.inc({ limit: 'client', route: (ctx as unknown as Context).state.endpoint?.name ?? 'unknown' })

@@ -1,4 +1,5 @@
 import { type Client, type Grant, type Interaction, type KoaContextWithOIDC, Provider, type Session } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import type { Context } from '../http/request-context.ts'
 
 /** What a request has read of its journey, and the library would read again when the request goes on to it. */
@@ -12,7 +13,7 @@ export type Read = {
 }
 
 /** By the request's context: nothing is found by another request, and nothing is left when this one is answered. */
-const readBy = new WeakMap<object, Read>()
+const readBy = keptWithRequest<Read>('read')
 
 export const goesOnWith = (ctx: Context, read: Read): void => void readBy.set(ctx, read)
 

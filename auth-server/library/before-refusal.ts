@@ -1,4 +1,6 @@
-const acts = new WeakMap<object, () => Promise<void>>()
+import { keptWithRequest } from '../http/kept-with-request.ts'
+
+const acts = keptWithRequest<() => Promise<void>>('act before refusal')
 
 /** What is to be done before a request is refused that has shown whose it is. If it throws, the request is refused with that. */
 export const beforeRefusal = (request: object, act: () => Promise<void>): void => void acts.set(request, act)

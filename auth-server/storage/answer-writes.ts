@@ -1,6 +1,7 @@
 import type { Clock } from '@bankside/service-kit/clock'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { errors, Provider } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import { sessionSeconds } from '../tokens/lifetimes.ts'
 import { insertText, type Target } from './insert-text.ts'
 import { isWritten, wasFound } from './lasting-sessions.ts'
@@ -32,7 +33,7 @@ export type AnswerWrites = {
 const answering: ReadonlySet<string> = new Set(['authorization', 'resume'])
 
 export function answerWrites(prepared: Prepared, clock: Clock): AnswerWrites {
-  const waiting = new WeakMap<object, Writes>()
+  const waiting = keptWithRequest<Writes>('answer writes')
   const ofRequest = () => {
     const { ctx } = Provider
     return ctx && answering.has(ctx.oidc.route) ? ctx : undefined

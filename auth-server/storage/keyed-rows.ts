@@ -2,6 +2,7 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { Provider } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { numberedStatements, type Statement } from './numbered-statements.ts'
 
@@ -47,7 +48,7 @@ export function keyedRows(prepared: Prepared, clock: Clock): KeyedRows {
     callsAtOnce: statementsAtOnce,
   })
   const sources = new Map<string, Source>()
-  const ahead = new WeakMap<object, Map<string, Promise<KeyedRow | undefined>>>()
+  const ahead = keptWithRequest<Map<string, Promise<KeyedRow | undefined>>>('asked ahead')
   const take = (request: object | undefined, question: Ahead) => {
     const asked = request && ahead.get(request)
     if (asked === undefined) return undefined

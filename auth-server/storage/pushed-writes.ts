@@ -2,6 +2,7 @@ import { identifierUse } from '@bankside/bank/access/used-identifiers'
 import { gather } from '@bankside/service-kit/gather'
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { errors, Provider } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import { beforeRefusal } from '../library/before-refusal.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import type { UsedIdentifier } from './use-identifier.ts'
@@ -32,7 +33,7 @@ export function pushedWrites(prepared: Prepared): PushedWrites {
     callsAtOnce: statementsAtOnce,
   })
   /** Null once it is used up: what else such a request uses up is no assertion. */
-  const assertions = new WeakMap<object, UsedIdentifier | null>()
+  const assertions = keptWithRequest<UsedIdentifier | null>('assertion')
   const take = (request: object): UsedIdentifier | null => {
     const assertion = assertions.get(request) ?? null
     assertions.set(request, null)
@@ -41,7 +42,7 @@ export function pushedWrites(prepared: Prepared): PushedWrites {
   return {
     joins(identifier) {
       const { ctx } = Provider
-      if (ctx?.oidc.route !== 'pushed_authorization_request' || assertions.has(ctx)) return false
+      if (ctx?.oidc.route !== 'pushed_authorization_request' || assertions.get(ctx) !== undefined) return false
       if (ctx.oidc.client?.clientAuthMethod !== 'private_key_jwt') return false
       assertions.set(ctx, identifier)
       beforeRefusal(ctx, async () => {

@@ -1,5 +1,6 @@
 import type { Prepared } from '@bankside/service-kit/prepared'
 import { errors, Provider } from 'oidc-provider'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import type { Context, Next } from '../http/request-context.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { type AnswerRow, insertsFrom } from './answer-writes.ts'
@@ -25,7 +26,7 @@ export type TokenWrites = {
 }
 
 export function tokenWrites(prepared: Prepared): TokenWrites {
-  const waiting = new WeakMap<object, Writes>()
+  const waiting = keptWithRequest<Writes>('token writes')
   const write = async (request: object, refreshToken: AnswerRow | undefined) => {
     const writes = waiting.get(request)
     if (writes === undefined) return false
