@@ -933,7 +933,11 @@ CREATE INDEX session_expiry ON oidc.session USING btree (expires_at);
 
 CREATE INDEX used_identifier_expiry ON oidc.used_identifier USING btree (expires_at);
 
-CREATE UNIQUE INDEX limit_is_set_once ON payments.spending_limit USING btree (scope, COALESCE(subject_id, ''::text), set_by, is_soft, COALESCE(channel, ''::text), period, COALESCE(window_hours, 0), currency) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX limit_is_set_once ON payments.spending_limit USING btree (scope, COALESCE(subject_id, ''::text), set_by, is_soft, COALESCE(channel, ''::text), period, COALESCE(window_hours, 0), currency) WHERE (COALESCE(ended_at, '-infinity'::timestamp with time zone) = '-infinity'::timestamp with time zone);
+
+CREATE INDEX limit_of_customers ON payments.spending_limit USING btree (scope) WHERE ((ended_at IS NULL) AND (scope = 'customer'::text) AND (period <> 'payment'::text));
+
+CREATE INDEX limit_of_everybody ON payments.spending_limit USING btree (scope) WHERE ((ended_at IS NULL) AND (subject_id IS NULL));
 
 CREATE INDEX limit_of_subject ON payments.spending_limit USING btree (subject_id) WHERE (ended_at IS NULL);
 
@@ -3027,10 +3031,11 @@ AS $function$
       select p.position, div(p.amount_minor, unit) as amount,
         div(lately.spent_minor + case when p.is_counted then 0 else p.amount_minor end, unit) as paid_in_a_day,
         lately.payments + (not p.is_counted)::integer as payments_in_an_hour,
-        not exists (
-          select from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'payee' and k.fingerprint = p.payee) as new_payee,
-        not exists (
-          select from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'device' and k.fingerprint = p.device) as new_device,
+        coalesce((
+          select false from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'payee' and k.fingerprint = p.payee), true) as new_payee,
+        coalesce((
+          select false from payments.known_to_customer k where k.customer_id = p.customer_id and k.kind = 'device' and k.fingerprint = p.device), true)
+          as new_device,
         extract(hour from p.made_at at time zone 'Europe/London') as hour
       from unnest(p_payments) p
         cross join lateral (select ('1e' || p.minor_digits)::numeric as unit) units
@@ -3230,16 +3235,14 @@ CREATE OR REPLACE FUNCTION payments.lock_parties(p_customer_id text[], p_account
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  limits record;
+  limited boolean := exists (select from payments.spending_limit where ended_at is null);
   parties payments.parties;
 begin
-  select count(*) > 0 as there, coalesce(bool_or(scope = 'customer' and period <> 'payment'), false) as of_customers into limits
-  from payments.spending_limit where ended_at is null;
-  if limits.of_customers then
+  if limited and exists (select from payments.spending_limit where ended_at is null and scope = 'customer' and period <> 'payment') then
     perform from customers.customer c where c.customer_id = any (p_customer_id) order by c.customer_id for no key update;
   end if;
   select array_agg(a.account_id), coalesce(array_agg(a.account_id) filter (where a.frozen_for is not null), '{}'),
-    (select is_on from payments.straight_through), limits.there
+    (select is_on from payments.straight_through), limited
   into parties
   from (select account_id, frozen_for from ledger.account where account_id = any (p_account_id) order by account_id for no key update) a;
   return parties;
@@ -3444,7 +3447,9 @@ begin
     from unnest(due) s left join consents.consent c using (consent_id)
       cross join lateral (values ('payee', s.creditor_scheme_name || ' ' || s.creditor_identification), ('device', c.authorised_device)) k (kind, fingerprint)
     where s.decision = 'post' and k.fingerprint is not null
-      and not exists (select from payments.known_to_customer before where (before.customer_id, before.kind, before.fingerprint) = (s.customer_id, k.kind, k.fingerprint))
+      and (
+        select true from payments.known_to_customer before
+        where before.customer_id = s.customer_id and before.kind = k.kind and before.fingerprint = k.fingerprint) is null
     order by 1, 2, 3
     on conflict do nothing
   ), told as (
@@ -3533,9 +3538,9 @@ CREATE OR REPLACE FUNCTION payments.submit(p_submissions jsonb, p_consent_id tex
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
- SET join_collapse_limit TO '1'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET join_collapse_limit TO '1'
 AS $function$
 #variable_conflict use_column
 declare
@@ -3592,10 +3597,10 @@ begin
   for s in
     select asked.position, judged.word, used.resource_id,
       case
-        when creditor.kind = 'settlement' and creditor.account_number is null and creditor.iban is null and exists (
-          select from ledger.account ours where ours.sort_code = case c.creditor_scheme_name
+        when creditor.kind = 'settlement' and creditor.account_number is null and creditor.iban is null and (
+          select true from ledger.account ours where ours.sort_code = case c.creditor_scheme_name
             when 'UK.OBIE.SortCodeAccountNumber' then left(c.creditor_identification, 6)
-            when 'UK.OBIE.IBAN' then substring(upper(replace(c.creditor_identification, ' ', '')) from '^GB\d{2}[A-Z]{4}(\d{6})\d{8}$') end) then 'AC01'
+            when 'UK.OBIE.IBAN' then substring(upper(replace(c.creditor_identification, ' ', '')) from '^GB\d{2}[A-Z]{4}(\d{6})\d{8}$') end limit 1) then 'AC01'
         when creditor.status = 'closed' then 'AC07'
         when creditor.currency <> c.currency then 'AC11'
       end,
@@ -3633,7 +3638,7 @@ begin
           order by settlement.account_id limit 1))
       cross join lateral (select case
         when cl.status is distinct from 'active' then 'client_blocked'
-        when asked.token_hash is not null and exists (select from oidc.revoked_token r where r.token_hash = decode(asked.token_hash, 'hex')) then 'grant_revoked'
+        when asked.token_hash is not null and (select true from oidc.revoked_token r where r.token_hash = decode(asked.token_hash, 'hex')) then 'grant_revoked'
         when c.client_id = asked.client_id and c.grant_id is not null and (g.client_id = c.client_id and g.revoked_at is null and g.expires_at > p_now) is not true
           then 'grant_revoked'
         when used.remembered then case when used.request_hash = decode(asked.request_hash, 'hex') then 'replayed' else 'idempotency_key_reused' end
