@@ -9,7 +9,7 @@ test('what follows from a text is made once for those asked for lately, and anew
       made.push(text)
       return text.toUpperCase()
     },
-    { atMost: 2, lengthAtMost: 3 },
+    { atMost: 4, lengthAtMost: 3 },
   )
   assert.deepEqual(['a', 'b', 'a', 'c', 'a', 'b', 'long', 'long', 'b'].map(upper), ['A', 'B', 'A', 'C', 'A', 'B', 'LONG', 'LONG', 'B'])
   assert.deepEqual(made, ['a', 'b', 'c', 'b', 'long', 'long'])
