@@ -18,6 +18,7 @@ const everyMs = 15 * 60_000
 export const reconcileLoop = ({ database, log, metrics }: ReconcileNeeds): Loop => ({
   name: 'reconcile',
   idleMs: everyMs,
+  isPeriodic: true,
   work: async (now) => {
     const scope = (await takeWhole(database, now)) ? 'whole' : 'recent'
     const reconciled = scope === 'whole' ? await reconcileWhole(database) : await reconcileSince(database, await recentSince(database))

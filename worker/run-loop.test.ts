@@ -35,6 +35,12 @@ test('while there is work it does not sleep; when there is none it does', async 
   assert.ok(seen.filter((done) => done === 0).length < 20, String(seen.length))
 })
 
+test('a periodic loop sleeps its whole time after its first round', async () => {
+  const rounds = async (loop: Partial<Loop>) => (await watch(async () => 0, 400, { idleMs: 300, ...loop })).length
+  assert.ok((await rounds({ isPeriodic: true })) <= 2)
+  assert.ok((await rounds({})) >= 3, 'where another looks again soon')
+})
+
 test('a loop that gathers waits for more after a round that did little, not after a full one', async () => {
   let left = 500
   const seen = await watch(async () => (left > 0 ? left-- && 5 : 1), 400, { gathers: { atLeast: 5, forMs: 100 } })

@@ -5,6 +5,8 @@ export type Loop = {
   readonly name: string
   /** How long it sleeps at most when there is nothing to do: how late it notices that there is. */
   readonly idleMs: number
+  /** It goes through all there is, whatever it finds: it sleeps so long after its first round already. */
+  readonly isPeriodic?: boolean
   /**
    * For work that comes piece by piece and is cheaper together: after a round that did less than `atLeast`, more of it is
    * waited for so long.
@@ -48,11 +50,11 @@ export async function runLoop(loop: Loop, { clock, signal, onRound, onFault }: L
 type Lately = { readonly done: number; readonly idleRounds: number; readonly faults: number }
 
 /** A little at random, so that many workers do not ask all at once. */
-function sleepMs({ idleMs, gathers }: Loop, { done, idleRounds, faults }: Lately): number {
+function sleepMs({ idleMs, isPeriodic = false, gathers }: Loop, { done, idleRounds, faults }: Lately): number {
   const randomness = 0.75 + Math.random() / 2
   if (faults > 0) return Math.min(idleMs * 2 ** faults, Math.max(idleMs, longestSleepAfterFaultMs)) * randomness
   if (idleRounds === 0) return gathers !== undefined && done < gathers.atLeast ? gathers.forMs * randomness : 0
-  return Math.min(firstSleepMs * 2 ** idleRounds, idleMs) * randomness
+  return (isPeriodic ? idleMs : Math.min(firstSleepMs * 2 ** idleRounds, idleMs)) * randomness
 }
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {
