@@ -7,7 +7,7 @@ import { type Beginning, type BeginningDetails, isLater, logBegun, readBeginning
 import { leavesOf } from './read-leaves.ts'
 import { beOnlySealer, firstLog, insertSeal, settledBefore } from './seal-rows.ts'
 import { keep } from './sign-tree.ts'
-import { BrokenTree, lastSeal, type Seal, treeOfSize } from './stored-tree.ts'
+import { BrokenTree, type LogEnd, lastSeal, treeOfSize } from './stored-tree.ts'
 
 /** Why no log begins, for a person. */
 export class CannotBegin extends Error {
@@ -65,7 +65,7 @@ async function begunBefore(tx: Transaction, last: Checkpoint, log: number, { sig
   throw new CannotBegin(`the database is of log ${log} already, which nothing outside it knows of: find out who began it`)
 }
 
-type Begun = { readonly last: Checkpoint; readonly seal: Seal | undefined; readonly order: LogOrder }
+type Begun = { readonly last: Checkpoint; readonly seal: LogEnd | undefined; readonly order: LogOrder }
 
 async function begin(tx: Transaction, { last, seal, order }: Begun): Promise<Beginning> {
   const { kept, signer, now } = order

@@ -15,14 +15,15 @@ export type LeafTable = LeafRows['table']
  * What of a row is shown to whoever is given a proof. The rest is in the leaf as a salted hash: nobody learns it from a proof
  * (the balance of the payee, say, or the customer's id), and it cannot be changed any more than what is shown.
  */
-const shownOfPosting = ['account_id', 'amount_minor', 'booked_at', 'currency']
-const shownOfRecord = ['action', 'interaction_id', 'occurred_at', 'record_id', 'subject']
+const shownOfPosting = new Set(['account_id', 'amount_minor', 'booked_at', 'currency'])
+const shownOfRecord = new Set(['action', 'interaction_id', 'occurred_at', 'record_id', 'subject'])
+const nothing: ReadonlySet<string> = new Set()
 /** Members of a record's details that name nobody. Shown where they are no lists or objects. */
-const shownDetails = [
+const shownDetails: ReadonlySet<string> = new Set([
   ...['amountMinor', 'begunBecause', 'channel', 'consentId', 'creditorAccountId', 'currency', 'debtorAccountId', 'endedCheckpoint'],
   ...['entryCount', 'entryId', 'findingCount', 'holdId', 'kind', 'metCheckpoint', 'operation', 'paymentId', 'reason', 'recordCount'],
   ...['requestHash', 'status', 'treeLog', 'treeRoot', 'treeSize'],
-]
+])
 
 /** Of every leaf that is made; a change of what is hashed is another version. */
 const version = 'bankside/1'
@@ -51,11 +52,21 @@ export type Leaf = {
 
 /** What hides a part of a leaf, by its name in it: whoever proves one leaf need not be given what opens those beside it. */
 export type SaltOf = (context: string) => Buffer
+const contextAtMost = 256
+/** Of UTF-8, for a letter as JavaScript counts them. */
+const bytesPerLetter = 3
+
 /** @param salt of the seal that a leaf is in. */
-export const saltsFrom =
-  (salt: Buffer): SaltOf =>
-  (context) =>
-    sha256(Buffer.concat([salt, Buffer.from(context)])).subarray(0, saltBytes)
+export function saltsFrom(salt: Buffer): SaltOf {
+  const salted = Buffer.concat([salt, Buffer.alloc(contextAtMost * bytesPerLetter)])
+  return (context) => {
+    const hashed =
+      context.length > contextAtMost
+        ? Buffer.concat([salt, Buffer.from(context)])
+        : salted.subarray(0, salt.length + salted.write(context, salt.length))
+    return sha256(hashed).subarray(0, saltBytes)
+  }
+}
 /** In the order in which {@link leafOf} names them. */
 export const saltContexts = (rows: LeafRows): string[] =>
   rows.table === 'audit.record' ? [rows.key] : [...rows.postings.map((_, index) => `${rows.key}/${index}`), rows.key]
@@ -79,7 +90,7 @@ export function leafOf(rows: LeafRows, saltOf: SaltOf): Leaf {
   })
   const { actor = null, ...row } = rows.row
   if (actor === null) return { content: { postings, row, table: rows.table, version }, closed }
-  const closedActor = close({ actor }, [], saltOf(rows.key))
+  const closedActor = close({ actor }, nothing, saltOf(rows.key))
   return { content: { closed: hashOfMade(closedActor), postings, row, table: rows.table, version }, closed: [...closed, closedActor] }
 }
 
@@ -96,17 +107,26 @@ export const hashOfClosed = ({ columns, salt }: Closed): string => sha256(canoni
 
 export const saltBytes = 16
 
-function close(row: Columns, shown: readonly string[], salt: Buffer): Closed {
-  const columns = Object.fromEntries(Object.entries(row).filter(([name]) => !shown.includes(name)))
+function close(row: Columns, shown: ReadonlySet<string>, salt: Buffer): Closed {
+  const columns: Record<string, string | null> = {}
+  for (const name of Object.keys(row)) if (!shown.has(name)) columns[name] = row[name] as string | null
   return { salt: salt.toString('base64url'), columns }
 }
 
-const pick = (row: Columns, names: readonly string[]): Columns => Object.fromEntries(names.map((name) => [name, row[name] ?? null]))
+function pick(row: Columns, names: ReadonlySet<string>): Columns {
+  const picked: Record<string, string | null> = {}
+  for (const name of names) picked[name] = row[name] ?? null
+  return picked
+}
 
 function detailsToShow({ details }: Columns): LeafDetails {
   const members = JSON.parse(details ?? '{}') as LeafDetails
-  const shown = shownDetails.filter((name) => Object.hasOwn(members, name) && (members[name] === null || typeof members[name] !== 'object'))
-  return Object.fromEntries(shown.map((name) => [name, members[name] ?? null]))
+  const shown: Record<string, LeafDetails[string]> = {}
+  for (const name of Object.keys(members).sort()) {
+    const value = members[name] ?? null
+    if (shownDetails.has(name) && (value === null || typeof value !== 'object')) shown[name] = value
+  }
+  return shown
 }
 
 /**
@@ -126,4 +146,5 @@ export function columnsThatDiffer(row: Columns, checks: string): string[] | unde
   return names.filter((name, index) => checkOf(row[name] ?? null) !== checks.slice(2 * index, 2 * index + 2))
 }
 
-const checkOf = (value: string | null): string => (value === null ? '00' : (crc32(value) & 0xff).toString(16).padStart(2, '0'))
+const hexadecimal = Array.from({ length: 0x100 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const checkOf = (value: string | null): string => (value === null ? '00' : (hexadecimal[crc32(value) & 0xff] as string))

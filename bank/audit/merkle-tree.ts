@@ -3,13 +3,20 @@ import { hash } from 'node:crypto'
 /** The Merkle tree of RFC 9162 section 2.1 (as in RFC 6962), over leaves that are only ever added. */
 export const hashBytes = 32
 const leafPrefix = Buffer.of(0x00)
-const nodePrefix = Buffer.of(0x01)
 
-export const sha256 = (data: Uint8Array | string): Buffer => hash('sha256', data, 'buffer')
+/** By way of a text with a letter for each byte: memory of its own for each hash takes longer to get and to give back than the hash. */
+export const sha256 = (data: Uint8Array | string): Buffer => Buffer.from(hash('sha256', data, 'binary'), 'latin1')
 export const leafHash = (data: Uint8Array): Buffer => sha256(Buffer.concat([leafPrefix, data]))
 /** The same of the UTF-8 of a text. */
 export const leafHashOfText = (text: string): Buffer => sha256(`\0${text}`)
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Buffer.concat([nodePrefix, left, right]))
+
+/** What a node is the hash of: a prefix and two hashes. */
+const hashedNode = Buffer.alloc(1 + 2 * hashBytes, 0x01)
+export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+  hashedNode.set(left, 1)
+  hashedNode.set(right, 1 + hashBytes)
+  return sha256(hashedNode)
+}
 
 /** A whole subtree: the one of 2^level leaves that begins at leaf position * 2^level. */
 export type Place = { readonly level: number; readonly position: number }

@@ -1,68 +1,67 @@
-import { type SqlFragment, sql, type Transaction, z } from '@bankside/service-kit/postgres'
+import { type SqlFragment, sql, type Transaction } from '@bankside/service-kit/postgres'
+import { isText, isWhole, orNull, type RowIn, rowShape } from '@bankside/service-kit/row-shape'
 import type { Columns, LeafRows, LeafTable } from './leaf.ts'
 
 /**
  * The only place that knows the columns of what is sealed. Written as text, so that no number or time loses a digit on its way;
- * in the order of their names, as they are hashed.
+ * selected in the order of their names, in which they are hashed.
  */
 const time = (column: SqlFragment) => sql.fragment`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
-const text = z.string()
-const optionalText = z.string().nullable()
-const written = { written_in: z.bigint() }
+const optionalText = orNull(isText)
 
-const entryRow = z.object({
+const entryRow = rowShape({
   actor: optionalText,
-  booked_at: text,
+  booked_at: isText,
   currency: optionalText,
-  description: text,
-  entry_id: text,
+  description: isText,
+  entry_id: isText,
   /** The row of ledger.exchange, where there is one. */
   exchange: optionalText,
   hold_id: optionalText,
   interaction_id: optionalText,
-  kind: text,
+  kind: isText,
   payment_id: optionalText,
-  reference: text,
+  reference: isText,
   reverses: optionalText,
-  value_date: text,
-  ...written,
+  value_date: isText,
+  written_in: isWhole,
 })
 const entryColumns = (exchange: SqlFragment) => sql.fragment`
-  e.entry_id, e.kind, e.currency, e.description, e.reference, e.payment_id, e.reverses, e.hold_id, ${time(sql.fragment`e.booked_at`)} as booked_at,
-  to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.actor, e.interaction_id, e.written_in,
-  ${exchange} as exchange`
+  e.actor, ${time(sql.fragment`e.booked_at`)} as booked_at, e.currency, e.description, e.entry_id, ${exchange} as exchange, e.hold_id,
+  e.interaction_id, e.kind, e.payment_id, e.reference, e.reverses, to_char(e.value_date, 'YYYY-MM-DD') as value_date, e.written_in`
 const exchangeOfEntry = sql.fragment`
   case e.kind when 'exchange' then (select to_jsonb(x)::text from ledger.exchange x where x.entry_id = e.entry_id) end`
 
-const postingRow = z.object({
-  account_id: text,
-  amount_minor: text,
-  balance_minor: text,
-  booked_at: text,
+const postingRow = rowShape({
+  account_id: isText,
+  amount_minor: isText,
+  balance_minor: isText,
+  booked_at: isText,
   counterparty_identification: optionalText,
-  counterparty_name: text,
+  counterparty_name: isText,
   counterparty_scheme_name: optionalText,
-  currency: text,
-  entry_id: text,
-  posting_number: text,
+  currency: isText,
+  entry_id: isText,
+  posting_number: isText,
 })
 const postingColumns = sql.fragment`
-  p.entry_id, p.account_id, p.posting_number::text, p.currency, p.amount_minor::text, p.balance_minor::text, p.counterparty_name,
-  p.counterparty_scheme_name, p.counterparty_identification, ${time(sql.fragment`p.booked_at`)} as booked_at`
+  p.account_id, p.amount_minor::text, p.balance_minor::text, ${time(sql.fragment`p.booked_at`)} as booked_at, p.counterparty_identification,
+  p.counterparty_name, p.counterparty_scheme_name, p.currency, p.entry_id, p.posting_number::text`
 
-const recordRow = z.object({
-  action: text,
-  actor: text,
-  details: text,
+const recordRow = rowShape({
+  action: isText,
+  actor: isText,
+  details: isText,
   interaction_id: optionalText,
-  occurred_at: text,
-  record_id: text,
-  subject: text,
-  ...written,
+  occurred_at: isText,
+  record_id: isText,
+  subject: isText,
+  written_in: isWhole,
 })
 const recordColumns = sql.fragment`
-  r.record_id, ${time(sql.fragment`r.occurred_at`)} as occurred_at, r.actor, r.action, r.subject, r.interaction_id, r.details::text as details, r.written_in`
+  r.action, r.actor, r.details::text as details, r.interaction_id, ${time(sql.fragment`r.occurred_at`)} as occurred_at, r.record_id, r.subject,
+  r.written_in`
 
 /** Leaves of a round stand in the order of their tables, then of their keys. */
 export const leafTables: readonly LeafTable[] = ['ledger.entry', 'audit.record']
@@ -137,7 +136,7 @@ export async function leavesToProve(tx: Transaction, paymentId: string): Promise
   return [...recordLeaves(records), ...withPostings(entries, postings)]
 }
 
-async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryRow>[]): Promise<WrittenLeaf[]> {
+async function entryLeaves(tx: Transaction, rows: readonly RowIn<typeof entryRow>[]): Promise<WrittenLeaf[]> {
   if (rows.length === 0) return []
   const keys = rows.map(({ entry_id }) => entry_id)
   const postings = await tx.any(sql.type(postingRow)`
@@ -146,16 +145,20 @@ async function entryLeaves(tx: Transaction, rows: readonly z.infer<typeof entryR
   return withPostings(rows, postings)
 }
 
-function withPostings(rows: readonly z.infer<typeof entryRow>[], postings: readonly z.infer<typeof postingRow>[]): WrittenLeaf[] {
+function withPostings(rows: readonly RowIn<typeof entryRow>[], postings: readonly RowIn<typeof postingRow>[]): WrittenLeaf[] {
   const byEntry = Map.groupBy(postings, ({ entry_id }) => entry_id)
-  return rows.map(({ written_in, ...all }) => {
-    const { actor, interaction_id, ...without } = all
-    // A payment's entry has neither, nor has one from before there were such columns: its leaf is what it always was.
-    const row = actor === null && interaction_id === null ? without : all
-    const own = (byEntry.get(row.entry_id) ?? []).map(({ entry_id: _, ...posting }): Columns => posting)
-    return { table: 'ledger.entry', key: row.entry_id, row, postings: own, writtenIn: written_in }
+  return rows.map((read) => {
+    const own = (byEntry.get(read.entry_id) ?? []).map(({ entry_id: _, ...posting }): Columns => posting)
+    return { table: 'ledger.entry', key: read.entry_id, row: columnsOf(read), postings: own, writtenIn: read.written_in }
   })
 }
 
-const recordLeaves = (rows: readonly z.infer<typeof recordRow>[]): WrittenLeaf[] =>
+/** A payment's entry says nothing of who asked for it, nor does one from before there were such columns: its leaf is what it always was. */
+function columnsOf({ written_in: _, ...row }: RowIn<typeof entryRow>): Columns {
+  if (row.actor !== null || row.interaction_id !== null) return row
+  const { actor, interaction_id, ...without } = row
+  return without
+}
+
+const recordLeaves = (rows: readonly RowIn<typeof recordRow>[]): WrittenLeaf[] =>
   rows.map(({ written_in, ...row }) => ({ table: 'audit.record', key: row.record_id, row, writtenIn: written_in }))

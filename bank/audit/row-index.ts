@@ -15,12 +15,11 @@ export const postingKey = ({ account_id, posting_number }: Columns): string => `
 const indexAtMostBytes = 64 * 1024 * 1024
 
 export function writeRowIndex(leaves: readonly LeafRows[]): Buffer {
-  const lines = leaves.map((leaf) => [
-    leaf.table === 'ledger.entry' ? 0 : 1,
-    leaf.key,
-    columnChecks(leaf.row),
-    ...(leaf.table === 'ledger.entry' ? leaf.postings.flatMap((posting) => [postingKey(posting), columnChecks(posting)]) : []),
-  ])
+  const lines = leaves.map((leaf) => {
+    const line: [number, ...string[]] = [leaf.table === 'ledger.entry' ? 0 : 1, leaf.key, columnChecks(leaf.row)]
+    if (leaf.table === 'ledger.entry') for (const posting of leaf.postings) line.push(postingKey(posting), columnChecks(posting))
+    return line
+  })
   return deflateRawSync(JSON.stringify(lines), { level: 1 })
 }
 

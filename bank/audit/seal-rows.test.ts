@@ -9,6 +9,7 @@ import { noon } from '../payments/testing/test-bank.ts'
 import { appendAudit } from './append-audit.ts'
 import { logSigner } from './audit-keys.ts'
 import { checkpointFile } from './checkpoint-file.ts'
+import { readLeaves } from './read-leaves.ts'
 import { readRowIndex } from './row-index.ts'
 import { sealRows } from './seal-rows.ts'
 import { signTree } from './sign-tree.ts'
@@ -156,4 +157,14 @@ test('nobody else can sign for the log: a checkpoint under another key is none',
   await assert.rejects(signTree(bank.sealer, { log, signer: stranger, now: noon }), /no signature on it is good/)
   await truncate(bank.file, 0)
   assert.ok(await bank.sign(), 'a file that is new takes over what the database has')
+})
+
+test('the columns of rows are read in the order of their names, in which they are hashed', async () => {
+  await bank.pay()
+  const leaves = await transact(bank.sealer, (tx) => readLeaves(tx, { fromXact: 0n, beforeXact: 2n ** 62n, limit: 1_000 }))
+  const names = new Set(
+    leaves.flatMap((leaf) => [leaf.row, ...(leaf.table === 'ledger.entry' ? leaf.postings : [])].map((row) => Object.keys(row).join())),
+  )
+  assert.ok(names.size >= 3, 'of entries, postings and records')
+  for (const read of names) assert.equal(read, read.split(',').sort().join())
 })

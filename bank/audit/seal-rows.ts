@@ -4,7 +4,7 @@ import { hashOfLeaf, type LeafRows, leafOf, saltsFrom } from './leaf.ts'
 import type { TreeNode } from './merkle-tree.ts'
 import { type LeafPlace, leafTables, readLeaves } from './read-leaves.ts'
 import { readRowIndex, writeRowIndex } from './row-index.ts'
-import { BrokenTree, insertNodes, lastSeal, leavesPerSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
+import { BrokenTree, insertNodes, type LogEnd, lastSeal, leavesPerSeal, lowestKeptLevel, type Seal, treeOfSize } from './stored-tree.ts'
 
 /** That of a bank which never had to begin another. */
 export const firstLog = 1
@@ -64,7 +64,7 @@ export async function beOnlySealer(tx: Transaction): Promise<boolean> {
 type Round = { readonly fromXact: bigint; readonly beforeXact: bigint; readonly after?: LeafPlace }
 
 /** A round that was too large for one seal goes on behind its last leaf; the next one begins where it ends. */
-async function nextRound(tx: Transaction, last: Seal | undefined): Promise<Round | undefined> {
+async function nextRound(tx: Transaction, last: LogEnd | undefined): Promise<Round | undefined> {
   if (last !== undefined && !last.endsRound) {
     const after = lastPlaceOf(last)
     if (after === undefined) throw new BrokenTree(`the seal at leaf ${last.firstLeaf} does not say what it holds`)
@@ -81,7 +81,7 @@ async function nextRound(tx: Transaction, last: Seal | undefined): Promise<Round
 }
 
 /** Undefined where the seal does not say what it holds: somebody has changed it. */
-export const lastPlaceOf = (seal: Seal): LeafPlace | undefined => readRowIndex(seal.rowIndex)?.at(-1)
+export const lastPlaceOf = ({ rowIndex }: Pick<LogEnd, 'rowIndex'>): LeafPlace | undefined => rowIndex && readRowIndex(rowIndex)?.at(-1)
 
 /** Transactions below are over: each was committed, and is seen from here on, or never will be. */
 export async function settledBefore(tx: Transaction): Promise<bigint> {

@@ -42,16 +42,18 @@ export type Seal = {
 const hashesIn = (hashes: Buffer, count: number): Buffer[] =>
   Array.from({ length: count }, (_, index) => hashes.subarray(hashBytes * index, hashBytes * (index + 1)))
 
-function toSeal(row: z.infer<typeof sealRow>): Seal {
+type SealRow = z.infer<typeof sealRow>
+
+function placeOf(row: Omit<SealRow, 'salt' | 'leaf_hashes' | 'row_index' | 'first_table' | 'first_key'>) {
   const firstLeaf = Number(row.first_leaf)
+  const endLeaf = firstLeaf + row.leaf_count
+  const { log, from_xact: fromXact, before_xact: beforeXact, ends_round: endsRound, sealed_at: sealedAt } = row
+  return { log, firstLeaf, endLeaf, fromXact, beforeXact, endsRound, sealedAt }
+}
+
+function toSeal(row: SealRow): Seal {
   return {
-    log: row.log,
-    firstLeaf,
-    endLeaf: firstLeaf + row.leaf_count,
-    fromXact: row.from_xact,
-    beforeXact: row.before_xact,
-    endsRound: row.ends_round,
-    sealedAt: row.sealed_at,
+    ...placeOf(row),
     salt: row.salt,
     leafHashes: hashesIn(row.leaf_hashes, row.leaf_count),
     firstPlace: row.first_key === null ? undefined : { table: row.first_table === 0 ? 'ledger.entry' : 'audit.record', key: row.first_key },
@@ -59,12 +61,21 @@ function toSeal(row: z.infer<typeof sealRow>): Seal {
   }
 }
 
+const endRow = sealRow
+  .omit({ salt: true, leaf_hashes: true, row_index: true, first_table: true, first_key: true })
+  .extend({ row_index: bytes.nullable() })
+/** Where a log ends: of what its last seal holds only what the next one goes on from. */
+export type LogEnd = Omit<Seal, 'salt' | 'leafHashes' | 'rowIndex' | 'firstPlace'> & {
+  /** Of a seal that does not end its round. */
+  readonly rowIndex: Buffer | undefined
+}
+
 /** Of the log that goes on now. */
-export async function lastSeal(tx: Transaction): Promise<Seal | undefined> {
-  const row = await tx.maybeOne(
-    sql.type(sealRow)`select ${sealColumns} from audit.seal where log > ${0} order by log desc, first_leaf desc limit 1`,
-  )
-  return row === null ? undefined : toSeal(row)
+export async function lastSeal(tx: Transaction): Promise<LogEnd | undefined> {
+  const row = await tx.maybeOne(sql.type(endRow)`
+    select log, first_leaf, leaf_count, from_xact, before_xact, ends_round, sealed_at, case when not ends_round then row_index end as row_index
+    from audit.seal where log > ${0} order by log desc, first_leaf desc limit 1`)
+  return row === null ? undefined : { ...placeOf(row), rowIndex: row.row_index ?? undefined }
 }
 
 /** The one whose leaves come before this one. */
