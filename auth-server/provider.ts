@@ -31,6 +31,7 @@ import { keyedSignatures } from './http/keyed-signatures.ts'
 import { limitClient, type RequestLimits } from './http/request-limits.ts'
 import { createAssertAuthorizationRequest } from './intents/assert-authorization-request.ts'
 import { authorizationDetailTypes } from './intents/authorization-details.ts'
+import { type IntentKinds, intentKinds } from './intents/consent-ahead.ts'
 import { detailsForAccessToken, detailsForCode, leaveOutAccounts } from './intents/granted-details.ts'
 import { acrOfSca, assertClaimsParameter } from './intents/requested-claims.ts'
 import { promptPolicy } from './interactions/prompt-policy.ts'
@@ -79,8 +80,9 @@ export type ProviderDependencies = {
 
 /** oidc-provider as this bank runs it. What is not on here is neither served nor advertised. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, prepared, rows, clock, log, published } = dependencies
-  const provider = new Provider(config.ISSUER, configuration(dependencies))
+  const { config, database, prepared, rows, clock, log, published } = dependencies
+  const intents = intentKinds(database, clock)
+  const provider = new Provider(config.ISSUER, configuration(dependencies, intents))
   // The library looks first and writes after: two that race would both find nothing.
   const { pushed, tokens, redis } = dependencies
   // Where requests are kept elsewhere, an assertion cannot be used up together with one.
@@ -89,6 +91,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     protocolErrors(useIdentifier(issuer, identifier, expiresAt))
   keepClients(provider, rows)
   if (redis === undefined) askForCode(provider, rows)
+  intents.askAhead(provider)
   allowLocalRedirects(provider)
   rememberAddresses(provider)
   acceptAssertionAudiences(provider, [config.ISSUER, config.MTLS_ISSUER])
@@ -117,7 +120,7 @@ const metadataOfOurs = [
   ...['require_dpop_nonce', 'post_logout_redirect_uris'],
 ]
 
-function configuration(dependencies: ProviderDependencies): Configuration {
+function configuration(dependencies: ProviderDependencies, intents: IntentKinds): Configuration {
   const { config, database, clock, published, tokens, renderError } = dependencies
   const { SECRETS: secrets } = config
   const limit = limitClient(dependencies)
@@ -147,7 +150,7 @@ function configuration(dependencies: ProviderDependencies): Configuration {
     extraParams: {
       grant_management_action: createAssertGrantAction(database, clock),
       grant_id: null,
-      scope: createAssertAuthorizationRequest(database, clock),
+      scope: createAssertAuthorizationRequest(intents),
     },
     enabledJWA: enabledAlgorithms(config.SIGNING_KEYS),
     // One value for all that the library verifies; who is stricter is held to it by our own checks.

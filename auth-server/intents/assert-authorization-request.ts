@@ -1,12 +1,9 @@
 import { type ConsentKind, scopeOfKind } from '@bankside/bank/consents/consent'
-import { findIntentKind } from '@bankside/bank/consents/find-intent'
-import type { Clock } from '@bankside/service-kit/clock'
-import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { assertBackchannelRequest, assertRecognisable } from '../backchannel/assert-backchannel-request.ts'
-import { protocolErrors } from '../protocol-errors.ts'
 import { assertRequestRules } from '../requests/request-rules.ts'
 import { isFirstParty } from '../storage/client-storage.ts'
+import type { IntentKinds } from './consent-ahead.ts'
 import { type Intent, intentOf } from './intent.ts'
 import { assertReachableAcr } from './requested-claims.ts'
 
@@ -15,7 +12,7 @@ import { assertReachableAcr } from './requested-claims.ts'
  * and for a consent that is this client's, still open, and of the kind that the scope says. Asked when the request is
  * pushed and again when the browser brings it: between the two a consent may be deleted or run out.
  */
-export function createAssertAuthorizationRequest(database: Database, clock: Clock) {
+export function createAssertAuthorizationRequest(intents: IntentKinds) {
   return async (ctx: KoaContextWithOIDC, _scope: string | undefined, client: Client): Promise<void> => {
     const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
     if (isBackchannel) await assertBackchannelRequest(ctx, client)
@@ -28,11 +25,7 @@ export function createAssertAuthorizationRequest(database: Database, clock: Cloc
     if (isFirstParty(client)) return assertFirstParty(intent, ctx.oidc.requestParamScopes)
     if (intent === undefined) throw new errors.InvalidRequest('a consent must be named by openbanking_intent_id or authorization_details')
     if (intent.type !== 'openbanking_consent') return assertScopeFits(kindOfDetail[intent.type], ctx.oidc.requestParamScopes)
-    const { consentId } = intent
-    const now = clock.now()
-    const kind = await protocolErrors(
-      outsideTransaction(database, (tx) => findIntentKind(tx, { consentId, clientId: client.clientId, now })),
-    )
+    const kind = await intents.find(ctx, { consentId: intent.consentId, clientId: client.clientId })
     if (kind === undefined) throw new errors.InvalidRequest('the consent is unknown, not yours, or no longer open')
     assertScopeFits(kind, ctx.oidc.requestParamScopes)
   }

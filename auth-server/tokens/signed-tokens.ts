@@ -10,9 +10,10 @@ import type { Clock } from '@bankside/service-kit/clock'
 import { type LeastRecentlyUsed, leastRecentlyUsed } from '@bankside/service-kit/least-recently-used'
 import { type Database, outsideTransaction } from '@bankside/service-kit/postgres'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
-import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
+import { type AccessToken, type ClientCredentials, Provider } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { ManagedGrant } from '../grants/grant-memory.ts'
+import { keptWithRequest } from '../http/kept-with-request.ts'
 import { isElsewhere, type SigningKey } from '../keys/key-material.ts'
 import { protocolErrors } from '../protocol-errors.ts'
 import { askForGrant } from '../storage/ask-ahead.ts'
@@ -36,30 +37,58 @@ export function findSignedTokens(provider: Provider, finding: Finding): void {
   const keys = new Map(finding.config.SIGNING_KEYS.keys.map((key) => [key.kid, publicKeyOf(key)]))
   // A signature is verified once for a token. Another provider, with other keys, verifies it anew.
   const remembered = leastRecentlyUsed<string, JWTPayload>(rememberedTokens)
-  const claimsIn = lastAsked(async (value: unknown): Promise<JWTPayload | undefined> => {
+  const verifying = { keys, remembered, issuer: provider.issuer, clock: finding.clock }
+  const ahead = keptWithRequest<{ readonly value: unknown; readonly found: Promise<Found | undefined> }>('token looked at ahead')
+  const look = async (value: unknown): Promise<Found | undefined> => {
     const jwt = signedTokenOf(value)
-    return jwt === undefined ? undefined : verified(jwt, { keys, remembered, issuer: provider.issuer, clock: finding.clock })
-  })
-  const { AccessToken, ClientCredentials } = provider as unknown as Models
+    const claims = jwt === undefined ? undefined : await verified(jwt, verifying)
+    if (claims === undefined) return undefined
+    if (isReferredTo(value) && claims['grant_id'] !== undefined)
+      askForGrant(finding.rows, String(claims['grant_id']), String(claims['client_id']))
+    return { claims, standing: await standingNow(claims, finding) }
+  }
+  const lookOnce = lastAsked(look)
   // The library asks both about every token. One without a grant is its client's own.
+  const found = (value: unknown) => {
+    const looked = ahead.get(Provider.ctx ?? {})
+    return looked !== undefined && looked.value === value ? looked.found : lookOnce(value)
+  }
+  const { AccessToken, ClientCredentials } = provider as unknown as Models
   AccessToken.find = async (value) => {
-    const claims = await claimsIn(value)
+    const { claims, standing } = (await found(value)) ?? {}
     if (claims?.['grant_id'] === undefined) return undefined
-    const isReference = isReferredTo(value)
-    if (isReference) askForGrant(finding.rows, String(claims['grant_id']), String(claims['client_id']))
-    const standing = await standingNow(claims, finding)
     const customerId = standing && withinLicence(claims, standing) && standing.grant?.customerId
     if (customerId === undefined) return undefined
-    const granted = isReference ? undefined : await provider.Grant.find(String(claims['grant_id']))
+    const granted = isReferredTo(value) ? undefined : await provider.Grant.find(String(claims['grant_id']))
     return new AccessToken({ ...instanceOf(claims, value), accountId: customerId, claims: { userinfo: claimsOf(granted) } })
   }
   ClientCredentials.find = async (value) => {
-    const claims = await claimsIn(value)
+    const { claims, standing } = (await found(value)) ?? {}
     if (claims === undefined || claims['grant_id'] !== undefined) return undefined
-    const standing = await standingNow(claims, finding)
     const licensed = standing && withinLicence(claims, standing)
     return licensed && new ClientCredentials(instanceOf(licensed, value))
   }
+  // Who asks about a token waits for the disk, on which their assertion is used up: the token is looked at meanwhile.
+  const { ReplayDetection } = provider
+  const { unique } = ReplayDetection
+  ReplayDetection.unique = (...assertion: Parameters<typeof unique>) => {
+    const used = unique.apply(ReplayDetection, assertion)
+    const { ctx } = Provider
+    if (ctx?.oidc.route !== 'introspection' || ahead.get(ctx) !== undefined) return used
+    const value = ctx.oidc.params?.['token']
+    const found = look(value)
+    // When the request is refused before, nobody comes for it.
+    found.catch(() => {})
+    ahead.set(ctx, { value, found })
+    return used
+  }
+}
+
+/** What a token says that this server signed, and how it stands. */
+type Found = {
+  readonly claims: JWTPayload
+  /** Undefined for one that does not stand any more. */
+  readonly standing: TokenStanding | undefined
 }
 
 /** For who asks twice in a row, in one turn of the event loop: then nothing can have changed between. */
