@@ -51,7 +51,7 @@ type Plain = Row & {
  * state of the same resource (RW-ID-03).
  */
 type Idempotent = Row & {
-  readonly newId: () => string
+  readonly newId: (now: Date) => string
   /** Makes what will go by `id`, which is one of `newId`, and answers. */
   create(call: Call, id: string): Promise<Reply>
   readonly render: (call: Call, resourceId: string) => Promise<Reply>

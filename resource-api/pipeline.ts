@@ -159,7 +159,7 @@ async function createOnce(
 ): Promise<Reply> {
   const deciding = decide(tx, route, request)
   const keyed = keyedBy(ofCustomer ? await deciding : undefined)
-  const id = route.newId()
+  const id = route.newId(request.now)
   // Sent together with what decides, but not heard before it.
   const claiming = claimKey(tx, { ...keyed, resourceId: id, now: request.now })
   claiming.catch(() => {})

@@ -34,7 +34,7 @@ export async function lodgeAccountAccessConsent(tx: Transaction, asked: AccountA
   assertDates(asked, asked.now)
   const { clientId, request, expiresAt, transactionFrom, transactionTo, now } = asked
   const consent: AccountAccessConsent = {
-    id: newConsentId(),
+    id: newConsentId(now),
     clientId,
     kind: 'account_access',
     status: 'AWAU',

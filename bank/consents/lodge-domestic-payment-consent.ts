@@ -48,7 +48,7 @@ export async function lodgeDomesticPaymentConsent(tx: Transaction, asked: Domest
   if (debtor !== undefined) checkIdentification(debtor, pathsIn('DebtorAccount'))
 
   const consent: PaymentConsent = {
-    id: asked.consentId ?? newConsentId(),
+    id: asked.consentId ?? newConsentId(now),
     clientId,
     kind: 'domestic_payment',
     status: 'AWAU',

@@ -36,7 +36,7 @@ export async function lodgeTransferConsent(tx: Transaction, asked: TransferReque
 
   const payee = await payeeOf(tx, creditor, amount)
   const consent: PaymentConsent = {
-    id: newConsentId(),
+    id: newConsentId(asked.now),
     clientId: asked.clientId,
     kind: 'transfer',
     status: 'AWAU',

@@ -67,24 +67,29 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
   /** Beside a call under way, another is worth while when enough wait, or it takes long: it may wait for a lock. */
   const isDue = () =>
     queue.waiting() > 0 && (queue.underWay() === 0 || queue.waiting() >= worthASecondCall || performance.now() - calledAtMs > longCallMs)
+  const send = () => {
+    for (let lane = lanes.take(); lane !== undefined; lane = lanes.take()) {
+      const batch = isDue() ? queue.take(paymentsPerCall) : []
+      if (batch.length === 0) return lanes.give(lane)
+      calledAtMs = performance.now()
+      void work(lane, batch)
+    }
+  }
   const schedule = () => {
     if (scheduled || !isDue()) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      for (let lane = lanes.take(); lane !== undefined; lane = lanes.take()) {
-        const batch = isDue() ? queue.take(paymentsPerCall) : []
-        if (batch.length === 0) return lanes.give(lane)
-        calledAtMs = performance.now()
-        void work(lane, batch)
-      }
+      send()
     })
   }
   const work = async (lane: Lane, batch: readonly Waiting[]) => {
-    await submitAll(lane, batch, clock)
+    const answered = await submitAll(lane, batch, clock)
     queue.done(batch)
     lanes.give(lane)
-    schedule()
+    // The next call is on its way before those of the last one are answered: what that costs, PostgreSQL need not wait for.
+    send()
+    for (const answer of answered) answer()
   }
   const expiry = setInterval(() => {
     for (const { reject } of queue.expired(performance.now() - waitAtMostMs)) reject(new Unavailable('too many payments wait'))
@@ -94,7 +99,7 @@ export function openPaymentSubmitter(databaseUrl: string, options: PaymentSubmit
 
   return {
     async submit(order) {
-      const submission = toSubmission(order, consentOf(order))
+      const submission = toSubmission(order, consentOf(order), clock.now())
       if (closing) throw new Unavailable('payments are not taken any more')
       if (queue.waiting() >= waitingAtMost) throw new Unavailable('too many payments wait already')
       return new Promise((resolve, reject) => {
@@ -122,21 +127,33 @@ function namesOf({ order, consentId }: Submission): Pick<Queued, 'alone' | 'shar
   return { alone: [consentId, [clientId, method, endpoint, key].join('\0'), ...(customerId ? [customerId] : [])], shared: payer }
 }
 
+type Answer = () => void
+
 /** A fault of one is answered to that one alone: the others are submitted without it, in their order. */
-async function submitAll(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<void> {
+async function submitAll(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<readonly Answer[]> {
   try {
     const submissions = batch.map(({ submission }) => submission)
     const now = clock.now()
     const rows = await retried(() => lane.call<SubmissionRow>(submissionStatement, submissionValues(submissions, now)))
     if (rows.length !== batch.length) throw new Error(`${rows.length} answers to ${batch.length} payments`)
-    for (const [index, { submission, resolve, reject }] of batch.entries()) {
-      const outcome = outcomeOf(submission, rows[index] as SubmissionRow, now)
-      if (outcome instanceof Refusal) reject(outcome)
-      else resolve(outcome)
-    }
+    return batch.map(({ submission, resolve, reject }, index) => () => {
+      try {
+        const outcome = outcomeOf(submission, rows[index] as SubmissionRow, now)
+        if (outcome instanceof Refusal) reject(outcome)
+        else resolve(outcome)
+      } catch (error) {
+        reject(error)
+      }
+    })
   } catch (error) {
     if (batch.length === 1 || error instanceof Unavailable)
-      for (const { reject } of batch) reject(sqlState(error) === lockNotAvailable ? keyInUse() : error)
-    else for (const one of batch) await submitAll(lane, [one], clock)
+      return batch.map(
+        ({ reject }) =>
+          () =>
+            reject(sqlState(error) === lockNotAvailable ? keyInUse() : error),
+      )
+    const answers: Answer[] = []
+    for (const one of batch) answers.push(...(await submitAll(lane, [one], clock)))
+    return answers
   }
 }

@@ -256,7 +256,7 @@ test('a payment is decided by the keys of what it touches, however few there are
   const [from, to] = [await bank.newAccount({ funds }), await bank.newAccount()]
   const consent = await agreed(from, to, 1)
   const order = { ...consent, channel: 'uk_v4', interactionId: 'i', key: bank.keyOf(consent, 'young') } as const
-  const values = sql.join(submissionValues([toSubmission(order, consent.consentId)], noon), sql.fragment`, `)
+  const values = sql.join(submissionValues([toSubmission(order, consent.consentId, noon)], noon), sql.fragment`, `)
   const read = await transact(bank.owner, async (tx) => {
     await tx.query(sql.unsafe`select from payments.submit(${values})`)
     return tx.any(sql.unsafe`

@@ -24,7 +24,11 @@ export const paymentDeadlineMs = 24 * 60 * 60 * 1000
 /** An order with the id that its payment will have, in however many calls it is asked for. */
 export type Submission = { readonly order: PaymentOrder; readonly consentId: ConsentId; readonly paymentId: PaymentId }
 
-export const toSubmission = (order: PaymentOrder, consentId: ConsentId): Submission => ({ order, consentId, paymentId: newPaymentId() })
+export const toSubmission = (order: PaymentOrder, consentId: ConsentId, now: Date): Submission => ({
+  order,
+  consentId,
+  paymentId: newPaymentId(now),
+})
 
 export const submissionStatement = {
   name: 'submit_payments',
@@ -71,8 +75,8 @@ function asCompared({ channel, initiation }: Initiation): unknown {
   return { ...accounts, amount_minor: String(amount.minor), currency: amount.currency, reference }
 }
 
-/** For people to read to each other over the telephone; at most 35 characters (NAT-S5). */
-const ownIdentification = (paymentId: PaymentId) => `TRF-${paymentId.slice('pay_'.length, 'pay_'.length + 16).toUpperCase()}`
+/** For people to read to each other over the telephone; at most 35 characters (NAT-S5). An id begins with its time, so its end tells it apart. */
+const ownIdentification = (paymentId: PaymentId) => `TRF-${paymentId.slice(-16).toUpperCase()}`
 
 const refusals = {
   account_not_usable: 'a payment is between two accounts',

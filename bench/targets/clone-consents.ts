@@ -26,7 +26,7 @@ export async function cloneConsents(db: Client, state: 'awaiting' | 'authorised'
     'debtor_account_id', case lodged.kind when 'account_access' then null else account.account_id end)`
   const { rows } = await db.query(
     `with wish as (
-       select format('con_%s', replace(gen_random_uuid()::text, '-', '')) as consent_id, gen_random_uuid()::text as grant_id, *
+       select format('con_%s%s', lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0'), right(replace(gen_random_uuid()::text, '-', ''), 20)) as consent_id, gen_random_uuid()::text as grant_id, *
        from jsonb_to_recordset($1) as wish (template text, account text, "clientId" text)),
      clone as (
        insert into consents.consent
