@@ -1,8 +1,10 @@
-import { gather } from './gather.ts'
+import { type GatherOptions, gather } from './gather.ts'
 import { standsAlone, type Transaction } from './postgres.ts'
 
+type Gathering = Pick<GatherOptions, 'callsAtOnce' | 'enough'>
 /** As many as connections carry such statements: what comes while they are out goes with the next. */
-const gathering = { atMost: 100, callsAtOnce: 2, enough: 8 }
+const freely: Gathering = { callsAtOnce: 2, enough: 8 }
+const questionsOfOneCall = 100
 
 /** A row with the place of its question among those that were asked together, from 1: what `with ordinality` counts. */
 type Placed = { readonly place: number }
@@ -16,6 +18,7 @@ type Placed = { readonly place: number }
  */
 export function gatheredRows<Question, Row extends Placed>(
   ask: (tx: Transaction, questions: readonly Question[]) => Promise<readonly Row[]>,
+  gathering: Gathering = freely,
 ): (tx: Transaction, question: Question) => Promise<Row | undefined> {
   const together = new WeakMap<Transaction, (question: Question) => Promise<Row | undefined>>()
   const askAll = async (tx: Transaction, questions: readonly Question[]): Promise<(Row | undefined)[]> => {
@@ -30,7 +33,7 @@ export function gatheredRows<Question, Row extends Placed>(
     const known = together.get(tx)
     if (known !== undefined) return known(question)
     if (!standsAlone(tx)) return askAll(tx, [question]).then(([row]) => row)
-    const first = gather((questions: readonly Question[]) => askAll(tx, questions), gathering)
+    const first = gather((questions: readonly Question[]) => askAll(tx, questions), { ...gathering, atMost: questionsOfOneCall })
     together.set(tx, first)
     return first(question)
   }

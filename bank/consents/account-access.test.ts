@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql, z } from '@bankside/service-kit/postgres'
+import { sql, statementsOf, type Transaction, z } from '@bankside/service-kit/postgres'
 import type { TokenClaims } from '../access/decide-access.ts'
-import { readStanding } from '../access/standing.ts'
+import { readPaymentStanding, readStanding } from '../access/standing.ts'
+import type { AccountId } from '../ids.ts'
 import { deleteConsent } from './delete-consent.ts'
 import { expireConsents } from './expire-consents.ts'
 import { findIntent } from './find-intent.ts'
@@ -435,3 +436,38 @@ test('AIS-07 D4 an account that is named is reached exactly when it is among tho
     for (const accountId of all) assert.deepEqual(await reached(claims, accountId), expected.includes(accountId) ? [accountId] : [])
   }
 })
+
+test('how a payment consent stands is said alike where only such a one opens anything, and where any does', async () => {
+  const pays = async () => {
+    const { customer, customerId, accountIds } = await authorisedWorldOf(world, 1)
+    const payment = await world.lodgePayment()
+    const [grantId, challengeId] = [await world.grant(customerId), await world.answered(customer, payment)]
+    await world.authorise(payment, { customerId, accountIds, grantId, challengeId })
+    return { claims: { grantId, consentId: payment.id }, account: accountIds[0] as AccountId }
+  }
+  const { claims: open, account } = await pays()
+  const ofClosed = await pays()
+  await world.owner.query(sql.unsafe`update ledger.account set status = 'closed' where account_id = ${ofClosed.account}`)
+  const another = await authorisedWorldOf(world, 1)
+  const lodged = await world.lodgePayment()
+  const cases: [claims: Partial<TokenClaims>, reached: readonly unknown[]][] = [
+    [open, [account]],
+    [ofClosed.claims, []],
+    [{ ...open, clientId: otherParty }, []],
+    [{ ...open, clientId: 'nobody' }, []],
+    [{ ...open, grantId: another.grantId }, []],
+    [{ ...open, grantId: undefined }, []],
+    [{ ...open, consentId: lodged.id }, []],
+  ]
+  const tokens = cases.map(([claims]) => ({ ...bareToken, ...claims }))
+  const [alone, together] = [await world.asResourceApi((tx) => readAll(tx, tokens)), await readAll(statementsOf(world.resourceApi), tokens)]
+  for (const [index, [claims, reached]] of cases.entries()) {
+    const [ofPayment, ofAny] = alone[index] as (typeof alone)[number]
+    assert.deepEqual(ofPayment, ofAny, JSON.stringify(claims))
+    assert.deepEqual([...ofPayment.accounts], reached, JSON.stringify(claims))
+  }
+  assert.deepEqual(together, alone)
+})
+
+const readAll = (tx: Transaction, tokens: readonly TokenClaims[]) =>
+  Promise.all(tokens.map((token) => Promise.all([readPaymentStanding(tx, token), readStanding(tx, token)])))
