@@ -733,19 +733,9 @@ create table payments.payment (
   lease_until timestamp with time zone,
   risk_score integer,
   risk_reasons jsonb,
-  constraint payment_amount_is_positive CHECK ((amount_minor > (0)::numeric)),
-  constraint payment_channel_is_known CHECK ((channel = ANY (ARRAY['uk_v4'::text, 'bank_api'::text]))),
-  constraint payment_debtor_is_not_creditor CHECK ((debtor_account_id <> creditor_account_id)),
-  constraint payment_held_has_a_hold CHECK (((status <> 'held'::text) OR (hold_id IS NOT NULL))),
-  constraint payment_id_is_prefixed CHECK ((starts_with(payment_id, 'pay_'::text) AND (length(payment_id) = 36))),
   constraint payment_limit_id_fkey FOREIGN KEY (limit_id) REFERENCES payments.spending_limit(limit_id),
   constraint payment_one_per_consent UNIQUE (consent_id),
-  constraint payment_pkey PRIMARY KEY (payment_id),
-  constraint payment_posted_has_an_entry CHECK (((status = 'posted'::text) = (entry_id IS NOT NULL))),
-  constraint payment_rejected_has_a_reason CHECK (((status = 'rejected'::text) = (rejection_reason IS NOT NULL))),
-  constraint payment_status_is_known CHECK ((status = ANY (ARRAY['held'::text, 'posted'::text, 'rejected'::text]))),
-  constraint payment_step_is_known CHECK ((step = ANY (ARRAY['checks'::text, 'review'::text, 'cleared'::text]))),
-  constraint payment_step_is_of_what_is_held CHECK (((status = 'held'::text) = (step IS NOT NULL)))
+  constraint payment_pkey PRIMARY KEY (payment_id)
 ) with (fillfactor=70);
 
 create table payments.risk_rule (
@@ -942,6 +932,8 @@ CREATE INDEX limit_of_everybody ON payments.spending_limit USING btree (scope) W
 CREATE INDEX limit_of_subject ON payments.spending_limit USING btree (subject_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX payment_waiting ON payments.payment USING btree (created_at) WHERE (status = 'held'::text);
+
+CREATE INDEX risk_rule_as_told ON payments.risk_rule USING btree (abs(points) DESC, rule_id);
 
 create view consents.account_to_show with (security_barrier=true) as
  SELECT account_id,
@@ -3323,6 +3315,34 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION payments.payment_is_well_formed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  problem text;
+begin
+  problem := case
+    when not (starts_with(new.payment_id, 'pay_') and length(new.payment_id) = 36) then 'payment_id_is_prefixed'
+    when new.channel not in ('uk_v4', 'bank_api') then 'payment_channel_is_known'
+    when new.status not in ('held', 'posted', 'rejected') then 'payment_status_is_known'
+    when new.step not in ('checks', 'review', 'cleared') then 'payment_step_is_known'
+    when new.amount_minor <= 0 then 'payment_amount_is_positive'
+    when new.debtor_account_id = new.creditor_account_id then 'payment_debtor_is_not_creditor'
+    when new.status = 'held' and new.hold_id is null then 'payment_held_has_a_hold'
+    when (new.status = 'held') <> (new.step is not null) then 'payment_step_is_of_what_is_held'
+    when (new.status = 'posted') <> (new.entry_id is not null) then 'payment_posted_has_an_entry'
+    when (new.status = 'rejected') <> (new.rejection_reason is not null) then 'payment_rejected_has_a_reason'
+  end;
+  if problem is not null then
+    raise exception 'payment % is not well formed: %', new.payment_id, problem
+      using errcode = '23514', constraint = problem, table = 'payment', schema = 'payments';
+  end if;
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION payments.payment_made_under(p_consent_id text, p_customer_id text)
  RETURNS text
  LANGUAGE sql
@@ -3622,7 +3642,7 @@ begin
       left join lateral (
         select claimed.created_at > p_forget_before as remembered, claimed.request_hash, claimed.resource_id from payments.idempotent_request claimed
         where (claimed.client_id, claimed.method, claimed.endpoint, claimed.key) = (asked.client_id, asked.method, asked.endpoint, asked.key)
-        order by claimed.created_at desc limit 1) used on true
+        order by claimed.generation desc limit 1) used on true
       left join ledger.currency money on money.currency = c.currency
       left join ledger.account creditor on creditor.account_id = coalesce(
         c.creditor_account_id,
@@ -3666,6 +3686,10 @@ begin
     each_alone := each_alone and (s.customer_id = any (customer_ids)) is not true;
     customer_ids := customer_ids || s.customer_id;
     if s.word is null then
+      if (starts_with(s.payment_id, 'pay_') and length(s.payment_id) = 36) is not true then
+        raise exception 'payment % is not well formed', s.payment_id
+          using errcode = '23514', constraint = 'payment_id_is_prefixed', table = 'payment', schema = 'payments';
+      end if;
       due := due + 1;
       if s.reason is null then
         positions := positions || s.position;
@@ -3929,6 +3953,8 @@ CREATE TRIGGER payment_counts AFTER INSERT ON payments.payment REFERENCING NEW T
 CREATE TRIGGER payment_gives_back AFTER UPDATE ON payments.payment FOR EACH ROW WHEN (old.status <> 'rejected'::text AND new.status = 'rejected'::text) EXECUTE FUNCTION payments.payment_gives_back();
 
 CREATE TRIGGER payment_is_as_consented AFTER INSERT ON payments.payment REFERENCING NEW TABLE AS new_payment FOR EACH STATEMENT WHEN (CURRENT_USER::text <> 'bankside_payments'::text) EXECUTE FUNCTION payments.payment_is_as_consented();
+
+CREATE TRIGGER payment_is_well_formed AFTER INSERT OR UPDATE OF payment_id, channel, status, step, amount_minor, debtor_account_id, creditor_account_id, hold_id, entry_id, rejection_reason ON payments.payment FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_payments'::text) EXECUTE FUNCTION payments.payment_is_well_formed();
 
 CREATE TRIGGER payment_moves_forward BEFORE UPDATE ON payments.payment FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status OR old.step IS DISTINCT FROM new.step OR new.lease <= old.lease) EXECUTE FUNCTION payments.payment_moves_forward();
 
