@@ -3916,7 +3916,7 @@ CREATE TRIGGER entry_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.
 
 CREATE TRIGGER entry_is_sound AFTER INSERT ON ledger.entry FOR EACH ROW WHEN (CURRENT_USER <> 'bankside_books'::text) EXECUTE FUNCTION ledger.entry_is_sound();
 
-CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
+CREATE CONSTRAINT TRIGGER entry_posts_a_payment_once AFTER INSERT ON ledger.entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.payment_id IS NOT NULL AND (SESSION_USER <> 'bankside_resource_api'::name OR CURRENT_USER <> 'bankside_books'::name)) EXECUTE FUNCTION ledger.entry_posts_a_payment_once();
 
 CREATE TRIGGER exchange_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.exchange FOR EACH STATEMENT EXECUTE FUNCTION ledger.booking_is_immutable();
 

@@ -216,3 +216,9 @@ const refusedWith = (database: Database, query: ReturnType<typeof sql.unsafe>) =
     () => 'nothing: it was done',
     (error: unknown) => sqlState(error),
   )
+
+test('the resource API has the books written by payments.submit alone: of nobody else may it be left out to ask whether a payment names its entry', async () => {
+  const granted = await bank.owner.anyFirst(sql.unsafe`
+    select proname from pg_proc where proowner = 'bankside_books'::regrole and has_function_privilege('bankside_resource_api', oid, 'execute')`)
+  assert.deepEqual(granted, [])
+})

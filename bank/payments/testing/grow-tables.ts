@@ -1,7 +1,7 @@
 import { type Database, type SqlFragment, sql, z } from '@bankside/service-kit/postgres'
 
 /** What a bank sets itself: it stays as short as it is. */
-export const doNotGrow: readonly string[] = [
+const doNotGrow: readonly string[] = [
   'consents.transition',
   'ledger.currency',
   'ledger.reconciliation',
@@ -52,6 +52,8 @@ async function copyRows(owner: Database, table: string, columns: readonly Column
   const list = (one: (of: Column) => SqlFragment) => sql.fragment`${sql.join(columns.map(one), sql.fragment`, `)}`
   const { rowCount } = await owner.transaction(async (tx) => {
     await tx.query(sql.unsafe`set local session_replication_role = replica`)
+    // What is read for it is told at its end, not with what is read later.
+    await tx.query(sql.unsafe`select pg_stat_force_next_flush()`)
     return tx.query(sql.unsafe`
       insert into ${sql.identifier(table.split('.'))} (${list(({ name }) => sql.fragment`${sql.identifier([name])}`)})
       select ${list(copied)} from ${sql.identifier(table.split('.'))} t, generate_series(1, ${times}::integer) n
@@ -76,4 +78,26 @@ function copied({ name, type, identifies }: Column): SqlFragment {
   if (!identifies)
     return name.endsWith('_id') && type === 'text' ? sql.fragment`case n % 2 when 0 then ${value} else ${another} end` : value
   return /^(account|customer|client)_id$/.test(name) ? sql.fragment`case n % 2 when 0 then ${value} else ${another} end` : another
+}
+
+export type Reads = ReadonlyMap<string, number>
+
+/** How many rows and index entries were read of what, since the last time. A connection has told all when it has ended. */
+export async function readsOf(owner: Database): Promise<Reads> {
+  const rows = await owner.any(sql.type(z.object({ name: z.string(), count: z.bigint() }))`
+    select relid::regclass::text as name, seq_tup_read + coalesce(idx_tup_fetch, 0) as count from pg_stat_user_tables
+    union all select indexrelid::regclass::text, idx_tup_read from pg_stat_user_indexes`)
+  await owner.query(sql.unsafe`select pg_stat_reset()`)
+  return new Map(rows.map(({ name, count }) => [name, Number(count)]))
+}
+
+/**
+ * What was read so much more than so many times that only growth explains it. Little more is read in any case: pages of an index that were split,
+ * rows of which an earlier version is still there.
+ */
+export function readMore(before: Reads, reads: Reads, { tolerated, times = 1 }: { tolerated: number; times?: number }): readonly string[] {
+  return [...reads]
+    .map(([name, count]) => ({ name, more: count - times * (before.get(name) ?? 0) }))
+    .filter(({ name, more }) => more > tolerated && !doNotGrow.includes(name))
+    .map(({ name, more }) => `${name}: ${more}`)
 }
