@@ -5,6 +5,7 @@ import { createLog } from '@bankside/service-kit/log'
 import { openPrepared, type Prepared } from '@bankside/service-kit/prepared'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
 import type { Adapter } from 'oidc-provider'
+import pg from 'pg'
 import { createAdapter } from './adapter.ts'
 import { storedSeals } from './stored-seals.ts'
 
@@ -44,3 +45,48 @@ test('whatever is looked for in one turn, in whichever tables, each finds its ow
     )
   }
 })
+
+test('rows are found by their keys, however few there are when PostgreSQL makes its plan', async () => {
+  const owner = new pg.Client({
+    connectionString: database.ownerUrl,
+    options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
+  })
+  await owner.connect()
+  try {
+    for (const before of ['select', 'vacuum analyze', 'vacuum full analyze']) {
+      await owner.query(before)
+      for (const count of [1, 2, 12])
+        for (const { text, values } of await askedFor(count)) {
+          await owner.query(`prepare asked as ${text}`)
+          const { rows } = await owner.query(`explain execute asked (${values.map(() => 'null').join(', ')})`)
+          const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+          assert.match(plan, /Index (Only )?Scan using \w+_(pkey|is_unique)/, `${text}\n${plan}`)
+          assert.doesNotMatch(plan, /Bitmap|Seq Scan|_expiry/, `${text}\n${plan}`)
+          await owner.query('deallocate asked')
+        }
+    }
+  } finally {
+    await owner.end()
+  }
+})
+
+type Asked = { readonly text: string; readonly values: readonly unknown[] }
+
+/** What is asked for so many keys of each table. */
+async function askedFor(count: number): Promise<readonly Asked[]> {
+  const asked: Asked[] = []
+  const listening: Prepared = {
+    ...prepared,
+    query: async (_name, text, values = []) => {
+      asked.push({ text, values })
+      return []
+    },
+  }
+  const clock = { now: () => new Date() }
+  const log = createLog({ level: 'silent', name: 'test' })
+  const adapterOf = createAdapter({ prepared: listening, clock, log, seals: storedSeals([randomBytes(32)]) }) as (model: string) => Adapter
+  for (const model of [...models, 'Grant'])
+    await Promise.all(Array.from({ length: count }, (_, index) => adapterOf(model).find(`${model} ${index}`)))
+  await adapterOf('Session').findByUid('a uid')
+  return asked
+}

@@ -112,9 +112,16 @@ function statementFor(asked: readonly Part[]): Statement {
   )
 }
 
+/**
+ * Planned while a table is small, a lookup by key would go through all that has not expired instead, and go on to do so when the table is
+ * large. So nothing but the key is looked for, each of a list by itself, and what else must be true of a row is looked at afterwards.
+ */
 function selectFrom({ name, table, key, payload, consumedAt = 'null', condition }: Source, place: string, isSingle: boolean): string {
   const shownKey = key.type === 'bytea' ? `encode(${key.column}, 'hex')` : key.column
-  const matches = isSingle ? `${place}::${key.type}` : `any(${place}::${key.type}[])`
-  return `select '${name}' as source, ${shownKey} as key, ${payload} as payload, ${consumedAt}::timestamptz as consumed_at
-    from ${table} where ${key.column} = ${matches} and ${condition}`
+  const columns = `${shownKey} as key, ${payload} as payload, ${consumedAt}::timestamptz as consumed_at, ${condition} as holds`
+  const rowOf = (one: string) => `(select ${columns} from ${table} where ${key.column} = ${one} offset 0) as found`
+  const from = isSingle
+    ? rowOf(`${place}::${key.type}`)
+    : `unnest(${place}::${key.type}[]) as asked (key) cross join lateral ${rowOf('asked.key')}`
+  return `select '${name}' as source, found.key, found.payload, found.consumed_at from ${from} where found.holds`
 }

@@ -70,7 +70,9 @@ export function postgresArtifacts(
       return payload && { ...payload, jti: id, ...consumedAt(row?.consumed_at) }
     },
     async findByUid(uid) {
-      const text = `select id_hash, payload from oidc.${table} where uid = $1 and expires_at > $2`
+      // By its key alone, as in keyed-rows.ts.
+      const text = `select id_hash, payload from (
+        select id_hash, payload, expires_at from oidc.${table} where uid = $1 offset 0) as found where expires_at > $2`
       const [row] = await prepared.query<Row>(`oidc_${table}_find_by_uid`, text, [uid, clock.now()])
       return named(row && payloads.open(row.id_hash, row.payload), uid)
     },
