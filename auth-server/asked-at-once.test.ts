@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact } from '@bankside/service-kit/postgres'
-import { untilWaitingForLocks } from '@bankside/service-kit/test-lock-waits'
+import { untilWaitingForLocks, waitingForLocks } from '@bankside/service-kit/test-lock-waits'
 import { authorisedTokens, refusal } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
 import { startTestServer, type TestServer } from './testing/test-server.ts'
@@ -53,6 +54,18 @@ test('a consent that was found is of no use to who is not its client, nor to one
   assert.equal(refusal(await acorn.push({ claims, client_assertion: `${stale.slice(0, -8)}AAAAAAAA` })), '401 invalid_client')
   assert.equal((await acorn.push({ claims, client_assertion: stale })).status, 201)
   assert.equal(refusal(await acorn.push({ claims, client_assertion: stale })), '401 invalid_client')
+})
+
+test('for a client that there cannot be, nothing is asked for', async () => {
+  const claims = intentClaim(await lodgeAccounts(server, 'acorn'))
+  const nobody = { client_id: 'no such client', client_assertion: undefined, client_assertion_type: undefined }
+  await transact(server.owner, async (tx) => {
+    await tx.query(sql.unsafe`lock clients.client, consents.consent in access exclusive mode`)
+    assert.equal(refusal(await acorn.push({ claims, ...nobody })), '401 invalid_client')
+    // Long enough for a question to be there, were there one.
+    await sleep(100)
+    assert.equal(await waitingForLocks(server.owner), 0)
+  })
 })
 
 test('who asks about a token waits for their assertion to be used up and for the token at once', async () => {

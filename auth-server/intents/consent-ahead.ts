@@ -6,6 +6,7 @@ import { type Database, outsideTransaction } from '@bankside/service-kit/postgre
 import { Provider } from 'oidc-provider'
 import { keptWithRequest } from '../http/kept-with-request.ts'
 import { protocolErrors } from '../protocol-errors.ts'
+import { isClientId } from '../storage/client-storage.ts'
 
 type Sought = { readonly consentId: ConsentId; readonly clientId: string }
 type Asked = Sought & { readonly kind: Promise<ConsentKind | undefined> }
@@ -31,7 +32,9 @@ export function intentKinds(database: Database, clock: Clock): IntentKinds {
       const { find } = Client
       Client.find = (clientId) => {
         const { ctx } = Provider
-        const consentId = ctx?.oidc.route === 'pushed_authorization_request' ? consentIn(ctx.oidc.body) : undefined
+        const isPushed = ctx?.oidc.route === 'pushed_authorization_request'
+        // The name is whatever a stranger wrote: nothing is looked for where there cannot be such a client.
+        const consentId = isPushed && isClientId(clientId) ? consentIn(ctx.oidc.body) : undefined
         if (ctx !== undefined && consentId !== undefined && ahead.get(ctx) === undefined) {
           const kind = ask({ consentId, clientId })
           // When the request is refused before, nobody comes for it.
