@@ -1,5 +1,5 @@
 import type { Clock } from '@bankside/service-kit/clock'
-import type { Log } from '@bankside/service-kit/log'
+import { infoLines, type Log } from '@bankside/service-kit/log'
 import type { AuthServerMetrics } from '../metrics.ts'
 import { type Endpoint, findEndpoint, type Listener } from './endpoints.ts'
 import { interactionIdOf } from './interaction-id.ts'
@@ -32,6 +32,7 @@ type Logging = { readonly log: Log; readonly clock: Clock; readonly metrics: Aut
 /** One line and one observation per request. Addresses, queries and bodies are never written: they hold codes and request URIs. */
 export function requestLog({ log, clock, metrics, listener }: Logging) {
   const observed = new Map<string, Observed>()
+  const line = infoLines(log, 'request')
   const observe = (route: string, method: string, status: string, seconds: number) => {
     const name = `${route} ${method} ${status}`
     const found = observed.get(name) ?? metrics.requests.labels({ listener, route, method, status })
@@ -49,7 +50,10 @@ export function requestLog({ log, clock, metrics, listener }: Logging) {
       const seconds = (clock.now().getTime() - begun.getTime()) / 1000
       const route = ctx.state.endpoint?.name ?? 'unknown'
       observe(route, ctx.method, String(ctx.status), seconds)
-      log.info({ request_id: requestId, listener, route, method: ctx.method, status: ctx.status, seconds }, 'request')
+      // Names of ours, an identifier in its one form, and a method that Node knows: nothing in them that JSON writes in another way.
+      line(
+        `,"request_id":"${requestId}","listener":"${listener}","route":"${route}","method":"${ctx.method}","status":${ctx.status},"seconds":${seconds}`,
+      )
     }
   }
 }
