@@ -3683,6 +3683,10 @@ begin
     order by asked.position
   loop
     submissions := submissions || s;
+    if s.position is distinct from cardinality(submissions) then
+      raise exception 'payment % of a call does not stand at its place', s.payment_id
+        using errcode = '23514', constraint = 'call_is_in_order', table = 'payment', schema = 'payments';
+    end if;
     each_alone := each_alone and (s.customer_id = any (customer_ids)) is not true;
     customer_ids := customer_ids || s.customer_id;
     if s.word is null then
