@@ -16,8 +16,11 @@ export function clientAddress(request: IncomingMessage, trustedProxyAddresses: r
   const header = request.headers['x-forwarded-for']
   const hops = (typeof header === 'string' ? header : '').split(',').slice(-hopsAtMost)
   const outside = hops.map((hop) => withoutMapping(hop.trim())).findLast((hop) => !trustedProxyAddresses.includes(hop))
-  return outside === undefined || outside === '' ? undefined : networkOf(outside)
+  return outside === undefined || outside === '' ? undefined : networkOf(copied(outside))
 }
+
+/** What is cut out of a text keeps all of it, as long as a stranger likes; and addresses are kept by the hundred thousand (rate-limit.ts). */
+const copied = (text: string): string => Buffer.from(text).toString()
 
 /** Of the connection, whoever speaks on it. Empty when it is gone. */
 export const peerAddress = ({ socket }: IncomingMessage): string => peerOf(socket).address
