@@ -36,8 +36,11 @@ function readNew(path: string, from: number): { text: string; end: number } {
   }
 }
 
+/** Of most lines it shows at once that they tell of no error: they are not taken apart. */
+const mayBeError = /"level":[5-9]\d/
+
 function errorMessage(line: string): string[] {
-  if (!line.startsWith('{')) return []
+  if (!line.startsWith('{') || !mayBeError.test(line)) return []
   try {
     const { level, msg, err } = JSON.parse(line) as { level?: number; msg?: string; err?: { message?: string } }
     return (level ?? 0) >= errorLevel ? [[msg, err?.message].filter(Boolean).join(': ')] : []
