@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { sql, transact, z } from '@bankside/service-kit/postgres'
 import { Unavailable } from '@bankside/service-kit/refusal'
 import type { AccountId } from '../ids.ts'
@@ -168,6 +168,26 @@ test('a fault of one, and a key whose first request still runs elsewhere, are to
     assert.match(faulty ?? '', /no such account in this currency/)
   })
   assert.deepEqual(await words([bank.payments.submit(orderOf(keyed, key))]), ['idempotency_key_reused'])
+})
+
+test('who is submitted by itself, after a fault of another, waits for the answer of no other', async () => {
+  const to = await bank.newAccount()
+  const ofSomebody = async () => (await consents(1, await bank.newAccount({ funds: 10_000n }), to))[0] as TestConsent
+  const [sound, keyed] = [await ofSomebody(), await ofSomebody()]
+  const key = randomUUID()
+  await transact(bank.owner, async (tx) => {
+    await tx.query(sql.unsafe`
+      insert into payments.idempotent_request values ('third-party', 'POST', '/payments', ${key}, ''::bytea, 'pay_elsewhere', ${sql.timestamp(noon)})`)
+    const told: string[] = []
+    const [first, last] = [orderOf(sound), orderOf(keyed, key)].map(async (order) =>
+      told.push(...(await words([bank.payments.submit(order)]))),
+    )
+    await first
+    await nextTurn()
+    assert.deepEqual(told, ['held'])
+    await last
+    assert.deepEqual(told, ['held', 'idempotency_key_in_use'])
+  })
 })
 
 test('who comes when too many wait is told to come again, and so is who has waited for too long', async () => {

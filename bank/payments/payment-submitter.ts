@@ -129,7 +129,10 @@ function namesOf({ order, consentId }: Submission): Pick<Queued, 'alone' | 'shar
 
 type Answer = () => void
 
-/** A fault of one is answered to that one alone: the others are submitted without it, in their order. */
+/**
+ * A fault of one is answered to that one alone: the others are submitted without it, in their order. Each of them is answered before the
+ * next is submitted, which may wait for long.
+ */
 async function submitAll(lane: Lane, batch: readonly Waiting[], clock: Clock): Promise<readonly Answer[]> {
   try {
     const submissions = batch.map(({ submission }) => submission)
@@ -152,8 +155,7 @@ async function submitAll(lane: Lane, batch: readonly Waiting[], clock: Clock): P
           () =>
             reject(sqlState(error) === lockNotAvailable ? keyInUse() : error),
       )
-    const answers: Answer[] = []
-    for (const one of batch) answers.push(...(await submitAll(lane, [one], clock)))
-    return answers
+    for (const one of batch) for (const answer of await submitAll(lane, [one], clock)) answer()
+    return []
   }
 }
