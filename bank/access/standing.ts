@@ -189,8 +189,11 @@ const paymentStandingQuery = sql.type(paymentStandingRow)`
       where cl.client_id = asked.client_id
       offset 0) as standing`
 
-/** A payment waits for the use of its proof, or for payments before it, anyhow: so more of them go at a time, and PostgreSQL begins less often. */
-const patiently = { callsAtOnce: 1, enough: 16 }
+/**
+ * A payment waits for the use of its proof, or for payments before it, anyhow: so more of them go at a time, and PostgreSQL begins less often.
+ * The second call is for when the first is never answered: a connection may fall silent, and nobody hears of it for a quarter of an hour.
+ */
+const patiently = { callsAtOnce: 2, enough: 32 }
 const findPaymentStanding = gatheredRows(
   (tx, questions: readonly Question[]) => tx.any(withValues(paymentStandingQuery, valuesOf(questions))),
   patiently,
