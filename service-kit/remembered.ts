@@ -13,7 +13,7 @@ export function onceForEach<Key extends object, Value extends NonNullable<unknow
 }
 
 export type Remembering = {
-  /** Texts: beyond, what was not asked for the longest is forgotten. */
+  /** Texts, at most: the last half of them is remembered for sure, of the rest what was asked for lately. */
   readonly atMost: number
   /** Of a longer text nothing is remembered. */
   readonly lengthAtMost?: number
