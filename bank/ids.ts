@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** Ids are 128 random bits behind a prefix that says of what. The columns check the same shape. */
+/** Ids are 128 bits behind a prefix that says of what: random, or time and then random (`mint`). The columns check the same shape. */
 type Id<Prefix extends string> = `${Prefix}_${string}`
 
 export type AccountId = Id<'acc'>

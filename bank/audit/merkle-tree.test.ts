@@ -96,3 +96,12 @@ test('a tree grows on from its subtrees as if it had never been put away', () =>
   for (const leaf of leaves.slice(256)) again.append(leaf)
   assert.deepEqual(again.root, whole.root)
 })
+
+test('a node is of two whole hashes, whatever was hashed before', () => {
+  const whole = Buffer.alloc(32, 0xaa)
+  for (const length of [0, 31, 33]) {
+    const other = Buffer.alloc(length, 0xbb)
+    assert.throws(() => nodeHash(whole, other), RangeError)
+    assert.throws(() => nodeHash(other, whole), RangeError)
+  }
+})

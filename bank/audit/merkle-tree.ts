@@ -12,7 +12,9 @@ export const leafHashOfText = (text: string): Buffer => sha256(`\0${text}`)
 
 /** What a node is the hash of: a prefix and two hashes. */
 const hashedNode = Buffer.alloc(1 + 2 * hashBytes, 0x01)
+/** @throws {RangeError} for what is no hash: what stood there before would make up for the rest. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+  if (left.length !== hashBytes || right.length !== hashBytes) throw new RangeError('a node is of two hashes')
   hashedNode.set(left, 1)
   hashedNode.set(right, 1 + hashBytes)
   return sha256(hashedNode)
