@@ -19,13 +19,22 @@ const largeLedger = { accounts: 1_000_000, entries: 5_000_000 } as const
 /** What a million accounts and their postings need: both sides find their pages in memory, and no checkpoint falls into a round. */
 const serverOfItsSize = { shared_buffers: '3GB', max_wal_size: '16GB', checkpoint_timeout: '1h' }
 
+/**
+ * Through HTTP, too, two transfers at a time seldom meet: of the ten thousand accounts of the ledger they seldom do, either. Each pays whom it
+ * has paid before, as customers mostly do.
+ */
+const paying = { accounts: 512, payeesOfEach: 4 } as const
+
 type Say = (text: string) => void
 type Compared = { readonly row: LedgerRow; readonly pairs: readonly (readonly [referred: Sample, measured: Sample])[] }
 
 /** `npm run bench -- --ledger`: the ledger against `pgbench` on the same server, in turn. Returns the names of rows that fall short. */
 export async function benchLedger(options: Options, stopping: Stopping, say: Say): Promise<readonly string[]> {
   say('starting a sandbox of its own')
-  const { target, adminUrl } = await startProductTarget(options.customers, stopping, options.large ? serverOfItsSize : undefined)
+  const { target, adminUrl } = await startProductTarget(Math.max(options.customers, paying.accounts), stopping, {
+    postgres: options.large ? serverOfItsSize : undefined,
+    paying,
+  })
   const admin = new pg.Client(adminUrl)
   await admin.connect()
   stopping.push(() => admin.end())

@@ -131,7 +131,7 @@ const sizeOf = ({ accounts, entries }: LedgerDatabase) =>
   `${accounts.length >= 50_000 ? 'a million' : accounts.length} accounts, ${entries.toLocaleString('en-GB')} entries`
 
 /** V8 optimises what has run some thousand times: rounds before that would measure its interpreter. */
-const warmUpOperations = 2_000
+const warmUpOperations = 10_000
 
 /** As many as it did the last time in so many seconds. */
 function throughHttp(

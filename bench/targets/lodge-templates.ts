@@ -7,10 +7,11 @@ import type { Target } from './target.ts'
 
 export type Templates = {
   readonly accountAccess: string
-  readonly payments: readonly { readonly consentId: string; readonly creditorAccount: string }[]
+  /** In the order of the creditors. */
+  readonly payments: readonly { readonly consentId: string }[]
 }
 
-type Creditor = { readonly account_id: string; readonly identification: string }
+type Creditor = { readonly identification: string }
 
 /** Lodges one account-access consent, and one payment consent for each creditor, as a third party does. */
 export async function lodgeTemplates(
@@ -26,12 +27,9 @@ export async function lodgeTemplates(
   }
   try {
     const accountAccess = await lodge('/open-banking/v4.0/aisp/account-access-consents', { Data: { Permissions: permissions }, Risk: {} })
-    const payments: { consentId: string; creditorAccount: string }[] = []
-    for (const { account_id, identification } of creditors)
-      payments.push({
-        consentId: await lodge('/open-banking/v4.0/pisp/domestic-payment-consents', paymentConsent(identification)),
-        creditorAccount: account_id,
-      })
+    const payments: { consentId: string }[] = []
+    for (const { identification } of creditors)
+      payments.push({ consentId: await lodge('/open-banking/v4.0/pisp/domestic-payment-consents', paymentConsent(identification)) })
     return { accountAccess, payments }
   } finally {
     connection.close()

@@ -19,11 +19,16 @@ const acr = 'urn:openbanking:psd2:sca'
 /** Enough that no hold of a run finds an account empty: payments are of one penny. */
 const leastFundsMinor = 50_000
 
+/** So many accounts pay, each only so many of the others. */
+export type Paying = { readonly accounts: number; readonly payeesOfEach: number }
+
+const eachOther: Paying = { accounts: payingAccounts, payeesOfEach: payingAccounts - 1 }
+
 /** The product as `npm start` runs it, and what its operations need, put in place through its own API and its database. */
 export async function startProductTarget(
   customers: number,
   stopping: Stopping,
-  postgres?: Readonly<Record<string, string>>,
+  { postgres, paying = eachOther }: { readonly postgres?: Readonly<Record<string, string>> | undefined; readonly paying?: Paying } = {},
 ): Promise<Product> {
   const { adminUrl, description, pids } = await startSandbox(customers, stopping, postgres)
   const databaseName = await databaseOf(adminUrl)
@@ -32,7 +37,7 @@ export async function startProductTarget(
   const db = new pg.Client(url.href)
   await db.connect()
   stopping.push(() => db.end())
-  return { target: await describe(description, db, { pids, databaseName }), adminUrl }
+  return { target: await describe(description, db, { pids, databaseName }, paying), adminUrl }
 }
 
 /** The database that the server processes are connected to. */
@@ -48,14 +53,19 @@ async function databaseOf(adminUrl: string): Promise<string> {
   }
 }
 
-async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<Target, 'pids' | 'databaseName'>): Promise<Target> {
+async function describe(
+  sandbox: SandboxDescription,
+  db: pg.Client,
+  runs: Pick<Target, 'pids' | 'databaseName'>,
+  paying: Paying,
+): Promise<Target> {
   const { issuer, resource_api: resourceApi } = sandbox
   const base = { issuer, resourceApi, ca: [readFileSync(sandbox.ca_file, 'utf8')], client: await proofClient(sandbox, db, 'third party') }
   const { rows: debtors } = await db.query<{ account_id: string; identification: string }>(
     `select account_id, sort_code || account_number as identification from ledger.account
      where kind = 'customer' and currency = 'GBP' and type_code = 'CACC' and status = 'open' and posted_minor - held_minor >= $1
        and sort_code is not null order by account_id limit $2`,
-    [leastFundsMinor, payingAccounts],
+    [leastFundsMinor, paying.accounts],
   )
   const templates = await lodgeTemplates(base, debtors)
   const signing = signingKey(sandbox)
@@ -95,14 +105,12 @@ async function describe(sandbox: SandboxDescription, db: pg.Client, runs: Pick<T
       (await cloneConsents(db, 'awaiting', Array(count).fill({ template: templates.accountAccess }))).map(({ consentId }) => consentId),
     authoriseReaders,
     authorisePayments: async (count, clientId, cnf) => {
+      const payees = Math.min(paying.payeesOfEach, debtors.length - 1)
       const wanted = Array.from({ length: count }, () => {
-        const payment = anyOf(templates.payments)
-        const debtor = anyOf(debtors)
-        return debtor.account_id === payment.creditorAccount
-          ? undefined
-          : { template: payment.consentId, account: debtor.account_id, clientId }
-      }).filter((wish) => wish !== undefined)
-      while (wanted.length < count) wanted.push(wanted[wanted.length - 1] ?? neverEmpty())
+        const payer = anyBelow(debtors.length)
+        const payment = templates.payments[(payer + 1 + anyBelow(payees)) % debtors.length] ?? neverEmpty()
+        return { template: payment.consentId, account: (debtors[payer] ?? neverEmpty()).account_id, clientId }
+      })
       const given = await cloneConsents(db, 'authorised', wanted)
       return given.map((clone) => ({
         accessToken: token(clone, 'openid payments', cnf),
@@ -127,9 +135,7 @@ const neverEmpty = (): never => {
   throw new Error('the sandbox has no two accounts to pay between')
 }
 
-function anyOf<Thing>(things: readonly Thing[]): Thing {
-  return things[Math.floor(Math.random() * things.length)] ?? neverEmpty()
-}
+const anyBelow = (count: number): number => Math.floor(Math.random() * count)
 
 async function proofClient({ clients }: SandboxDescription, db: pg.Client, kind: 'third party' | 'own app'): Promise<ProofClient> {
   const client = clients.find(
