@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { systemClock } from '@bankside/service-kit/clock'
 import { createLog } from '@bankside/service-kit/log'
 import { openPrepared, type Prepared } from '@bankside/service-kit/prepared'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
@@ -23,9 +24,10 @@ after(async () => {
 })
 
 test('whatever is looked for in one turn, in whichever tables, each finds its own', async () => {
-  const clock = { now: () => new Date() }
   const log = createLog({ level: 'silent', name: 'test' })
-  const adapterOf = createAdapter({ prepared, clock, log, seals: storedSeals([randomBytes(32)]) }) as (model: string) => Adapter
+  const adapterOf = createAdapter({ prepared, clock: systemClock, log, seals: storedSeals([randomBytes(32)]) }) as (
+    model: string,
+  ) => Adapter
   const stored = models.flatMap((model) =>
     [1, 2].map((number) => ({ adapter: adapterOf(model), id: `${model} ${number}`, uid: `${model}${number}` })),
   )
@@ -82,9 +84,10 @@ async function askedFor(count: number): Promise<readonly Asked[]> {
       return []
     },
   }
-  const clock = { now: () => new Date() }
   const log = createLog({ level: 'silent', name: 'test' })
-  const adapterOf = createAdapter({ prepared: listening, clock, log, seals: storedSeals([randomBytes(32)]) }) as (model: string) => Adapter
+  const adapterOf = createAdapter({ prepared: listening, clock: systemClock, log, seals: storedSeals([randomBytes(32)]) }) as (
+    model: string,
+  ) => Adapter
   for (const model of [...models, 'Grant'])
     await Promise.all(Array.from({ length: count }, (_, index) => adapterOf(model).find(`${model} ${index}`)))
   await adapterOf('Session').findByUid('a uid')

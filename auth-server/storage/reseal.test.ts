@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { systemClock } from '@bankside/service-kit/clock'
 import { createLog } from '@bankside/service-kit/log'
 import { openPrepared, type Prepared } from '@bankside/service-kit/prepared'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
@@ -10,7 +11,6 @@ import { resealStored } from './reseal.ts'
 import { storedSeals } from './stored-seals.ts'
 
 const log = createLog({ level: 'silent', name: 'test' })
-const clock = { now: () => new Date() }
 const [old, next] = [randomBytes(32), randomBytes(32)]
 const count = 450
 
@@ -25,7 +25,7 @@ after(async () => {
   await database.drop()
 })
 
-const storage = (keys: Buffer[]) => createAdapter({ prepared, clock, log, seals: storedSeals(keys) })
+const storage = (keys: Buffer[]) => createAdapter({ prepared, clock: systemClock, log, seals: storedSeals(keys) })
 
 test('FAPI2-CR-09 grants and refresh tokens outlive the key that sealed them, whoever rotates at once; what nobody sealed does not', async () => {
   const before = { tokens: storage([old])('RefreshToken'), grants: storage([old])('Grant') }
