@@ -5,13 +5,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { decodeProtectedHeader, type JWK } from 'jose'
 import { rotateKeys } from '../sandbox/key-rotation.ts'
 import { authoriseAccounts, pushed } from './testing/authorise.ts'
 import { enterCustomer, lodgeAccounts, type TestCustomer } from './testing/bank-fixtures.ts'
 import { CustomerAtBrowser, responseOf } from './testing/browser.ts'
 import { type Answer, exchange } from './testing/exchange.ts'
-import { freePorts, type ServerProcesses, startServerProcesses } from './testing/server-processes.ts'
+import { type ServerProcesses, startServerProcesses } from './testing/server-processes.ts'
 import { intentClaim, ThirdParty } from './testing/third-party.ts'
 
 /** A resource API that meets a key it does not know asks for the set again ten seconds after it last did. */
@@ -24,11 +25,11 @@ let acorn: ThirdParty
 let resourceApi: { readonly child: ChildProcess; readonly origin: string }
 
 before(async () => {
-  const [port = 0, operations = 0] = await freePorts(2)
+  const port = await freePorts(2)
   const origin = `https://localhost:${port}`
   const audiences = { UK_AUDIENCE: `${origin}/open-banking`, BANK_AUDIENCE: `${origin}/api/v1` }
   server = await startServerProcesses(2, audiences)
-  resourceApi = { child: await startResourceApi(port, operations, { ...audiences, RESOURCE_API: origin }), origin }
+  resourceApi = { child: await startResourceApi(port, { ...audiences, RESOURCE_API: origin }), origin }
   ada = await enterCustomer(server, 'ada')
   acorn = await ThirdParty.register(server, 'acorn')
 })
@@ -37,18 +38,19 @@ after(async () => {
   await server?.stop()
 })
 
-async function startResourceApi(port: number, operations: number, environment: Record<string, string>): Promise<ChildProcess> {
+async function startResourceApi(port: number, environment: Record<string, string>): Promise<ChildProcess> {
   const { ca, cert, key } = server.files
   const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'resource-api', 'main.ts')], {
     env: {
       ...{ ...environment, ISSUER: server.issuer, JWKS_URI: `${server.issuer}/jwks`, ISSUER_CA_FILE: ca, CLIENT_CA_FILE: ca },
-      ...{ RESOURCE_API_PORT: `${port}`, OPERATIONS_PORT: `${operations}`, LISTEN_ADDRESS: '127.0.0.1' },
+      ...{ RESOURCE_API_PORT: `${port}`, OPERATIONS_PORT: `${port + 1}`, LISTEN_ADDRESS: '127.0.0.1' },
       ...{ TLS_RSA_KEY_FILE: key, TLS_RSA_CERT_FILE: cert, TLS_EC_KEY_FILE: key, TLS_EC_CERT_FILE: cert },
       DATABASE_URL: server.database.resourceApiUrl,
     },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
-  await once(child, 'message')
+  const ended = once(child, 'exit').then(() => assert.fail('the resource API did not start'))
+  await Promise.race([once(child, 'message'), ended])
   return child
 }
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { ConfigError, currentEnvironment } from '@bankside/service-kit/config'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { readSettings } from './config.ts'
 import { audiences, issuerUrl } from './testing/test-issuer.ts'
 import { startTestWorld, type TestWorld } from './testing/test-world.ts'
@@ -24,14 +24,6 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 async function settings(): Promise<Record<string, string>> {
   const file = (name: string, content: string) => {
     writeFileSync(join(folder, name), content)
@@ -42,8 +34,8 @@ async function settings(): Promise<Record<string, string>> {
   return {
     ISSUER: issuerUrl,
     RESOURCE_API: 'https://rs.bankside.test',
-    RESOURCE_API_PORT: String(await freePort()),
-    OPERATIONS_PORT: String(await freePort()),
+    RESOURCE_API_PORT: String(await freePorts()),
+    OPERATIONS_PORT: String(await freePorts()),
     LISTEN_ADDRESS: '127.0.0.1',
     UK_AUDIENCE: audiences.uk,
     BANK_AUDIENCE: audiences.bank,

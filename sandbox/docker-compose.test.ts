@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readAuthServerConfig } from '@bankside/auth-server/config'
-import { freePorts } from '@bankside/auth-server/testing/server-processes'
 import { logSigner, parseAuditKeys, publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { readSettings as readResourceApiSettings } from '@bankside/resource-api/config'
 import { readConfig } from '@bankside/service-kit/config'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { openRedis } from '@bankside/service-kit/redis'
 import { withoutRedis } from '@bankside/service-kit/test-redis'
 import { workerSettings } from '@bankside/worker/config'
@@ -168,7 +168,7 @@ test('the Redis of the profile keeps what it is told, and its user may do what t
 }, async () => {
   const own = join(folder, 'with-redis')
   await prepareCompose(own, { redis: true })
-  const [port = 0] = await freePorts(1)
+  const port = await freePorts()
   const url = readFileSync(join(own, 'redis_url'), 'utf8').replace('@redis:6379', `@127.0.0.1:${port}`)
   const conf = join(own, 'redis_conf')
   writeFileSync(conf, readFileSync(conf, 'utf8').replace('dir /data', `dir "${join(own, 'redis')}"\nport ${port}\nbind 127.0.0.1`))

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import pg from 'pg'
-import { freePort, runningPort, startEmbeddedPostgres, throwaway } from './embedded-postgres.ts'
+import { runningPort, startEmbeddedPostgres, throwaway } from './embedded-postgres.ts'
+import { freePorts } from './free-ports.ts'
 
 // A path with spaces, below a folder that is closed to other users.
 const parent = mkdtempSync(join(tmpdir(), 'bankside embedded '))
@@ -23,7 +24,7 @@ async function ask(url: string, text: string): Promise<unknown> {
 
 test('two first starts at once share one server; the data are there after a stop; the port is kept', async () => {
   const folder = join(parent, 'first start')
-  const port = await freePort()
+  const port = await freePorts()
   const options = { folder, port, database: 'bank', settings: throwaway }
   const [one, other] = await Promise.all([startEmbeddedPostgres(options), startEmbeddedPostgres(options)])
   try {

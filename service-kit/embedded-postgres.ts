@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { lock } from './folder-lock.ts'
+import { freePorts } from './free-ports.ts'
 import { findPostgres, majorVersion, type PostgresBinaries } from './postgres-binaries.ts'
 import { type UnprivilegedUser, unprivilegedUser } from './unprivileged-user.ts'
 
@@ -53,7 +53,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     const user = unprivilegedUser({ program: binaries.postgres, folder, data })
     if (!existsSync(data)) initialise(folder, binaries, user)
     const running = runningPort(folder)
-    const port = running ?? options.port ?? (await freePort())
+    const port = running ?? options.port ?? (await freePorts())
     if (running === undefined)
       await start(folder, binaries, user, { listen_addresses: '127.0.0.1', port: String(port), ...settings, ...options.settings })
     const url = (database: string) => `postgresql://${superuser}:${readPassword(folder)}@127.0.0.1:${port}/${database}`
@@ -182,14 +182,4 @@ function readIfThere(path: string): string | undefined {
 
 function lastLine(path: string): string {
   return readIfThere(path)?.trimEnd().split('\n').at(-1) ?? ''
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const probe = createServer().once('error', failed)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => (typeof address === 'object' && address ? found(address.port) : failed(new Error('no free port'))))
-    })
-  })
 }

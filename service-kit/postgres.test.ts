@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import { freePort } from './embedded-postgres.ts'
+import { freePorts } from './free-ports.ts'
 import {
   type Database,
   NotFoundError,
@@ -172,7 +172,7 @@ test('a connection that is lost is unavailability, and the next transaction work
 })
 
 test('a server that is not there, a statement that takes too long, a read-only server: unavailability', async () => {
-  const nobody = `postgresql://a:b@127.0.0.1:${await freePort()}/x`
+  const nobody = `postgresql://a:b@127.0.0.1:${await freePorts()}/x`
   await assert.rejects(openDatabase(nobody), Unavailable)
   await assert.rejects(openPrepared(nobody).query('one', 'select 1'), Unavailable)
   const impatient = await openDatabase(testDatabase.ownerUrl, { statementTimeoutMs: 50 })

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from './free-ports.ts'
 import { redisUsers } from './redis.ts'
 
 /** For the `skip` of a test: no package carries Redis, so it is there where somebody installed it. */
@@ -35,7 +35,7 @@ const startTakesAtMostMs = 10_000
 /** A real redis-server of one's own, on a free port, with the ACL user that ours is. */
 export async function startTestRedis({ settings = {}, tls }: TestRedisOptions = {}): Promise<TestRedis> {
   const folder = mkdtempSync(join(tmpdir(), 'bankside-redis-'))
-  const port = await freePort()
+  const port = await freePorts()
   const password = randomBytes(16).toString('hex')
   writeFileSync(join(folder, 'users.acl'), `${[`user operator on >${password} ~* &* +@all`, ...redisUsers(password)].join('\n')}\n`)
   const lines: Record<string, string> = {
@@ -92,12 +92,4 @@ function tlsSettings(folder: string, port: number, { key, cert, ca }: NonNullabl
   for (const [name, pem] of Object.entries(files)) writeFileSync(join(folder, name), pem)
   const paths = Object.keys(files).map((name) => [name, join(folder, name)])
   return { port: '0', 'tls-port': String(port), 'tls-auth-clients': 'no', ...Object.fromEntries(paths) }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((closed) => server.close(closed))
-  return port
 }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { publicAuditKeys } from '@bankside/bank/audit/audit-keys'
 import { type AuditedBank, newAuditKeys, openAuditedBank } from '@bankside/bank/audit/testing/audited-bank'
 import type { Payment } from '@bankside/bank/payments/payment'
-import { freePort } from '@bankside/service-kit/embedded-postgres'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { sql } from '@bankside/service-kit/postgres'
 
 let bank: AuditedBank
@@ -38,7 +38,7 @@ before(async () => {
       SEALER_DATABASE_URL: bank.urls.sealerUrl,
       AUDIT_KEYS_FILE: inFolder('keys.json'),
       AUDIT_CHECKPOINTS: bank.file,
-      OPERATIONS_PORT: String(await freePort()),
+      OPERATIONS_PORT: String(await freePorts()),
       NOTIFICATION_KEYS: 'A'.repeat(43),
       LOG_LEVEL: 'warn',
     },

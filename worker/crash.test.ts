@@ -62,7 +62,7 @@ test('a process killed at any moment loses nothing and repeats nothing: the next
     await bank.straightThrough(round % 2 === 0)
     const child = startChild(consents)
     const ended = once(child, 'exit')
-    await once(child, 'message')
+    await Promise.race([once(child, 'message'), ended.then(() => assert.fail('it ended by itself'))])
     await sleep(Math.random() * 150)
     child.kill('SIGKILL')
     await ended

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gbp, openTestBank, type TestBank } from '@bankside/bank/payments/testing/test-bank'
-import { freePort } from '@bankside/service-kit/embedded-postgres'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { sql } from '@bankside/service-kit/postgres'
 
 let bank: TestBank
@@ -31,7 +31,7 @@ function start(file: string, environment: Record<string, string>, args: readonly
   return { child, output: () => output }
 }
 async function startWorker() {
-  const port = await freePort()
+  const port = await freePorts()
   const { workerUrl } = bank.urls
   const started = start('main.ts', {
     DATABASE_URL: workerUrl,

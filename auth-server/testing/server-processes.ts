@@ -9,6 +9,7 @@ import { createAuthority } from '@bankside/certs/authority'
 import { issueServerCertificate, issueTransportCertificate } from '@bankside/certs/sandbox-credentials'
 import { createSigningKeys } from '@bankside/certs/signing-keys'
 import { compileCache } from '@bankside/service-kit/config'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { openDatabase } from '@bankside/service-kit/postgres'
 import { createTestDatabase, type TestDatabase } from '@bankside/service-kit/test-database'
 import { storedSeals } from '../storage/stored-seals.ts'
@@ -84,7 +85,8 @@ export async function startServerProcesses(count: number, environment: Readonly<
   const logged: string[] = []
 
   async function launch(more: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    const [issuerAt = 0, mtlsAt = 0, operations = 0] = await freePorts(3)
+    const issuerAt = await freePorts(3)
+    const [mtlsAt, operations] = [issuerAt + 1, issuerAt + 2]
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '..', 'main.ts')], {
       env: {
         ...compileCache(),
@@ -176,11 +178,4 @@ async function listening(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return (server.address() as { port: number }).port
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(servers.map(listening))
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
-  return ports
 }

@@ -5,7 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
+import { startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
+import { freePorts } from '@bankside/service-kit/free-ports'
 import { migrate } from '@bankside/service-kit/migrate'
 import { type Database, openDatabase, sql, type Transaction, transact, z } from '@bankside/service-kit/postgres'
 import { setRolePasswords, urlAs } from '@bankside/service-kit/role-passwords'
@@ -35,7 +36,7 @@ export type Crashes = { readonly rounds: number; readonly say?: (text: string) =
  */
 export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{ readonly answered: number; readonly again: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'bankside-crash-'))
-  const settings = { folder, port: await freePort(), database: 'crash' }
+  const settings = { folder, port: await freePorts(), database: 'crash' }
   let server = await startEmbeddedPostgres(settings)
   const ledgerUrl = urlAs(server.url, 'bankside_ledger')
   const watch: Watch = { made: new Map(), waiting: new Set(), highest: 0, again: 0, told: new Set(), cursor: firstMovement }
