@@ -5,7 +5,7 @@ import { Problem } from './problem.ts'
 
 export const repository = join(import.meta.dirname, '..')
 
-export const portsPerSandbox = 10
+const portsPerSandbox = 10
 const customersAtMost = 100_000
 
 const schema = z.object({

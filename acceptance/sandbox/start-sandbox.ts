@@ -5,10 +5,9 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { portsPerSandbox } from '@bankside/sandbox/settings'
-import { freePorts } from '@bankside/service-kit/free-ports'
 import { readSandbox, type SandboxDescription } from './description.ts'
 import { createOwnDatabase, type OwnDatabase, sharedServer } from './own-database.ts'
+import { freePortBlock } from './port-block.ts'
 
 /** A sandbox of one's own: its folder, its ports, its database. */
 export type RunningSandbox = {
@@ -42,7 +41,7 @@ const stopTakesAtMostMs = 30_000
 
 export async function startSandbox({ after, embedded = after?.embedded ?? false, clients }: SandboxOptions = {}): Promise<RunningSandbox> {
   const home = after?.home ?? mkdtempSync(path.join(tmpdir(), 'bankside sandbox '))
-  const portBase = after?.portBase ?? (await freePorts(portsPerSandbox))
+  const portBase = after?.portBase ?? (await freePortBlock())
   const own: OwnDatabase | undefined = after === undefined && !embedded ? await createOwnDatabase(sharedServer()) : undefined
   const external = embedded ? undefined : (after?.databaseUrl ?? own?.url)
   const clientsFile = clients && path.join(home, 'clients.json')

@@ -3,7 +3,6 @@ import { chmodSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { portsPerSandbox } from '@bankside/sandbox/settings'
 import { startEmbeddedPostgres } from '@bankside/service-kit/embedded-postgres'
 import { freePorts } from '@bankside/service-kit/free-ports'
 import { environmentWith } from '../environment.ts'
@@ -39,6 +38,7 @@ export type Sandbox = {
   readonly adminUrl: string
 }
 
+const portsPerSandbox = 10
 const startTakesAtMostMs = 120_000
 const stopTakesAtMostMs = 30_000
 const servers = ['auth-server/main.ts', 'resource-api/main.ts', 'worker/main.ts']
