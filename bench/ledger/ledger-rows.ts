@@ -37,6 +37,7 @@ export type LedgerStage = {
 const clients = 32
 /** As on the other paths of the bench. */
 const fewConnections = 16
+/** A payment through HTTP is in one place after another (connection, thread, proof, consent, call): with fewer, these wait for each other. */
 const manyConnections = 64
 const gathered = { inFlight: 256, lanes: 4, movementsPerCall: 300 } as const
 /** By then most pages of a large table were written since the checkpoint, and are not written to the log whole any more. */
@@ -97,10 +98,13 @@ export function ledgerRows(stage: LedgerStage): readonly LedgerRow[] {
         ]),
     few(1),
     few(4),
-    { ...throughHttp(stage, transfer, clients), ...againstOneCommit, wanted: 0.5 },
-    { ...throughHttp(stage, transferWithCertificate, clients), ...againstOneCommit, wanted: 0.5 },
+    ...[transfer, transferWithCertificate].map((path) => ({
+      ...throughHttp(stage, path, manyConnections),
+      ...againstOneCommit,
+      wanted: 0.5,
+    })),
+    ...[transfer, transferWithCertificate].map((path) => ({ ...throughHttp(stage, path, clients), ...againstOneCommit })),
     { ...throughHttp(stage, transfer, fewConnections), ...againstOneCommit },
-    { ...throughHttp(stage, transferWithCertificate, manyConnections), ...againstOneCommit },
     {
       name: `balance, ${read.entries.toLocaleString('en-GB')} entries`,
       ...againstSelect,
