@@ -1,11 +1,13 @@
 /** `npm run bench`: the product against a naive peer, path by path, in interleaved rounds. See README.md. */
 import pg from 'pg'
 import { benchLedger } from './ledger/bench-ledger.ts'
+import { type LedgerRow, ledgerRows } from './ledger/ledger-rows.ts'
 import { stepsOf } from './load/code-flow.ts'
+import type { Path } from './load/path.ts'
 import { type Comparison, compare, type Sides } from './measure/compare.ts'
 import { residentMegabytes } from './measure/memory.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { choosePaths } from './paths.ts'
+import { allPaths, chooseNamed } from './paths.ts'
 import type { Stopping } from './processes/stopping.ts'
 import { saveResults } from './report/results.ts'
 import { summarise } from './report/summary.ts'
@@ -15,14 +17,14 @@ import { startSides } from './sides.ts'
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 async function main(): Promise<number> {
-  const options = readOptions()
-  if (options === undefined) return 2
-  const paths = options.ledger ? [] : choosePaths(options.paths).filter(({ sidesFrom }) => !options.selfCheck || sidesFrom === undefined)
+  const order = readOrder()
+  if (order === undefined) return 2
+  const { options, paths, rows } = order
   const stopping: Stopping = []
   const stop = () => stopAll(stopping)
   stopOnSignal(stop)
   try {
-    if (options.ledger) return verdictOnLedger(await benchLedger(options, stopping, say))
+    if (options.ledger) return verdictOnLedger(await benchLedger(options, rows, stopping, say))
     const { sides, adminUrl } = await startSides(options, stopping, say)
     const admin = new pg.Client(adminUrl)
     await admin.connect()
@@ -40,9 +42,15 @@ function verdictOnLedger(short: readonly string[]): number {
   return short.length === 0 ? 0 : 1
 }
 
-function readOptions(): Options | undefined {
+type Order = { readonly options: Options; readonly paths: readonly Path[]; readonly rows: readonly LedgerRow[] }
+
+/** What is to be measured, of the paths or of the ledger. Undefined when that cannot be said, which costs nobody the minutes of a start. */
+function readOrder(): Order | undefined {
   try {
-    return parseOptions(process.argv.slice(2))
+    const options = parseOptions(process.argv.slice(2))
+    if (options.ledger) return { options, paths: [], rows: chooseNamed(ledgerRows(options), options.paths) }
+    const paths = chooseNamed(allPaths, options.paths).filter(({ sidesFrom }) => !options.selfCheck || sidesFrom === undefined)
+    return { options, paths, rows: [] }
   } catch (error) {
     say(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
     return undefined

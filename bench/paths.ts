@@ -9,12 +9,10 @@ import { refresh } from './load/refresh.ts'
 import { transfer } from './load/transfer.ts'
 
 /** In the order in which they are measured and printed. */
-export const paths: readonly Path[] = [
+export const allPaths: readonly Path[] = [
   ...[clientCredentials, manyClients, pushedRequest, codeFlow, codeFlowWithConsent, refresh, introspection, jwks, discovery],
   ...[balanceWithDpop, balanceWithCertificate, transfer],
 ]
-
-export const choosePaths = (filters: readonly string[]): readonly Path[] => chooseNamed(paths, filters)
 
 /** @throws {RangeError} when a filter fits nothing: a typing error must not measure nothing. */
 export function chooseNamed<Named extends { readonly name: string }>(

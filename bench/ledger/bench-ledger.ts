@@ -2,19 +2,15 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import type { Options } from '../options.ts'
-import { chooseNamed } from '../paths.ts'
 import type { Stopping } from '../processes/stopping.ts'
 import { readServerSettings } from '../report/results.ts'
 import { median, spread } from '../report/statistics.ts'
 import { startProductTarget } from '../targets/product.ts'
 import { fillLedger } from './ledger-database.ts'
-import { type LedgerRow, ledgerRows } from './ledger-rows.ts'
+import { type LedgerRow, type LedgerStage, ledgerSizes } from './ledger-rows.ts'
 import { startLoadProcess } from './load-process.ts'
 import { measure, type Sample } from './measure-ledger.ts'
 import { prepareTpcB } from './pgbench.ts'
-
-const smallLedger = { accounts: 10_000, entries: 100_000 } as const
-const largeLedger = { accounts: 1_000_000, entries: 5_000_000 } as const
 
 /** What a million accounts and their postings need: both sides find their pages in memory, and no checkpoint falls into a round. */
 const serverOfItsSize = { shared_buffers: '3GB', max_wal_size: '16GB', checkpoint_timeout: '1h' }
@@ -29,7 +25,7 @@ type Say = (text: string) => void
 type Compared = { readonly row: LedgerRow; readonly pairs: readonly (readonly [referred: Sample, measured: Sample])[] }
 
 /** `npm run bench -- --ledger`: the ledger against `pgbench` on the same server, in turn. Returns the names of rows that fall short. */
-export async function benchLedger(options: Options, stopping: Stopping, say: Say): Promise<readonly string[]> {
+export async function benchLedger(options: Options, rows: readonly LedgerRow[], stopping: Stopping, say: Say): Promise<readonly string[]> {
   say('starting a sandbox of its own')
   const { target, adminUrl } = await startProductTarget(Math.max(options.customers, paying.accounts), stopping, {
     postgres: options.large ? serverOfItsSize : undefined,
@@ -39,14 +35,14 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   await admin.connect()
   stopping.push(() => admin.end())
   say('filling a ledger')
-  const small = await fillLedger(adminUrl, smallLedger, stopping)
+  const small = await fillLedger(adminUrl, ledgerSizes.small, stopping)
   if (options.large) say('filling a large one: this takes some minutes')
-  const large = options.large ? await fillLedger(adminUrl, largeLedger, stopping) : undefined
+  const large = options.large ? await fillLedger(adminUrl, ledgerSizes.large, stopping) : undefined
   const tpcB = await prepareTpcB(adminUrl, stopping)
   const load = await startLoadProcess(stopping)
-  const rows = chooseNamed(ledgerRows({ admin, seconds: options.seconds, tpcB, load, small, large, target }), options.paths)
+  const stage = { admin, tpcB, load, target, small, large }
   const compared: Compared[] = []
-  for (const row of rows) compared.push(await compareRow(admin, row, options.rounds, say))
+  for (const row of rows) compared.push(await compareRow(stage, row, options.rounds, say))
   const settings = await readServerSettings(admin)
   say(`\n${table(compared)}\n\nTPC-B by ${tpcB.by}; ${settings.map(({ name, setting }) => `${name} ${setting}`).join(', ')}.`)
   if (large === undefined) say('A million accounts with five million entries: --large.')
@@ -54,14 +50,14 @@ export async function benchLedger(options: Options, stopping: Stopping, say: Say
   return compared.filter(fallsShort).map(({ row }) => row.name)
 }
 
-async function compareRow(admin: pg.Client, row: LedgerRow, rounds: number, say: Say): Promise<Compared> {
+async function compareRow(stage: LedgerStage, row: LedgerRow, rounds: number, say: Say): Promise<Compared> {
   const pairs: (readonly [Sample, Sample])[] = []
   const measured = async () => {
-    await row.prepares?.()
-    return measure(admin, row.measured)
+    await row.prepares?.(stage)
+    return measure(stage.admin, () => row.measured(stage))
   }
-  const referred = () => measure(admin, row.referred)
-  await row.warms?.()
+  const referred = () => measure(stage.admin, () => row.referred(stage))
+  await row.warms?.(stage)
   await measured()
   for (let round = 0; round < rounds; round++) {
     const [one, other] = round % 2 === 0 ? [await referred(), await measured()] : [await measured(), await referred()]
