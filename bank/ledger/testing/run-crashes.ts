@@ -27,14 +27,12 @@ const accountCount = 12
 const inFlight = 40
 const longestMs = 150
 
-export type Crashes = { readonly rounds: number; readonly say?: (text: string) => void }
-
 /**
  * Kills the writing process and PostgreSQL itself, in turn and at random moments under load, each time without warning, and looks
  * into the books: nothing that was answered is lost, nothing was done twice, nothing is half done. What was asked and not
  * answered is asked again.
  */
-export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{ readonly answered: number; readonly again: number }> {
+export async function runCrashes(rounds: number): Promise<{ readonly answered: number; readonly again: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'bankside-crash-'))
   const settings = { folder, port: await freePorts(), database: 'crash' }
   let server = await startEmbeddedPostgres(settings)
@@ -61,7 +59,6 @@ export async function runCrashes({ rounds, say = () => {} }: Crashes): Promise<{
       }
       await withOwner(server.url, (owner) => check(owner, watch))
       await withOwner(server.url, sealing.sealAndSign)
-      if (round % 25 === 0) say(`${round} of ${rounds}: ${watch.made.size} answered, ${watch.again} asked again`)
     }
     child?.kill('SIGKILL')
     await withOwner(server.url, (owner) => checkAllTold(owner, watch))
