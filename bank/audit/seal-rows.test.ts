@@ -13,7 +13,7 @@ import { readLeaves } from './read-leaves.ts'
 import { readRowIndex } from './row-index.ts'
 import { sealRows } from './seal-rows.ts'
 import { signTree } from './sign-tree.ts'
-import { sealsFrom } from './stored-tree.ts'
+import { leavesPerSeal, sealsFrom } from './stored-tree.ts'
 import { type AuditedBank, newAuditKeys, openAuditedBank } from './testing/audited-bank.ts'
 
 let bank: AuditedBank
@@ -94,6 +94,20 @@ test('of rows that many write at once, in any order of commits, by several who s
     [],
     'none missed',
   )
+  assert.deepEqual((await bank.verify()).findings, [])
+})
+
+test('what is sealed after a transaction in parts is verified as it was sealed, also beside the last part, which is small', async () => {
+  await bank.owner.query(sql.unsafe`
+    insert into audit.record (record_id, occurred_at, actor, action, subject, details)
+    select 'aud_' || lpad(to_hex(n), 32, '0'), ${sql.timestamp(noon)}, 'test', 'test.recorded', 'many', '{}'
+    from generate_series(1000001, ${1_000_000 + leavesPerSeal + 100}) n`)
+  await bank.sealAndSign()
+  // Entries come before records, so behind the last part of those there would be none.
+  await bank.pay()
+  await bank.sealAndSign()
+  const ended = await transact(bank.sealer, (tx) => sealsFrom(tx, 1, 0, 10_000))
+  assert.ok(ended.findIndex(({ endsRound }) => !endsRound) < ended.length - 2, 'a part, the last part, and what came after')
   assert.deepEqual((await bank.verify()).findings, [])
 })
 

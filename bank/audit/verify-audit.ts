@@ -98,7 +98,7 @@ async function walkLog(
   for (;;) {
     const seals = await reading(database, (tx) => sealsFrom(tx, log, tree.size, sealsAtOnce))
     if (seals.length === 0) break
-    for (const group of groupsOf(seals)) {
+    for (const group of groupsOf(seals, walk.previous)) {
       await reading(database, (tx) => verifyGroup(tx, group, walk))
       needs.onProgress?.(tree.size - from)
     }
@@ -186,18 +186,23 @@ async function startingTree(
   return undefined
 }
 
-/** Whole rounds together while they are small; a round of several seals seal by seal. */
-function groupsOf(seals: readonly Seal[]): Seal[][] {
+/**
+ * Whole rounds together while they are small; a round of several seals seal by seal, its last one too: what is behind the place where that
+ * goes on is not all of the next round.
+ */
+function groupsOf(seals: readonly Seal[], before: Seal | undefined): Seal[][] {
   const groups: Seal[][] = []
   let leaves = 0
+  let [previous, isWhole] = [before, false]
   for (const seal of seals) {
-    const group = groups.at(-1)
-    const last = group?.at(-1)
     const count = seal.endLeaf - seal.firstLeaf
-    const joins = last?.endsRound === true && seal.endsRound && last.beforeXact === seal.fromXact && leaves + count <= leavesAtOnce
-    if (group !== undefined && joins) group.push(seal)
+    const wasWhole = isWhole
+    isWhole = seal.endsRound && previous?.endsRound !== false
+    const joins = wasWhole && isWhole && previous?.beforeXact === seal.fromXact && leaves + count <= leavesAtOnce
+    if (joins) groups.at(-1)?.push(seal)
     else groups.push([seal])
     leaves = joins ? leaves + count : count
+    previous = seal
   }
   return groups
 }
