@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
@@ -24,12 +24,12 @@ export async function freePorts(count = 1): Promise<number> {
 
 /** All of them or none. */
 async function holdAll(ports: readonly number[]): Promise<boolean> {
-  const held: { release(): void }[] = []
+  const held: Socket[] = []
   for (const port of ports) {
-    const one = await hold(port)
-    if (one !== undefined) held.push(one)
-    if (one === undefined || !(await isFree(port))) {
-      for (const { release } of held) release()
+    const socket = await hold(port)
+    if (socket !== undefined) held.push(socket)
+    if (socket === undefined || !(await isFree(port))) {
+      for (const one of held) one.close()
       return false
     }
   }
@@ -37,16 +37,14 @@ async function holdAll(ports: readonly number[]): Promise<boolean> {
 }
 
 /** By the UDP port of the same number: the system gives it to one process at a time, and back when that ends, however it ends. */
-async function hold(port: number): Promise<{ release(): void } | undefined> {
-  const socket = createSocket('udp4')
-  socket.bind({ port, address: '127.0.0.1', exclusive: true })
+async function hold(port: number): Promise<Socket | undefined> {
+  const socket = createSocket('udp4').bind({ port, address: '127.0.0.1', exclusive: true })
   try {
     await once(socket, 'listening')
+    return socket.unref()
   } catch {
     return undefined // EADDRINUSE is an answer.
   }
-  socket.unref()
-  return { release: () => socket.close() }
 }
 
 async function isFree(port: number): Promise<boolean> {

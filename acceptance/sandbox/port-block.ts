@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
@@ -24,7 +24,7 @@ export async function freePortBlock(): Promise<number> {
   throw new Error('no ten free ports in a row')
 }
 
-async function hold(port: number): Promise<ReturnType<typeof createSocket> | undefined> {
+async function hold(port: number): Promise<Socket | undefined> {
   const socket = createSocket('udp4').bind({ port, address: '127.0.0.1', exclusive: true })
   try {
     await once(socket, 'listening')
